@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * vita/model.h - model files: their settings and tensors, whatever the format.
+ *
+ * open -> (any number of reads from any threads) -> close.
+ *
+ * A model is what [llm] model, [encoder] model or [codec] model names:
+ *   a Hugging Face directory   config.json, generation_config.json where there, and
+ *                              model.safetensors or model.safetensors.index.json with its shards
+ *   one safetensors file       tensors only; settings come from its __metadata__ as strings
+ * Files are mapped, not copied. They may be truncated or hostile: open checks every length, offset,
+ * shape and name before anything is believed, and allocates in proportion to the file, never to a
+ * number that the file claims.
+ *
+ * Applications call the functions below; modules call the same functions through vita_host.
+ */
+#ifndef VITA_MODEL_H
+#define VITA_MODEL_H
+
+#include <vita/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct vita_model vita_model;
+
+/* What a model must have to be opened; or'ed into vita_model_open's `want`. */
+#define VITA_MODEL_WANT_TENSORS 1u /* weights must be there and whole */
+#define VITA_MODEL_WANT_CONFIG 2u  /* config.json must be there */
+
+/* Open path (a directory or a file) and map its files. With want = 0 the path must exist and whatever
+ * is there is opened: a directory that only holds a tokenizer.json is a model without tensors.
+ * OK | E_NOTFOUND | E_IO | E_FORMAT | E_NOMEM                              [any-thread, may-block] */
+VITA_EXPORT vita_status vita_model_open(const char *path, uint32_t want, vita_model **out, vita_error *err);
+
+/* Unmaps everything; pointers from this model die with it. NULL is a no-op.        [one-thread] */
+VITA_EXPORT void vita_model_close(vita_model *model);
+
+/* The path as given to open, and the path of a file beside the model's own ("tokenizer.json"), which
+ * need not exist. Both live as long as the model; file_path returns NULL when memory is out or when
+ * name holds a '/' or "..".                                                        [any-thread] */
+VITA_EXPORT const char *vita_model_path(const vita_model *model);
+VITA_EXPORT const char *vita_model_file_path(vita_model *model, const char *name);
+
+/* ---- settings ------------------------------------------------------------------------------------
+ * `file` chooses the document: VITA_CONFIG_MODEL is config.json, VITA_CONFIG_GENERATION is
+ * generation_config.json. `key` is a member name; a dot reaches into objects ("rope_scaling.type").
+ * The getters return OK and fill *out; or NOTFOUND (absent or null) and E_FORMAT (of another type or
+ * out of range, with a sentence that names file, key and what was expected), both leaving *out alone:
+ * set the default before the call and pass on only E_FORMAT.                       [any-thread] */
+#define VITA_CONFIG_MODEL 0u
+#define VITA_CONFIG_GENERATION 1u
+
+VITA_EXPORT vita_status vita_model_get_int(const vita_model *model, uint32_t file, const char *key,
+                                           int64_t min, int64_t max, int64_t *out, vita_error *err);
+VITA_EXPORT vita_status vita_model_get_float(const vita_model *model, uint32_t file, const char *key,
+                                             double *out, vita_error *err);
+VITA_EXPORT vita_status vita_model_get_bool(const vita_model *model, uint32_t file, const char *key,
+                                            int32_t *out, vita_error *err);
+
+/* The string lives as long as the model. */
+VITA_EXPORT vita_status vita_model_get_string(const vita_model *model, uint32_t file, const char *key,
+                                              const char **out, vita_error *err);
+
+/* A list of integers, or one integer as a list of one. Fills at most capacity entries and sets *count
+ * to how many there are. */
+VITA_EXPORT vita_status vita_model_get_ints(const vita_model *model, uint32_t file, const char *key,
+                                            int64_t *out, uint32_t capacity, uint32_t *count, vita_error *err);
+
+/* The i-th string of a list ("architectures", 0). */
+VITA_EXPORT vita_status vita_model_get_list_string(const vita_model *model, uint32_t file, const char *key,
+                                                   uint32_t i, const char **out, vita_error *err);
+
+/* ---- tensors -------------------------------------------------------------------------------------
+ * Tensors are numbered in the order of their names' bytes. array->data points into the mapped pages
+ * (aligned as the file is, perhaps not to the element size) and array->name into the model; both live
+ * as long as the model.                                                            [any-thread] */
+VITA_EXPORT uint64_t vita_model_n_tensors(const vita_model *model);
+VITA_EXPORT vita_status vita_model_tensor_at(const vita_model *model, uint64_t index, vita_array *out);
+
+/* By name; rank and shape must match unless rank is 0. shape entries of -1 match any size, and are how
+ * a caller reads a size it does not know. E_NOTFOUND names the tensor and the model, E_SHAPE what was
+ * expected and what was found. */
+VITA_EXPORT vita_status vita_model_tensor(const vita_model *model, const char *name, uint32_t rank,
+                                          const int64_t *shape, vita_array *out, vita_error *err);
+
+/* ---- writing -------------------------------------------------------------------------------------
+ * Write arrays (dense, named) as one safetensors file, whole or not at all: a file beside it is
+ * written, synced and renamed over path. Metadata: n_metadata pairs of key and value; may be 0. */
+VITA_EXPORT vita_status vita_safetensors_write(const char *path, const vita_array *arrays, uint64_t n_arrays,
+                                               const char *const *metadata, uint32_t n_metadata,
+                                               vita_error *err);
+
+/* Convert n values between f32, f16, bf16 and i32, or from a block type to f32; source may be
+ * unaligned. E_UNSUPPORTED for other pairs.                                        [any-thread] */
+VITA_EXPORT vita_status vita_convert(uint32_t from, const void *source, uint32_t to, void *target,
+                                     uint64_t n, vita_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
