@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * vita/codec.h - speech out. open -> (stream_open -> (push -> pull*)* -> stream_close)* -> close.
+ *
+ * A codec turns audio token ids (of its own codebook, from 0) into samples. Its work for a chunk grows
+ * with the chunk, never with all that was said before; a stream keeps what is needed to join chunks
+ * without a click.
+ */
+#ifndef VITA_CODEC_H
+#define VITA_CODEC_H
+
+#include <vita/host.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define VITA_CODEC_ID "vita.codec/1"
+
+typedef struct vita_codec vita_codec;               /* the plugin defines both */
+typedef struct vita_codec_stream vita_codec_stream;
+
+typedef struct vita_codec_info {
+	uint32_t struct_size;
+	uint32_t sample_rate;   /* of the samples that come out, Hz; mono */
+	uint32_t vocab_size;    /* ids are 0 … vocab_size-1 */
+	uint32_t min_chunk;     /* tokens below which a chunk gives no sound yet (a frame), at least 1 */
+	double rate;            /* tokens a second of sound, on average */
+	double latency_s;       /* sound held back until more tokens come */
+} vita_codec_info;
+
+typedef struct vita_codec_api {
+	uint32_t struct_size;
+	uint32_t flags;         /* 0 */
+
+	/* settings: this factory's keys of [codec], and the host's `model` (path; "" where not given).
+	 * Borrows host and device until close.
+	 * OK | E_NOTFOUND | E_FORMAT | E_SHAPE | E_NOMEM | E_CONFIG               [any-thread, may-block] */
+	vita_status (*open)(const vita_host *host, const vita_device *device, const vita_settings *settings,
+	                    vita_codec **out, vita_error *err);
+	void (*close)(vita_codec *codec);                        /* NULL is a no-op         [one-thread] */
+	void (*describe)(const vita_codec *codec, vita_codec_info *info);                    /* [any-thread] */
+
+	vita_status (*stream_open)(vita_codec *codec, vita_codec_stream **out, vita_error *err); /* [any-thread] */
+	void (*stream_close)(vita_codec_stream *stream);         /* NULL is a no-op         [one-thread] */
+
+	/* Synthesise a chunk of n tokens, any n. With last = 1 (n may be 0) the tail is flushed; a further
+	 * push is E_STATE. E_INVALID names an id outside the codebook; nothing of that chunk is synthesised.
+	 * OK | E_INVALID | E_STATE | E_CANCELLED | E_NOMEM | E_DEVICE             [one-thread, may-block] */
+	vita_status (*push)(vita_codec_stream *stream, const int32_t *ids, uint64_t n, int32_t last,
+	                    const vita_cancel *cancel, vita_error *err);
+
+	/* At most capacity samples that are ready, full scale ±1. *n = 0 when none is; END when none will be.
+	 * OK | END                                                                [one-thread] */
+	vita_status (*pull)(vita_codec_stream *stream, float *pcm, uint64_t capacity, uint64_t *n, vita_error *err);
+
+	const void *(*get_extension)(vita_codec *codec, const char *id);         /* NULL where absent [any-thread] */
+} vita_codec_api;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * vita/encoder.h - speech in. open -> (stream_open -> (push -> pull*)* -> stream_close)* -> close.
+ *
+ * An encoder turns samples into audio token ids (of its own codebook, from 0), or into feature rows
+ * that replace rows of the LLM's input. The encoder holds weights and serves many streams; a stream
+ * is one recording.
+ */
+#ifndef VITA_ENCODER_H
+#define VITA_ENCODER_H
+
+#include <vita/host.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define VITA_ENCODER_ID "vita.encoder/1"
+
+typedef struct vita_encoder vita_encoder;               /* the plugin defines both */
+typedef struct vita_encoder_stream vita_encoder_stream;
+
+#define VITA_ENCODER_TOKENS 0u    /* pull gives ids in 0 … vocab_size-1 */
+#define VITA_ENCODER_FEATURES 1u  /* pull gives rows of `width` f32 values */
+
+typedef struct vita_encoder_info {
+	uint32_t struct_size;
+	uint32_t output;        /* VITA_ENCODER_TOKENS or _FEATURES */
+	uint32_t sample_rate;   /* of the samples that it wants, Hz; mono */
+	uint32_t mix;           /* VITA_MIX_* (vita/audio.h): how channels become one */
+	uint32_t vocab_size;    /* TOKENS */
+	uint32_t width;         /* FEATURES: values a row, the LLM's hidden size */
+	double rate;            /* tokens or rows a second of sound, on average */
+	double latency_s;       /* sound needed beyond a token's own before it can come out */
+} vita_encoder_info;
+
+typedef struct vita_encoder_api {
+	uint32_t struct_size;
+	uint32_t flags;         /* 0 */
+
+	/* settings: this factory's keys of [encoder], and the host's `model` (path; "" where not given).
+	 * Borrows host and device until close.
+	 * OK | E_NOTFOUND | E_FORMAT | E_SHAPE | E_NOMEM | E_CONFIG               [any-thread, may-block] */
+	vita_status (*open)(const vita_host *host, const vita_device *device, const vita_settings *settings,
+	                    vita_encoder **out, vita_error *err);
+	void (*close)(vita_encoder *encoder);                    /* NULL is a no-op         [one-thread] */
+	void (*describe)(const vita_encoder *encoder, vita_encoder_info *info);              /* [any-thread] */
+
+	vita_status (*stream_open)(vita_encoder *encoder, vita_encoder_stream **out, vita_error *err); /* [any-thread] */
+	void (*stream_close)(vita_encoder_stream *stream);       /* NULL is a no-op         [one-thread] */
+
+	/* n samples at sample_rate, full scale ±1, any n. With last = 1 (n may be 0) the recording ends and
+	 * what is left is encoded; a further push is E_STATE.
+	 * OK | E_INVALID | E_STATE | E_CANCELLED | E_NOMEM | E_DEVICE             [one-thread, may-block] */
+	vita_status (*push)(vita_encoder_stream *stream, const float *pcm, uint64_t n, int32_t last,
+	                    const vita_cancel *cancel, vita_error *err);
+
+	/* What is ready: at most capacity tokens (ids) or rows (rows, dense [capacity, width]); the other
+	 * pointer is NULL. *n = 0 when nothing is ready; END when nothing will be ready any more.
+	 * OK | END                                                                [one-thread] */
+	vita_status (*pull)(vita_encoder_stream *stream, int32_t *ids, float *rows, uint64_t capacity, uint64_t *n,
+	                    vita_error *err);
+
+	const void *(*get_extension)(vita_encoder *encoder, const char *id);     /* NULL where absent [any-thread] */
+} vita_encoder_api;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * vita/engine.h - the pipeline that a config describes, and turns of conversation through it.
+ *
+ * engine_open -> (conversation_open -> turn* -> conversation_close)* -> engine_close.
+ *
+ * A turn flows one way: recording -> encoder -> prompt -> LLM and heads -> text and audio tokens -> codec
+ * -> samples, and every arrow is a stream: the first samples are handed out before the last token is made.
+ */
+#ifndef VITA_ENGINE_H
+#define VITA_ENGINE_H
+
+#include <vita/codec.h>
+#include <vita/context.h>
+#include <vita/encoder.h>
+#include <vita/head.h>
+#include <vita/llm.h>
+#include <vita/tokenizer.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct vita_engine vita_engine;
+typedef struct vita_conversation vita_conversation;
+
+/* ---- parts ---------------------------------------------------------------------------------------- */
+
+#define VITA_PART_TOKENIZER 1u
+#define VITA_PART_ENCODER 2u
+#define VITA_PART_LLM 4u
+#define VITA_PART_HEADS 8u   /* none is fine: then every token comes from a main pass */
+#define VITA_PART_CODEC 16u
+
+/* Open the named parts of the context's config; a config need not describe the others.
+ * OK | E_CONFIG (a key is missing or does not fit, names file and line) | what the parts' open returns
+ *                                                                         [any-thread, may-block] */
+VITA_EXPORT vita_status vita_engine_open(vita_context *context, uint32_t parts, vita_engine **out, vita_error *err);
+VITA_EXPORT void vita_engine_close(vita_engine *engine);                   /* NULL is a no-op [one-thread] */
+
+/* Members of parts that are not open are zero or "". Strings live as long as the engine. */
+typedef struct vita_engine_info {
+	uint32_t struct_size;
+	uint32_t parts;                       /* open ones */
+	const char *encoder, *llm, *head, *codec;             /* plugins' names */
+	const char *encoder_backend, *llm_backend, *head_backend, *codec_backend;
+	int32_t audio_first, audio_count;     /* token ids of <|audio_0|> …; -1, 0 where the tokenizer has none */
+	vita_encoder_info encoder_info;
+	vita_llm_info llm_info;
+	vita_head_info head_info;
+	vita_codec_info codec_info;
+} vita_engine_info;
+VITA_EXPORT void vita_engine_describe(const vita_engine *engine, vita_engine_info *info);      /* [any-thread] */
+
+/* Open parts for direct use, NULL where not open; live as long as the engine.            [any-thread] */
+VITA_EXPORT const vita_tokenizer *vita_engine_tokenizer(const vita_engine *engine);
+VITA_EXPORT const vita_encoder_api *vita_engine_encoder(const vita_engine *engine, vita_encoder **encoder);
+VITA_EXPORT const vita_codec_api *vita_engine_codec(const vita_engine *engine, vita_codec **codec);
+
+/* ---- a turn --------------------------------------------------------------------------------------- */
+
+#define VITA_TASK_IDS 0u    /* continue the given ids; no template */
+#define VITA_TASK_TEXT 1u   /* a text question */
+#define VITA_TASK_SPEECH 2u /* a spoken question, text and speech answer */
+#define VITA_TASK_ASR 3u    /* speech to text */
+#define VITA_TASK_TTS 4u    /* text to speech */
+
+#define VITA_STOP_TOKEN 0u  /* an end token */
+#define VITA_STOP_LENGTH 1u /* max_tokens, or the context is full */
+
+/* Deliver up to capacity samples of the question at the encoder's rate; END with *n = 0 when it is over. */
+typedef vita_status (*vita_pcm_source)(void *user, float *pcm, uint64_t capacity, uint64_t *n, vita_error *err);
+
+/* What a turn tells as it goes. Any member may be NULL. A status other than OK ends the turn with it.
+ * Called on the thread that runs the turn. */
+typedef struct vita_turn_events {
+	uint32_t struct_size;
+	uint32_t reserved;
+	void *user;
+	/* A token of the answer: source 0 from a main pass, k from head k (1 …).
+	 * logits: the f32 scores that it was chosen from, before any penalty: vocab_size values, or NULL
+	 * where only a part of the vocabulary was computed. Valid during the call. */
+	vita_status (*token)(void *user, int32_t id, uint32_t source, const float *logits, vita_error *err);
+	vita_status (*text)(void *user, const char *text, uint64_t size, vita_error *err); /* whole characters */
+	vita_status (*audio)(void *user, const float *pcm, uint64_t n, vita_error *err);   /* at the codec's rate */
+	vita_status (*progress)(void *user, uint64_t done, uint64_t total, vita_error *err); /* tokens of max_tokens */
+} vita_turn_events;
+
+typedef struct vita_turn {
+	uint32_t struct_size;
+	uint32_t task;                /* VITA_TASK_* */
+	const char *text;             /* TEXT, TTS; UTF-8 */
+	const int32_t *ids;           /* IDS */
+	uint64_t n_ids;
+	vita_pcm_source source;       /* SPEECH, ASR */
+	void *source_user;
+	int64_t max_tokens;           /* -1: as the config says */
+	const vita_cancel *cancel;    /* may be NULL */
+	const vita_turn_events *events;
+} vita_turn;
+
+typedef struct vita_turn_result {
+	uint32_t struct_size;
+	uint32_t stop;                /* VITA_STOP_* */
+	uint64_t n_prompt;            /* tokens */
+	uint64_t n_tokens;            /* of the answer */
+	uint64_t n_audio_tokens;
+	uint64_t n_question_tokens;   /* encoder's tokens or rows */
+	uint64_t n_main;              /* main passes after prefill that gave tokens */
+	uint64_t n_proposed;          /* tokens that heads proposed */
+	uint64_t n_accepted;          /* of those, kept (all, unless verify = exact) */
+	uint64_t n_samples;           /* of the answer's sound */
+	double encode_ms;             /* end of question to its last token */
+	double prefill_ms;
+	double first_audio_ms;        /* end of question to the first sample; -1 where none came */
+	double total_ms;              /* end of question to the end of the answer */
+	double question_s, answer_s;  /* lengths of sound */
+} vita_turn_result;
+
+/* A conversation keeps the KV cache from turn to turn.                                  [any-thread] */
+VITA_EXPORT vita_status vita_conversation_open(vita_engine *engine, vita_conversation **out, vita_error *err);
+VITA_EXPORT void vita_conversation_close(vita_conversation *conversation);
+VITA_EXPORT vita_status vita_conversation_reset(vita_conversation *conversation, vita_error *err); /* forget all */
+
+/* Run one turn. result (may be NULL) is filled as far as the turn came, also after a failure. After
+ * E_CANCELLED the conversation holds what was said so far and can go on (barge-in).
+ *                                                                          [one-thread, may-block] */
+VITA_EXPORT vita_status vita_turn_run(vita_conversation *conversation, const vita_turn *turn,
+                                      vita_turn_result *result, vita_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

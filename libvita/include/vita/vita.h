@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * vita/vita.h - everything an application needs. Modules include vita/module.h and their kind's header.
+ */
+#ifndef VITA_VITA_H
+#define VITA_VITA_H
+
+#include <vita/audio.h>
+#include <vita/config.h>
+#include <vita/context.h>
+#include <vita/engine.h>
+#include <vita/model.h>
+#include <vita/tokenizer.h>
+
+#endif
