@@ -1,0 +1,4 @@
+# Documentation for people (dist_doc_DATA) and man pages (dist_man_MANS).
+
+# dist_doc_DATA += %D%/name.md
+# dist_man_MANS += %D%/man/vita.1

@@ -1,0 +1,33 @@
+# libvita: everything is compiled into libcore, which libvita.so is made of and which unit tests link, so
+# that they reach functions that the library hides.
+
+vitainclude_HEADERS += \
+	%D%/include/vita/audio.h \
+	%D%/include/vita/model.h \
+	%D%/include/vita/tokenizer.h \
+	%D%/include/vita/types.h
+
+noinst_LTLIBRARIES += %D%/libcore.la
+# The folders below add their sources (headers too): %C%_libcore_la_SOURCES.
+%C%_libcore_la_SOURCES =
+%C%_libcore_la_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/%D%/src -DVITA_PLUGINDIR='"$(moduledir)"'
+%C%_libcore_la_CFLAGS = $(AM_CFLAGS) $(SNDFILE_CFLAGS) $(SAMPLERATE_CFLAGS) $(INIH_CFLAGS) $(JANSSON_CFLAGS) \
+	$(PCRE2_CFLAGS) $(UTF8PROC_CFLAGS) -pthread
+%C%_libcore_la_LIBADD = $(SNDFILE_LIBS) $(SAMPLERATE_LIBS) $(INIH_LIBS) $(JANSSON_LIBS) $(PCRE2_LIBS) \
+	$(UTF8PROC_LIBS) -lpthread
+
+lib_LTLIBRARIES += %D%/libvita.la
+%C%_libvita_la_SOURCES =
+%C%_libvita_la_LIBADD = %D%/libcore.la
+%C%_libvita_la_LDFLAGS = -version-info $(VITA_SO_VERSION) -no-undefined
+if HAVE_VERSION_SCRIPT
+%C%_libvita_la_LDFLAGS += -Wl,--version-script=$(top_srcdir)/%D%/libvita.map
+endif
+EXTRA_%C%_libvita_la_DEPENDENCIES = %D%/libvita.map
+EXTRA_DIST += %D%/libvita.map
+
+include %D%/src/text/local.mk
+include %D%/src/files/local.mk
+include %D%/src/audio/local.mk
+include %D%/src/host/local.mk
+include %D%/src/engine/local.mk

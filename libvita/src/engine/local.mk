@@ -1,0 +1,6 @@
+# Engine: schedule, sampling, prompts, the turn.
+
+libvita_libcore_la_SOURCES +=
+# libvita_libcore_la_SOURCES += \
+#	%D%/name.c \
+#	%D%/name.h

@@ -1,0 +1,6 @@
+# Text: the byte-level BPE tokenizer.
+
+libvita_libcore_la_SOURCES +=
+# libvita_libcore_la_SOURCES += \
+#	%D%/name.c \
+#	%D%/name.h

@@ -1,0 +1,86 @@
+# Macros of libvita's configure.ac.
+
+# VITA_SUMMARY(WHAT, ANSWER): one line for the end of configure.
+AC_DEFUN([VITA_SUMMARY], [
+	vita_line=$(printf '    %-17s %s' "$1" "$2")
+	vita_summary="$vita_summary
+$vita_line"
+])
+
+# VITA_COMPILER: --enable-werror, warnings, hidden symbols, and whether the linker takes version scripts.
+AC_DEFUN([VITA_COMPILER], [
+	AC_ARG_ENABLE([werror], [AS_HELP_STRING([--enable-werror], [stop at compiler warnings])])
+	AX_APPEND_COMPILE_FLAGS([-Wall -Wextra -Wpedantic -Wstrict-prototypes -Wmissing-prototypes -Wvla],
+		[WARNING_CFLAGS], [-Werror])
+	AS_IF([test "x$enable_werror" = xyes], [AS_VAR_APPEND([WARNING_CFLAGS], [" -Werror"])])
+	AX_APPEND_COMPILE_FLAGS([-fvisibility=hidden], [VISIBILITY_CFLAGS], [-Werror])
+	AC_SUBST([WARNING_CFLAGS])
+	AC_SUBST([VISIBILITY_CFLAGS])
+	AX_CHECK_LINK_FLAG([-Wl,--version-script=$srcdir/libvita/libvita.map], [vita_version_script=yes],
+		[vita_version_script=no])
+	AM_CONDITIONAL([HAVE_VERSION_SCRIPT], [test $vita_version_script = yes])
+])
+
+# VITA_LIBRARY(NAME, PKG-CONFIG MODULES, WHAT IT IS FOR)
+# An optional library: --with-NAME=auto|yes|no. Sets NAME_CFLAGS and NAME_LIBS and the conditional
+# HAVE_NAME (names in capitals).
+AC_DEFUN([VITA_LIBRARY], [
+	m4_pushdef([NAME], m4_toupper(m4_translit([$1], [-.], [__])))
+	AC_ARG_WITH([$1], [AS_HELP_STRING([--with-$1=auto|yes|no], [$1, for $3 @<:@auto@:>@])], [], [with_$1=auto])
+	vita_have=no
+	AS_IF([test "x$with_$1" != xno], [
+		PKG_CHECK_MODULES(NAME, [$2], [vita_have=yes], [
+			AS_IF([test "x$with_$1" = xyes],
+				[AC_MSG_ERROR([--with-$1 was asked for, but pkg-config does not find $2: $]NAME[_PKG_ERRORS])])])])
+	AM_CONDITIONAL([HAVE_]NAME, [test $vita_have = yes])
+	VITA_SUMMARY([$1], [$vita_have ($3)])
+	m4_popdef([NAME])
+])
+
+# VITA_BACKEND(NAME, DEFAULT, [PKG-CONFIG MODULES])
+# A backend module: --enable-backend-NAME=auto|yes|no. Sets the conditional BACKEND_NAME, and, where
+# libraries are named, NAME_CFLAGS and NAME_LIBS (names in capitals).
+AC_DEFUN([VITA_BACKEND], [
+	m4_pushdef([NAME], m4_toupper([$1]))
+	AC_ARG_ENABLE([backend-$1], [AS_HELP_STRING([--enable-backend-$1=auto|yes|no], [the $1 backend @<:@$2@:>@])],
+		[], [enable_backend_$1=$2])
+	vita_have=$enable_backend_$1
+	m4_ifval([$3], [AS_IF([test "x$vita_have" != xno], [
+		PKG_CHECK_MODULES(NAME, [$3], [vita_have=yes], [
+			AS_IF([test "x$vita_have" = xyes],
+				[AC_MSG_ERROR([--enable-backend-$1 was asked for, but pkg-config does not find $3])])
+			vita_have=no])])])
+	AM_CONDITIONAL([BACKEND_]NAME, [test "x$vita_have" != xno])
+	AS_IF([test "x$vita_have" != xno], [vita_have=yes])
+	VITA_SUMMARY([backend $1], [$vita_have])
+	m4_popdef([NAME])
+])
+
+# VITA_SANITIZERS: --enable-asan, -ubsan, -tsan, -fuzzing; added to CFLAGS, CXXFLAGS and LDFLAGS, so that
+# every object and program is built alike.
+AC_DEFUN([VITA_SANITIZERS], [
+	AC_ARG_ENABLE([asan], [AS_HELP_STRING([--enable-asan], [build with AddressSanitizer])])
+	AC_ARG_ENABLE([ubsan], [AS_HELP_STRING([--enable-ubsan], [build with UndefinedBehaviorSanitizer])])
+	AC_ARG_ENABLE([tsan], [AS_HELP_STRING([--enable-tsan], [build with ThreadSanitizer])])
+	AC_ARG_ENABLE([fuzzing], [AS_HELP_STRING([--enable-fuzzing], [build for libFuzzer (clang only)])])
+	vita_flags=
+	vita_instrumentation=
+	AS_IF([test "x$enable_asan" = xyes],
+		[AS_VAR_APPEND([vita_flags], [" -fsanitize=address"]); AS_VAR_APPEND([vita_instrumentation], ["asan "])])
+	AS_IF([test "x$enable_ubsan" = xyes],
+		[AS_VAR_APPEND([vita_flags], [" -fsanitize=undefined -fno-sanitize-recover=undefined"])
+		 AS_VAR_APPEND([vita_instrumentation], ["ubsan "])])
+	AS_IF([test "x$enable_tsan" = xyes],
+		[AS_VAR_APPEND([vita_flags], [" -fsanitize=thread"]); AS_VAR_APPEND([vita_instrumentation], ["tsan "])])
+	AS_IF([test "x$enable_fuzzing" = xyes],
+		[AS_VAR_APPEND([vita_flags], [" -fsanitize=fuzzer-no-link"]); AS_VAR_APPEND([vita_instrumentation], ["fuzzing "])])
+	AS_IF([test -n "$vita_flags"], [
+		AS_VAR_APPEND([vita_flags], [" -fno-omit-frame-pointer"])
+		AX_CHECK_LINK_FLAG([$vita_flags], [],
+			[AC_MSG_ERROR([$CC cannot build with$vita_flags])])
+		AS_VAR_APPEND([CFLAGS], ["$vita_flags"])
+		AS_VAR_APPEND([CXXFLAGS], ["$vita_flags"])
+		AS_VAR_APPEND([LDFLAGS], ["$vita_flags"])
+	], [vita_instrumentation=none])
+	AM_CONDITIONAL([FUZZING], [test "x$enable_fuzzing" = xyes])
+])

@@ -1,0 +1,10 @@
+# Codec codec2: audio tokens back to speech.
+
+# Without the leading '# ', and with the real file names:
+# if HAVE_CODEC2
+# module_LTLIBRARIES += %D%/codec-codec2.la
+# %C%_codec_codec2_la_SOURCES = %D%/codec2.c
+# %C%_codec_codec2_la_LDFLAGS = $(module_ldflags)
+# %C%_codec_codec2_la_CFLAGS = $(AM_CFLAGS) $(CODEC2_CFLAGS)
+# %C%_codec_codec2_la_LIBADD = $(CODEC2_LIBS)
+# endif

@@ -1,0 +1,16 @@
+# Tests. A test is a program or a .sh script that exits 0 (passed), 77 (skipped, with a reason) or else
+# (failed). They find the tree and its modules through these variables.
+AM_TESTS_ENVIRONMENT = \
+	VITA_SRCDIR='$(abs_top_srcdir)'; export VITA_SRCDIR; \
+	VITA_BUILDDIR='$(abs_top_builddir)'; export VITA_BUILDDIR; \
+	VITA_PLUGIN_PATH='$(abs_top_builddir)/modules'; export VITA_PLUGIN_PATH; \
+	CC='$(CC)'; export CC; CXX='$(CXX)'; export CXX; \
+	MAKE='$(MAKE)'; export MAKE;
+
+TEST_EXTENSIONS = .sh
+SH_LOG_COMPILER = $(SHELL)
+TESTS += $(check_PROGRAMS) $(dist_check_SCRIPTS)
+
+include %D%/unit/local.mk
+include %D%/stubs/local.mk
+include %D%/cli/local.mk

@@ -1,0 +1,16 @@
+# Unit tests, one program a part. They link libcore, and so reach hidden functions as well:
+#     #include "files/json.h"
+
+dist_check_SCRIPTS += %D%/headers.sh
+
+if HAVE_CMOCKA
+unit_cppflags = $(AM_CPPFLAGS) -I$(top_srcdir)/libvita/src
+unit_cflags = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+unit_ldadd = libvita/libcore.la $(CMOCKA_LIBS) -lm
+
+# check_PROGRAMS += %D%/test_thing
+# %C%_test_thing_SOURCES = %D%/test_thing.c
+# %C%_test_thing_CPPFLAGS = $(unit_cppflags)
+# %C%_test_thing_CFLAGS = $(unit_cflags)
+# %C%_test_thing_LDADD = $(unit_ldadd)
+endif
