@@ -3,9 +3,22 @@
 
 vitainclude_HEADERS += \
 	%D%/include/vita/audio.h \
+	%D%/include/vita/backend.h \
+	%D%/include/vita/codec.h \
+	%D%/include/vita/config.h \
+	%D%/include/vita/context.h \
+	%D%/include/vita/encoder.h \
+	%D%/include/vita/engine.h \
+	%D%/include/vita/head.h \
+	%D%/include/vita/host.h \
+	%D%/include/vita/llm.h \
 	%D%/include/vita/model.h \
+	%D%/include/vita/module.h \
+	%D%/include/vita/ops.h \
+	%D%/include/vita/record.h \
 	%D%/include/vita/tokenizer.h \
-	%D%/include/vita/types.h
+	%D%/include/vita/types.h \
+	%D%/include/vita/vita.h
 
 noinst_LTLIBRARIES += %D%/libcore.la
 # The folders below add their sources (headers too): %C%_libcore_la_SOURCES.
