@@ -11,6 +11,7 @@ TEST_EXTENSIONS = .sh
 SH_LOG_COMPILER = $(SHELL)
 TESTS += $(check_PROGRAMS) $(dist_check_SCRIPTS)
 
+include %D%/golden/local.mk
 include %D%/unit/local.mk
 include %D%/stubs/local.mk
 include %D%/cli/local.mk
