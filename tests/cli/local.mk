@@ -1,3 +1,23 @@
-# Tests of the installed layout and of the command.
+# Tests of the installed package. make check installs it into stage/ for them; make installcheck runs them on
+# what make install installed. Each reads common.sh.
 
-# dist_check_SCRIPTS += %D%/name.sh
+installed_tests =
+dist_check_SCRIPTS += $(installed_tests)
+EXTRA_DIST += %D%/common.sh %D%/installed.sh %D%/outside.sh %D%/outside/beep.c %D%/outside/meter.cc
+
+vita_stage = $(abs_top_builddir)/stage
+AM_TESTS_ENVIRONMENT += \
+	VITA_STAGE='$(vita_stage)'; export VITA_STAGE; \
+	VITA_BINDIR='$(bindir)'; export VITA_BINDIR; \
+	VITA_LIBDIR='$(libdir)'; export VITA_LIBDIR; \
+	VITA_INCLUDEDIR='$(includedir)'; export VITA_INCLUDEDIR; \
+	VITA_MODULEDIR='$(moduledir)'; export VITA_MODULEDIR;
+
+check_DATA = stage/.stamp
+
+stage/.stamp: $(lib_LTLIBRARIES) $(module_LTLIBRARIES) $(bin_PROGRAMS) $(vitainclude_HEADERS) vita.pc
+	$(AM_V_GEN)rm -rf stage && $(MAKE) $(AM_MAKEFLAGS) -s install DESTDIR=$(vita_stage) >stage.log 2>&1 || \
+		{ cat stage.log; exit 1; }; touch $@
+
+installcheck-local:
+	test -z '$(installed_tests)' || $(MAKE) $(AM_MAKEFLAGS) check-TESTS TESTS='$(installed_tests)' vita_stage=

@@ -1,0 +1,62 @@
+# Read by the tests in this folder: where the package is installed, and what a failed check says.
+#
+# make check installs into stage/ of the build tree and runs them there; make installcheck runs them on what
+# make install put into its place, so that the built-in module folder is used.
+# shellcheck shell=sh disable=SC2034 # the variables are for those who read this
+
+set -u
+bindir=$VITA_STAGE$VITA_BINDIR
+libdir=$VITA_STAGE$VITA_LIBDIR
+includedir=$VITA_STAGE$VITA_INCLUDEDIR
+plugindir=$VITA_STAGE$VITA_MODULEDIR
+vita=$bindir/vita
+
+LD_LIBRARY_PATH=$libdir${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+PKG_CONFIG_PATH=$libdir/pkgconfig
+PKG_CONFIG_SYSROOT_DIR=$VITA_STAGE
+PKG_CONFIG_ALLOW_SYSTEM_CFLAGS=1
+export LD_LIBRARY_PATH PKG_CONFIG_PATH PKG_CONFIG_SYSROOT_DIR PKG_CONFIG_ALLOW_SYSTEM_CFLAGS
+[ -n "$PKG_CONFIG_SYSROOT_DIR" ] || unset PKG_CONFIG_SYSROOT_DIR
+if [ -n "$VITA_STAGE" ]; then
+	VITA_PLUGIN_PATH=$plugindir
+	export VITA_PLUGIN_PATH
+else
+	unset VITA_PLUGIN_PATH
+fi
+
+scratch=$(mktemp -d "${TMPDIR:-/tmp}/vita-test.XXXXXX") || exit 99
+trap 'rm -rf "$scratch"' EXIT
+trap 'exit 99' HUP INT TERM
+
+failures=0
+fail() {
+	echo "FAILED: $*"
+	failures=$((failures + 1))
+}
+
+# expect_exit STATUS COMMAND…: run it, keep its output in $scratch/out and $scratch/err.
+expect_exit() {
+	expected=$1
+	shift
+	"$@" >"$scratch/out" 2>"$scratch/err" </dev/null
+	status=$?
+	[ "$status" = "$expected" ] && return
+	fail "exit $status instead of $expected: $*"
+	sed 's/^/    /' "$scratch/err"
+}
+
+# Lines that match, as a check.
+expect_match() { # file, pattern
+	grep -q -e "$2" "$1" && return
+	fail "nothing like '$2' in:"
+	sed 's/^/    /' "$1"
+}
+
+# One JSON document without white space, so that grep can look into it.
+compact() { tr -d ' \t\n' <"$1"; }
+
+finish() {
+	[ "$failures" = 0 ] || echo "$failures checks failed"
+	[ "$failures" = 0 ]
+	exit
+}

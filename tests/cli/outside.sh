@@ -1,0 +1,61 @@
+#!/bin/sh
+# Modules by somebody else, in C and in C++, built with what pkg-config says and nothing more: they show up in
+# vita plugins, run in a config, and have their settings checked and printed like ours.
+. "$VITA_SRCDIR/tests/cli/common.sh"
+
+source=$VITA_SRCDIR/tests/cli/outside
+modules=$scratch/modules
+mkdir "$modules"
+
+# CC, CXX and pkg-config's answer are lists of words.
+# shellcheck disable=SC2046,SC2086
+{
+	$CC -std=c11 -Wall -Wextra -Wpedantic -Werror -fPIC -shared $(pkg-config --cflags vita) \
+		"$source/beep.c" -o "$modules/beep.so" || fail "the C module does not compile"
+	if [ -n "$CXX" ]; then
+		$CXX -std=c++17 -Wall -Wextra -Wpedantic -Werror -fPIC -shared $(pkg-config --cflags vita) \
+			"$source/meter.cc" -o "$modules/meter.so" || fail "the C++ module does not compile"
+	fi
+}
+echo "not a shared object" >"$modules/broken.so"
+
+cat >"$scratch/outside.ini" <<'EOF'
+[vita]
+plugin_path = modules
+
+[codec]
+plugin = beep
+gain = 0.25
+EOF
+[ -z "$CXX" ] || printf '\n[encoder]\nplugin = meter\n' >>"$scratch/outside.ini"
+
+# Listed, the broken one with a reason; and the module's own setting explained.
+expect_exit 0 "$vita" plugins -c "$scratch/outside.ini" --json
+compact "$scratch/out" >"$scratch/plugins"
+expect_match "$scratch/plugins" '"name":"beep","kind":"codec","version":"0.3","available":true'
+[ -z "$CXX" ] || expect_match "$scratch/plugins" '"name":"meter","kind":"encoder","version":"1.2","available":true'
+expect_match "$scratch/plugins" 'broken.so"[^}]*"available":false[^}]*"reason":"[^"]'
+expect_exit 0 "$vita" plugins -c "$scratch/outside.ini" beep
+expect_match "$scratch/out" 'gain.*loudness of the tone'
+
+# Running: 20 ms a token at 8 kHz. The tone reaches a quarter of full scale, which the meter reads as 64 of 255.
+expect_exit 0 "$vita" decode -c "$scratch/outside.ini" -o "$scratch/beep.wav" --json 100,50,200,25,100
+compact "$scratch/out" >"$scratch/decoded"
+expect_match "$scratch/decoded" '"samples":800,"rate":8000\|"rate":8000,"samples":800'
+[ "$(wc -c <"$scratch/beep.wav")" = 1644 ] || fail "800 samples of 16 bits make $(wc -c <"$scratch/beep.wav") bytes of WAV"
+if [ -n "$CXX" ]; then
+	expect_exit 0 "$vita" encode -c "$scratch/outside.ini" --json "$scratch/beep.wav"
+	compact "$scratch/out" >"$scratch/encoded"
+	expect_match "$scratch/encoded" '"tokens":\[6[34],6[34],6[34],6[34],6[34]\]'
+fi
+
+# Checked: a value out of the declared range, a key that nobody declared, a token that the codec refuses.
+expect_exit 2 "$vita" decode -c "$scratch/outside.ini" -s codec.gain=7 -o "$scratch/no.wav" 1
+expect_match "$scratch/err" 'gain'
+expect_exit 2 "$vita" decode -c "$scratch/outside.ini" -s codec.gian=0.5 -o "$scratch/no.wav" 1
+expect_match "$scratch/err" 'gain'
+expect_exit 1 "$vita" decode -c "$scratch/outside.ini" -o "$scratch/no.wav" 1,256
+expect_match "$scratch/err" '256'
+[ ! -e "$scratch/no.wav" ] || fail "a failed decode left its output file"
+
+finish
