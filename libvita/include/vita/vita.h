@@ -9,6 +9,7 @@
 #include <vita/config.h>
 #include <vita/context.h>
 #include <vita/engine.h>
+#include <vita/file.h>
 #include <vita/model.h>
 #include <vita/tokenizer.h>
 

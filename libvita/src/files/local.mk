@@ -1,6 +1,5 @@
 # Files: models, safetensors, JSON, atomic writing.
 
-libvita_libcore_la_SOURCES +=
-# libvita_libcore_la_SOURCES += \
-#	%D%/name.c \
-#	%D%/name.h
+libvita_libcore_la_SOURCES += \
+	%D%/atomic_file.c \
+	%D%/atomic_file.h
