@@ -6,7 +6,8 @@
  *
  * A model is what [llm] model, [encoder] model or [codec] model names:
  *   a Hugging Face directory   config.json, generation_config.json where there, and
- *                              model.safetensors or model.safetensors.index.json with its shards
+ *                              model.safetensors, or model.safetensors.index.json with its shards, or
+ *                              numbered shards, or whatever single *.safetensors file there is
  *   one safetensors file       tensors only; settings come from its __metadata__ as strings
  * Files are mapped, not copied. They may be truncated or hostile: open checks every length, offset,
  * shape and name before anything is believed, and allocates in proportion to the file, never to a
@@ -79,9 +80,26 @@ VITA_EXPORT vita_status vita_model_get_list_string(const vita_model *model, uint
 VITA_EXPORT uint64_t vita_model_n_tensors(const vita_model *model);
 VITA_EXPORT vita_status vita_model_tensor_at(const vita_model *model, uint64_t index, vita_array *out);
 
+/* What the file itself says of a tensor. Files may hold types and ranks that nothing here computes with
+ * (F64, I64, BOOL, F8_E4M3, five dimensions): these can be listed, are given by tensor_at with dtype
+ * VITA_DTYPE_NONE, rank 0 and data NULL, and vita_model_tensor refuses them with E_UNSUPPORTED. Pointers
+ * live as long as the model. E_INVALID where there is no such index. */
+typedef struct vita_tensor_info {
+	uint32_t struct_size;
+	uint32_t rank;
+	const int64_t *shape; /* rank sizes */
+	const char *name;
+	const char *type;     /* in the file's own words: "BF16" */
+	const char *path;     /* the file that holds it */
+	uint64_t n_values;
+	uint64_t size_bytes;
+} vita_tensor_info;
+
+VITA_EXPORT vita_status vita_model_tensor_describe(const vita_model *model, uint64_t index, vita_tensor_info *out);
+
 /* By name; rank and shape must match unless rank is 0. shape entries of -1 match any size, and are how
  * a caller reads a size it does not know. E_NOTFOUND names the tensor and the model, E_SHAPE what was
- * expected and what was found. */
+ * expected and what was found, E_UNSUPPORTED the type that cannot be used. */
 VITA_EXPORT vita_status vita_model_tensor(const vita_model *model, const char *name, uint32_t rank,
                                           const int64_t *shape, vita_array *out, vita_error *err);
 
@@ -92,8 +110,10 @@ VITA_EXPORT vita_status vita_safetensors_write(const char *path, const vita_arra
                                                const char *const *metadata, uint32_t n_metadata,
                                                vita_error *err);
 
-/* Convert n values between f32, f16, bf16 and i32, or from a block type to f32; source may be
- * unaligned. E_UNSUPPORTED for other pairs.                                        [any-thread] */
+/* Convert n values between f32, f16, bf16 and i32, or from a block type to f32; source and target may
+ * be unaligned and do not overlap. Values are rounded once, to nearest, ties to even; what is too large
+ * becomes infinite, NaN stays NaN. To i32, what is out of range becomes the nearest end and NaN 0.
+ * OK | E_UNSUPPORTED (other pairs) | E_INVALID (n is no whole number of blocks)    [any-thread] */
 VITA_EXPORT vita_status vita_convert(uint32_t from, const void *source, uint32_t to, void *target,
                                      uint64_t n, vita_error *err);
 

@@ -3,7 +3,14 @@
 libvita_libcore_la_SOURCES += \
 	%D%/atomic_file.c \
 	%D%/atomic_file.h \
+	%D%/convert.c \
 	%D%/json.c \
 	%D%/json.h \
 	%D%/map.c \
-	%D%/map.h
+	%D%/map.h \
+	%D%/model.c \
+	%D%/model.h \
+	%D%/model_config.c \
+	%D%/model_directory.c \
+	%D%/safetensors.c \
+	%D%/safetensors_write.c
