@@ -15,3 +15,16 @@ include %D%/golden/local.mk
 include %D%/unit/local.mk
 include %D%/stubs/local.mk
 include %D%/cli/local.mk
+include %D%/fuzz/local.mk
+
+# ---- the same tests under other tools, each in a build of its own or on this one ------------------
+check-asan:
+	$(MKDIR_P) asan
+	cd asan && { test -f Makefile || '$(abs_top_srcdir)/configure' --enable-asan --enable-ubsan \
+		CC='$(CC)' CXX='$(CXX)' CFLAGS='-g -O1'; } && $(MAKE) $(AM_MAKEFLAGS) check
+
+check-valgrind: all
+	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(check_PROGRAMS)' \
+		LOG_COMPILER='$(abs_top_builddir)/libtool --mode=execute valgrind -q --error-exitcode=99 --leak-check=full'
+
+.PHONY: check-asan check-valgrind

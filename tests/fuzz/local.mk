@@ -1,0 +1,48 @@
+# Fuzz targets. With --enable-fuzzing they are libFuzzer programs (make fuzz); otherwise make check replays their
+# seeds, whole, cut off and changed.
+
+fuzz_targets = \
+	%D%/fuzz_config \
+	%D%/fuzz_index \
+	%D%/fuzz_safetensors
+
+check_LTLIBRARIES += %D%/libfuzz.la
+%C%_libfuzz_la_SOURCES = %D%/fuzz.c %D%/fuzz.h
+if FUZZING
+noinst_PROGRAMS += $(fuzz_targets)
+fuzz_ldflags = $(AM_LDFLAGS) -fsanitize=fuzzer
+else
+check_PROGRAMS += $(fuzz_targets)
+%C%_libfuzz_la_SOURCES += %D%/replay.c
+fuzz_ldflags = $(AM_LDFLAGS)
+endif
+fuzz_ldadd = %D%/libfuzz.la libvita/libcore.la
+
+%C%_fuzz_config_LDFLAGS = $(fuzz_ldflags)
+%C%_fuzz_config_LDADD = $(fuzz_ldadd)
+%C%_fuzz_index_LDFLAGS = $(fuzz_ldflags)
+%C%_fuzz_index_LDADD = $(fuzz_ldadd)
+%C%_fuzz_safetensors_LDFLAGS = $(fuzz_ldflags)
+%C%_fuzz_safetensors_LDADD = $(fuzz_ldadd)
+
+EXTRA_DIST += %D%/seeds.sh %D%/run.sh %D%/fuzz_audio.c %D%/fuzz_ini.c %D%/fuzz_text.c %D%/fuzz_tokenizer.c
+
+# The seeds: small inputs, made from the golden data and by hand.
+AM_TESTS_ENVIRONMENT += VITA_FUZZ_SEEDS='$(abs_top_builddir)/seeds'; export VITA_FUZZ_SEEDS;
+check_DATA += seeds/.stamp
+seeds/.stamp: %D%/seeds.sh
+	$(AM_V_GEN)rm -rf seeds && $(SHELL) $(srcdir)/tests/fuzz/seeds.sh '$(abs_top_srcdir)' seeds && touch $@
+
+# Seconds for each target.
+FUZZ_SECONDS = 60
+
+# In a build of its own, with clang.
+fuzz:
+	$(MKDIR_P) fuzzing
+	cd fuzzing && { test -f Makefile || '$(abs_top_srcdir)/configure' --enable-fuzzing --enable-asan --enable-ubsan \
+		CC=clang CXX=clang++ CFLAGS='-g -O1'; } && $(MAKE) $(AM_MAKEFLAGS) FUZZ_SECONDS=$(FUZZ_SECONDS) fuzz-run
+
+fuzz-run: $(fuzz_targets) seeds/.stamp
+	VITA_SRCDIR='$(abs_top_srcdir)' $(SHELL) $(srcdir)/tests/fuzz/run.sh $(FUZZ_SECONDS) $(fuzz_targets)
+
+.PHONY: fuzz fuzz-run

@@ -1,0 +1,78 @@
+#!/bin/sh
+# Writes the seeds of the fuzz targets: seeds.sh SOURCE-ROOT FOLDER
+set -eu
+golden=$1/tests/golden
+seeds=$2
+for target in audio config index ini safetensors text tokenizer; do mkdir -p "$seeds/fuzz_$target"; done
+
+repeat() { # text, times
+	awk -v text="$1" -v n="$2" 'BEGIN { while (n-- > 0) printf "%s", text }'
+}
+
+# safetensors: eight bytes of header length, little-endian, then the header, then the data.
+(
+	cd "$seeds/fuzz_safetensors"
+	cp "$golden/llm/sampling.safetensors" real
+	header='{"__metadata__":{"k":"v"},"a":{"dtype":"F32","shape":[2,1],"data_offsets":[0,8]},"b":{"dtype":"BF16","shape":[2],"data_offsets":[8,12]}}'
+	size=$(printf %s "$header" | wc -c)
+	{ printf "\\$(printf %03o "$size")\\0\\0\\0\\0\\0\\0\\0%s" "$header" && printf '012345678901'; } >two-tensors
+	printf '\002\0\0\0\0\0\0\0{}' >empty
+	printf '\377\377\377\377\377\377\377\377{}' >length-near-2-to-64
+	{ printf '\100\037\0\0\0\0\0\0' && repeat '[' 8000; } >deep
+)
+
+# config.json
+cp "$golden/llm/tiny/config.json" "$seeds/fuzz_config/model"
+cp "$golden/llm/tiny/generation_config.json" "$seeds/fuzz_config/generation"
+printf '%s' '{"rope_scaling":{"type":"linear","factor":2.5},"eos_token_id":[1,2,9007199254740993],"architectures":["A","B"],"a":{"b":{"c":{"d":null}}},"vocab_size":-1}' >"$seeds/fuzz_config/mixed"
+{ repeat '{"a":' 10000 && repeat '}' 10000; } >"$seeds/fuzz_config/deep"
+
+# model.safetensors.index.json; s.safetensors is the shard that the target provides.
+printf '%s' '{"metadata":{"total_size":4},"weight_map":{"a":"s.safetensors"}}' >"$seeds/fuzz_index/good"
+printf '%s' '{"weight_map":{"a":"../s.safetensors","b":"/etc/passwd","c":"none.safetensors","d":""}}' >"$seeds/fuzz_index/elsewhere"
+
+# tokenizer.json: the shape of the real one with a tiny vocabulary.
+cat >"$seeds/fuzz_tokenizer/tiny" <<'EOF'
+{"version":"1.0","truncation":null,"padding":null,
+"added_tokens":[{"id":9,"content":"<|im_start|>","single_word":false,"lstrip":false,"rstrip":false,"normalized":false,"special":true}],
+"normalizer":{"type":"NFC"},
+"pre_tokenizer":{"type":"Sequence","pretokenizers":[
+{"type":"Split","pattern":{"Regex":"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"},"behavior":"Isolated","invert":false},
+{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":false,"use_regex":false}]},
+"post_processor":null,"decoder":{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":false,"use_regex":false},
+"model":{"type":"BPE","dropout":null,"unk_token":null,"continuing_subword_prefix":"","end_of_word_suffix":"","fuse_unk":false,"byte_fallback":false,
+"vocab":{"H":0,"e":1,"l":2,"o":3,"ll":4,"llo":5,"Ġ":6,"w":7,"Ċ":8},
+"merges":[["l","l"],["ll","o"]]}}
+EOF
+sed 's/\["l","l"\],\["ll","o"\]/"l l","ll o"/' "$seeds/fuzz_tokenizer/tiny" >"$seeds/fuzz_tokenizer/merges-as-text"
+sed 's/^"merges".*/"x":0}}/' "$seeds/fuzz_tokenizer/tiny" >"$seeds/fuzz_tokenizer/no-merges"
+
+# Text
+sed -n '1p;40p;80p' "$golden/text-tokenizer/encode.jsonl" >"$seeds/fuzz_text/mixed"
+printf 'It'\''s 12:34\r\n\t caf\303\251 e\314\201 \360\237\231\202 \377\376 <|im_start|>\n' >"$seeds/fuzz_text/edges"
+
+# INI
+cat >"$seeds/fuzz_ini/all" <<'EOF'
+; comment
+[vita]
+log = debug
+plugin_path = a:b
+[backend]
+name = auto ; inline
+threads=2
+[llm]
+model = ../model
+dtype: q8_0
+[heads]
+schedule = 1,4,3,8,4,10
+[generation]
+temperature = 0.7
+prompt = one
+  two
+EOF
+printf 'llm.model=x\n[llm\nmodel\n= 3\n[]\n\357\273\277[vita]\n' >"$seeds/fuzz_ini/broken"
+
+# Recordings: the first tenth of a second, whose header promises more, and 8 samples of 8 bits in stereo.
+head -c 3244 "$golden/audio/speech.wav" >"$seeds/fuzz_audio/cut"
+printf 'RIFF\054\0\0\0WAVEfmt \020\0\0\0\001\0\002\0\100\037\0\0\200\076\0\0\002\0\010\0data\010\0\0\0\200\377\0\200\100\300\200\177' \
+	>"$seeds/fuzz_audio/stereo"
