@@ -38,18 +38,20 @@ typedef struct vita_conversation vita_conversation;
 VITA_EXPORT vita_status vita_engine_open(vita_context *context, uint32_t parts, vita_engine **out, vita_error *err);
 VITA_EXPORT void vita_engine_close(vita_engine *engine);                   /* NULL is a no-op [one-thread] */
 
-/* Members of parts that are not open are zero or "". Strings live as long as the engine. */
+/* Strings of parts that are not open are "", and the parts' own descriptions NULL. Everything pointed to
+ * lives as long as the engine. */
 typedef struct vita_engine_info {
 	uint32_t struct_size;
 	uint32_t parts;                       /* open ones */
 	const char *encoder, *llm, *head, *codec;             /* plugins' names */
 	const char *encoder_backend, *llm_backend, *head_backend, *codec_backend;
 	int32_t audio_first, audio_count;     /* token ids of <|audio_0|> …; -1, 0 where the tokenizer has none */
-	vita_encoder_info encoder_info;
-	vita_llm_info llm_info;
-	vita_head_info head_info;
-	vita_codec_info codec_info;
+	const vita_encoder_info *encoder_info;
+	const vita_llm_info *llm_info;
+	const vita_head_info *head_info;
+	const vita_codec_info *codec_info;
 } vita_engine_info;
+/* Fills *info as far as its struct_size (VITA_INIT) reaches. */
 VITA_EXPORT void vita_engine_describe(const vita_engine *engine, vita_engine_info *info);      /* [any-thread] */
 
 /* Open parts for direct use, NULL where not open; live as long as the engine.            [any-thread] */
@@ -115,6 +117,8 @@ typedef struct vita_turn_result {
 	double first_audio_ms;        /* end of question to the first sample; -1 where none came */
 	double total_ms;              /* end of question to the end of the answer */
 	double question_s, answer_s;  /* lengths of sound */
+	double listen_ms;             /* start of the turn to the end of the question; with a source that waits for
+	                               * nobody (a file), the whole turn took listen_ms + total_ms */
 } vita_turn_result;
 
 /* A conversation keeps the KV cache from turn to turn.                                  [any-thread] */

@@ -1,6 +1,7 @@
 # Engine: schedule, sampling, prompts, the turn.
 
-libvita_libcore_la_SOURCES +=
-# libvita_libcore_la_SOURCES += \
-#	%D%/name.c \
-#	%D%/name.h
+libvita_libcore_la_SOURCES += \
+	%D%/sampling.c \
+	%D%/sampling.h \
+	%D%/schedule.c \
+	%D%/schedule.h
