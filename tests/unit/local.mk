@@ -13,4 +13,15 @@ unit_ldadd = libvita/libcore.la $(CMOCKA_LIBS) -lm
 # %C%_test_thing_CPPFLAGS = $(unit_cppflags)
 # %C%_test_thing_CFLAGS = $(unit_cflags)
 # %C%_test_thing_LDADD = $(unit_ldadd)
+check_PROGRAMS += %D%/test_schedule
+%C%_test_schedule_SOURCES = %D%/test_schedule.c
+%C%_test_schedule_CPPFLAGS = $(unit_cppflags)
+%C%_test_schedule_CFLAGS = $(unit_cflags)
+%C%_test_schedule_LDADD = $(unit_ldadd)
+
+check_PROGRAMS += %D%/test_sampling
+%C%_test_sampling_SOURCES = %D%/test_sampling.c
+%C%_test_sampling_CPPFLAGS = $(unit_cppflags)
+%C%_test_sampling_CFLAGS = $(unit_cflags)
+%C%_test_sampling_LDADD = $(unit_ldadd)
 endif

@@ -126,7 +126,7 @@ static void test_steps(void **state)
 	assert_steps("1,1,2,3", 3, ".0..012..012");
 	assert_steps("balance", 10, ".0123...01234567....0123456789....01");
 	assert_steps("turbo", 10, ".0123456789.0123456789");
-	assert_steps("boost", 1, ".0.0.0.0.0....0.0.0.0.0.....0"+ 0);
+	assert_steps("boost", 1, "." "0.0.0.0.0." "...." "0.0.0.0.0." "....");
 	assert_steps("turbo", 0, "...........................");
 	assert_steps("vanilla", 10, "...........................");
 }
