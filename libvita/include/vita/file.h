@@ -38,8 +38,9 @@ VITA_EXPORT void vita_file_discard(vita_file *file);
 VITA_EXPORT vita_status vita_file_save(const char *path, const void *data, uint64_t size, vita_error *err);
 
 /* Remove the hidden files of all unfinished output files of this process (recordings and models that
- * libvita writes are among them); their commit fails from now on. Only for a process that is about to
- * end: it is async-signal-safe, so that a handler of SIGINT or SIGTERM, and atexit, may call it.
+ * libvita writes are among them); their commit, and every create, fails from now on with E_CANCELLED.
+ * Only for a process that is about to end: it is async-signal-safe, so that a handler of SIGINT or
+ * SIGTERM, and atexit, may call it.
  *                                                                                    [any-thread] */
 VITA_EXPORT void vita_files_abandon(void);
 

@@ -33,6 +33,7 @@ struct slot {
 };
 
 static struct slot slots[N_SLOTS];
+static atomic_bool is_ending; /* vita_files_abandon was called */
 
 struct vita_file {
 	struct slot *slot; /* NULL: written to directly */
@@ -75,6 +76,7 @@ void vita_files_abandon(void)
 {
 	int saved = errno;
 	pid_t process = getpid();
+	atomic_store(&is_ending, true);
 	for (size_t i = 0; i < N_SLOTS; i++) {
 		int expected = SLOT_ACTIVE;
 		if (atomic_load(&slots[i].state) != SLOT_ACTIVE || slots[i].process != process) continue;
@@ -85,6 +87,11 @@ void vita_files_abandon(void)
 }
 
 /* ---- create -------------------------------------------------------------------------------------- */
+
+static vita_status fail_abandoned(vita_error *err, const char *path)
+{
+	return vita_fail(err, VITA_E_CANCELLED, "%s: was abandoned, because the program is ending", path);
+}
 
 static vita_status fail_errno(vita_error *err, const char *path, const char *what, int number)
 {
@@ -153,6 +160,11 @@ static vita_status create_hidden(vita_file *file, const struct stat *old, vita_e
 		(void)slot_deactivate(slot);
 		return fail_errno(err, file->path, "cannot create a file in this directory", number);
 	}
+	/* The handler of another thread may have looked for the file just before it was there. */
+	if (atomic_load(&is_ending)) {
+		(void)unlinkat(slot->directory, slot->name, 0);
+		return fail_abandoned(err, file->path);
+	}
 	/* Where this is refused (another owner's file system), the umask's permissions are good enough. */
 	if (old && fchmod(file->fd, old->st_mode & 0777) != 0) errno = 0;
 	return VITA_OK;
@@ -206,7 +218,7 @@ vita_status vita_file_create(const char *path, vita_file **out, vita_error *err)
 	vita_status status =
 		file->path ? create_at(file, err) : vita_fail(err, VITA_E_NOMEM, "%s: out of memory", path);
 	if (status != VITA_OK) {
-		file_free(file);
+		vita_file_discard(file);
 		return status;
 	}
 	*out = file;
@@ -281,9 +293,7 @@ static vita_status rename_over(vita_file *file, vita_error *err)
 	const char *base = slash ? slash + 1 : file->target;
 
 	if (renameat(slot->directory, slot->name, slot->directory, base) != 0) {
-		if (atomic_load(&slot->state) == SLOT_ABANDONING)
-			return vita_fail(err, VITA_E_CANCELLED,
-			                 "%s: was abandoned, because the program is ending", file->path);
+		if (atomic_load(&slot->state) == SLOT_ABANDONING) return fail_abandoned(err, file->path);
 		return fail_errno(err, file->path, "cannot be put in place", errno);
 	}
 	/* Best effort: not every file system can sync a directory, and the file is whole in any case. */
