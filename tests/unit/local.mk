@@ -24,4 +24,16 @@ check_PROGRAMS += %D%/test_sampling
 %C%_test_sampling_CPPFLAGS = $(unit_cppflags)
 %C%_test_sampling_CFLAGS = $(unit_cflags)
 %C%_test_sampling_LDADD = $(unit_ldadd)
+
+check_PROGRAMS += %D%/test_atomic_file
+%C%_test_atomic_file_SOURCES = %D%/test_atomic_file.c %D%/files_support.h
+%C%_test_atomic_file_CPPFLAGS = $(unit_cppflags)
+%C%_test_atomic_file_CFLAGS = $(unit_cflags)
+%C%_test_atomic_file_LDADD = $(unit_ldadd)
+
+check_PROGRAMS += %D%/test_safetensors
+%C%_test_safetensors_SOURCES = %D%/test_safetensors.c %D%/files_support.h
+%C%_test_safetensors_CPPFLAGS = $(unit_cppflags)
+%C%_test_safetensors_CFLAGS = $(unit_cflags)
+%C%_test_safetensors_LDADD = $(unit_ldadd)
 endif

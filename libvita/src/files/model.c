@@ -358,7 +358,7 @@ vita_status vita_model_tensor(const vita_model *model, const char *name, uint32_
                               vita_array *out, vita_error *err)
 {
 	char wanted[160], found[160];
-	vita_shown shown;
+	vita_shown shown, type;
 
 	VITA_INIT(out);
 	if (rank > VITA_MAX_RANK)
@@ -384,7 +384,7 @@ vita_status vita_model_tensor(const vita_model *model, const char *name, uint32_
 		return vita_fail(err, VITA_E_UNSUPPORTED,
 		                 "%s: tensor \"%s\" is of type %s, which cannot be used; "
 		                 "F32, F16, BF16, I32 and U8 can",
-		                 path, vita_show(shown, name), entry->type);
+		                 path, vita_show(shown, name), vita_show(type, entry->type));
 	fill_array(entry, out);
 	return VITA_OK;
 }
