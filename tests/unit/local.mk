@@ -1,7 +1,7 @@
 # Unit tests, one program a part. They link libcore, and so reach hidden functions as well:
 #     #include "files/json.h"
 
-dist_check_SCRIPTS += %D%/headers.sh
+dist_check_SCRIPTS += %D%/headers.sh %D%/layers.sh
 
 if HAVE_CMOCKA
 unit_cppflags = $(AM_CPPFLAGS) -I$(top_srcdir)/libvita/src
