@@ -5,7 +5,10 @@ AM_TESTS_ENVIRONMENT = \
 	VITA_BUILDDIR='$(abs_top_builddir)'; export VITA_BUILDDIR; \
 	VITA_PLUGIN_PATH='$(abs_top_builddir)/modules'; export VITA_PLUGIN_PATH; \
 	CC='$(CC)'; export CC; CXX='$(CXX)'; export CXX; \
-	MAKE='$(MAKE)'; export MAKE;
+	MAKE='$(MAKE)'; export MAKE; \
+	LSAN_OPTIONS='suppressions=$(abs_top_srcdir)/tests/lsan.supp:print_suppressions=0'; export LSAN_OPTIONS;
+
+EXTRA_DIST += %D%/lsan.supp
 
 TEST_EXTENSIONS = .sh
 SH_LOG_COMPILER = $(SHELL)

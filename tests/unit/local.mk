@@ -36,4 +36,10 @@ check_PROGRAMS += %D%/test_safetensors
 %C%_test_safetensors_CPPFLAGS = $(unit_cppflags)
 %C%_test_safetensors_CFLAGS = $(unit_cflags)
 %C%_test_safetensors_LDADD = $(unit_ldadd)
+
+check_PROGRAMS += %D%/test_audio
+%C%_test_audio_SOURCES = %D%/test_audio.c %D%/unit.h
+%C%_test_audio_CPPFLAGS = $(unit_cppflags)
+%C%_test_audio_CFLAGS = $(unit_cflags) $(SNDFILE_CFLAGS)
+%C%_test_audio_LDADD = $(unit_ldadd)
 endif

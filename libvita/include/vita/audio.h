@@ -45,7 +45,9 @@ VITA_EXPORT void vita_audio_describe(const vita_audio_reader *reader, uint32_t *
  * A mono WAV that appears under path whole or not at all: samples go to a file beside it, which
  * vita_audio_commit syncs and renames; vita_audio_discard (or a crash) leaves what was there before.
  * path "-" streams to standard output. Values beyond ±1 are clipped; 16-bit values are
- * round(x · 32768) in -32768 … 32767, so that what vita_audio_read gave is written back bit for bit. */
+ * round(x · 32768) in -32768 … 32767, so that what vita_audio_read gave is written back bit for bit. A
+ * sample that is not a number is E_INVALID; after a failure nothing is kept, and commit fails too.
+ * OK | E_NOTFOUND (no such directory) | E_IO (a full disk …) | E_INVALID | E_NOMEM   [one-thread, may-block] */
 #define VITA_PCM16 0u
 #define VITA_PCM_FLOAT 1u
 
