@@ -42,4 +42,12 @@ check_PROGRAMS += %D%/test_audio
 %C%_test_audio_CPPFLAGS = $(unit_cppflags)
 %C%_test_audio_CFLAGS = $(unit_cflags) $(SNDFILE_CFLAGS)
 %C%_test_audio_LDADD = $(unit_ldadd)
+
+if HAVE_CODEC2
+check_PROGRAMS += %D%/test_codec2
+%C%_test_codec2_SOURCES = %D%/test_codec2.c %D%/unit.h
+%C%_test_codec2_CPPFLAGS = $(unit_cppflags)
+%C%_test_codec2_CFLAGS = $(unit_cflags) $(CODEC2_CFLAGS)
+%C%_test_codec2_LDADD = $(CODEC2_LIBS) $(unit_ldadd)
+endif
 endif
