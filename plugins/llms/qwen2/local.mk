@@ -1,7 +1,7 @@
 # LLM qwen2: Qwen2 and Llama-style decoders.
 
-# Without the leading '# ', and with the real file names:
-# module_LTLIBRARIES += %D%/llm-qwen2.la
-# %C%_llm_qwen2_la_SOURCES = %D%/qwen2.c
-# %C%_llm_qwen2_la_LDFLAGS = $(module_ldflags)
-# %C%_llm_qwen2_la_LIBADD = plugins/common/libcommon.la -lm
+module_LTLIBRARIES += %D%/llm-qwen2.la
+%C%_llm_qwen2_la_SOURCES = %D%/forward.c %D%/qwen2.c %D%/qwen2.h
+%C%_llm_qwen2_la_CFLAGS = $(AM_CFLAGS) -pthread
+%C%_llm_qwen2_la_LDFLAGS = $(module_ldflags)
+%C%_llm_qwen2_la_LIBADD = plugins/common/libcommon.la -lm -lpthread
