@@ -55,6 +55,42 @@ expect_match() { # file, pattern
 # One JSON document without white space, so that grep can look into it.
 compact() { tr -d ' \t\n' <"$1"; }
 
+# expect_refusal COMMAND…: exit 1 or 2, a sentence on stderr, nothing on stdout, and no $scratch/no.wav.
+expect_refusal() {
+	"$@" >"$scratch/out" 2>"$scratch/err" </dev/null
+	status=$?
+	case $status in
+	1 | 2) ;;
+	*) fail "exit $status instead of 1 or 2: $*" ;;
+	esac
+	[ -s "$scratch/err" ] || fail "no word about what is wrong: $*"
+	[ ! -s "$scratch/out" ] || fail "output in spite of a failure: $*"
+	for left in "$scratch"/no.wav* "$scratch"/.no.wav*; do
+		[ ! -e "$left" ] || fail "left behind: $left by $*"
+		rm -f "$left"
+	done
+}
+
+# A number as little-endian bytes, and a WAV file around the bytes of a file.
+little_endian() { # value, bytes
+	value=$1
+	count=$2
+	while [ "$count" -gt 0 ]; do
+		# shellcheck disable=SC2059 # the format is the byte
+		printf "\\$(printf %03o $((value & 255)))"
+		value=$((value >> 8))
+		count=$((count - 1))
+	done
+}
+
+wav() { # format (1 integer, 3 float), channels, rate, bits, file of samples
+	size=$(wc -c <"$5")
+	printf RIFF && little_endian $((size + 36)) 4 && printf 'WAVEfmt ' && little_endian 16 4
+	little_endian "$1" 2 && little_endian "$2" 2 && little_endian "$3" 4
+	little_endian $(($3 * $2 * $4 / 8)) 4 && little_endian $(($2 * $4 / 8)) 2 && little_endian "$4" 2
+	printf data && little_endian "$size" 4 && cat "$5"
+}
+
 finish() {
 	[ "$failures" = 0 ] || echo "$failures checks failed"
 	[ "$failures" = 0 ]

@@ -3,7 +3,8 @@
 
 installed_tests =
 dist_check_SCRIPTS += $(installed_tests)
-EXTRA_DIST += %D%/common.sh %D%/installed.sh %D%/outside.sh %D%/outside/beep.c %D%/outside/meter.cc
+EXTRA_DIST += %D%/common.sh %D%/outside/beep.c %D%/outside/meter.cc \
+	%D%/installed.sh %D%/outside.sh %D%/codec2.sh %D%/golden.sh %D%/refusals.sh %D%/text.sh
 
 vita_stage = $(abs_top_builddir)/stage
 AM_TESTS_ENVIRONMENT += \

@@ -1,0 +1,152 @@
+#!/bin/sh
+# What bad input gets: a sentence that names what is wrong, exit 1 or 2, and no output file.
+# shellcheck disable=SC2317 # functions that are called through expect_refusal
+. "$VITA_SRCDIR/tests/cli/common.sh"
+
+tiny=$VITA_SRCDIR/tests/golden/llm/tiny
+speech=$VITA_SRCDIR/tests/golden/audio/speech.wav
+generate() { # model, further arguments
+	from=$1
+	shift
+	expect_refusal "$vita" generate -s llm.model="$from" "$@" --max-tokens 2
+}
+
+# ---- usage and configuration ---------------------------------------------------------------------
+expect_exit 2 "$vita"
+expect_exit 2 "$vita" no-such-verb
+expect_match "$scratch/err" no-such-verb
+expect_exit 2 "$vita" generate --no-such-option
+expect_exit 2 "$vita" plugins -s nonsense
+printf '[llm]\nmodle = x\n' >"$scratch/typo.ini"
+expect_exit 2 "$vita" generate -c "$scratch/typo.ini" --ids 1
+expect_match "$scratch/err" 'typo.ini:2'
+expect_match "$scratch/err" '"\?model"\?'
+printf '[lllm]\nmodel = x\n' >"$scratch/section.ini"
+expect_exit 2 "$vita" generate -c "$scratch/section.ini" --ids 1
+expect_match "$scratch/err" llm
+expect_refusal "$vita" generate -c "$scratch/no-such.ini" --ids 1
+expect_match "$scratch/err" no-such.ini
+expect_refusal "$vita" generate --ids 1
+expect_exit 2 "$vita" generate -s llm.model="$tiny" -s backend.name=nonesuch --ids 1
+expect_match "$scratch/err" nonesuch
+
+# ---- models --------------------------------------------------------------------------------------
+model() { # a fresh copy to break
+	rm -rf "$scratch/model"
+	cp -R "$1" "$scratch/model"
+	chmod -R u+w "$scratch/model"
+}
+generate "$scratch/nowhere" --ids 1
+expect_match "$scratch/err" nowhere
+generate "$tiny" --ids 1,300
+expect_match "$scratch/err" 300
+generate "$tiny" --ids 1,-1
+generate "$tiny" --ids 1,99999999999999999999
+generate "$tiny" --ids ''
+
+model "$tiny"
+head -c 700000 "$tiny/model.safetensors" >"$scratch/model/model.safetensors"
+generate "$scratch/model" --ids 1
+expect_match "$scratch/err" model.safetensors
+printf '\377\377\377\377\377\377\377\377{}' >"$scratch/model/model.safetensors"
+generate "$scratch/model" --ids 1
+expect_match "$scratch/err" model.safetensors
+: >"$scratch/model/model.safetensors"
+generate "$scratch/model" --ids 1
+rm "$scratch/model/model.safetensors"
+generate "$scratch/model" --ids 1
+
+model "$tiny"
+sed 's/"hidden_size": 64/"hidden_size": 80/' "$tiny/config.json" >"$scratch/model/config.json"
+generate "$scratch/model" --ids 1
+sed 's/"num_hidden_layers": 6/"num_hidden_layers": 2000000000/' "$tiny/config.json" >"$scratch/model/config.json"
+generate "$scratch/model" --ids 1
+{
+	i=0
+	while [ $i -lt 10000 ]; do
+		printf '{"a":'
+		i=$((i + 1))
+	done
+} >"$scratch/model/config.json"
+generate "$scratch/model" --ids 1
+expect_match "$scratch/err" config.json
+rm "$scratch/model/config.json"
+generate "$scratch/model" --ids 1
+expect_match "$scratch/err" config.json
+
+model "$VITA_SRCDIR/tests/golden/llm/tiny-bf16-sharded"
+rm "$scratch/model/model-00002-of-00002.safetensors"
+generate "$scratch/model" --ids 1
+expect_match "$scratch/err" model-00002-of-00002.safetensors
+
+model "$tiny"
+printf '{"model":{"type":"BPE","vocab":{"a":0}}}' >"$scratch/model/tokenizer.json"
+expect_refusal "$vita" tokenize -s llm.model="$scratch/model" a
+expect_match "$scratch/err" merges
+
+# ---- recordings ----------------------------------------------------------------------------------
+if [ -e "$plugindir/encoder-codec2.so" ]; then
+	encode() { "$vita" encode -s encoder.plugin=codec2 "$@"; }
+	expect_refusal encode "$scratch/nowhere.wav"
+	expect_match "$scratch/err" nowhere.wav
+	echo "not a recording" >"$scratch/text.wav"
+	expect_refusal encode "$scratch/text.wav"
+	printf '\0\0\300\177\0\0\300\177' >"$scratch/samples"
+	wav 3 1 16000 32 "$scratch/samples" >"$scratch/nan.wav"
+	expect_refusal encode "$scratch/nan.wav"
+
+	# Strange but sound: no samples at all, 8 bits, 96 kHz, six channels.
+	: >"$scratch/samples"
+	wav 1 1 16000 16 "$scratch/samples" >"$scratch/empty.wav"
+	expect_exit 0 encode --json "$scratch/empty.wav"
+	compact "$scratch/out" >"$scratch/encoded"
+	expect_match "$scratch/encoded" '"tokens":\[\]'
+	head -c 48000 "$speech" | tail -c 38400 >"$scratch/samples"
+	for shape in "1 8000 8" "1 96000 16" "6 16000 16" "2 44100 24"; do
+		# shellcheck disable=SC2086 # three numbers
+		set -- $shape
+		wav 1 "$1" "$2" "$3" "$scratch/samples" >"$scratch/odd.wav"
+		expect_exit 0 encode --json "$scratch/odd.wav"
+		compact "$scratch/out" >"$scratch/encoded"
+		expect_match "$scratch/encoded" '"tokens":\[[0-9]'
+	done
+fi
+
+# ---- output --------------------------------------------------------------------------------------
+if [ -e "$plugindir/codec-codec2.so" ]; then
+	decode() { "$vita" decode -s codec.plugin=codec2 "$@"; }
+	expect_exit 0 "$vita" encode -s encoder.plugin=codec2 "$speech"
+	tr -s ' \n' ',,' <"$scratch/out" | sed 's/,$//' >"$scratch/tokens"
+	tokens=$(cat "$scratch/tokens")
+
+	expect_refusal decode -o "$scratch/no-such-folder/out.wav" "$tokens"
+	expect_match "$scratch/err" no-such-folder
+	expect_refusal decode -o "$scratch/no.wav" 999999999
+	expect_refusal decode -o "$scratch/no.wav" 1,two
+
+	# What was there before a failed run is still there, and whole.
+	echo "an older recording" >"$scratch/old.wav"
+	expect_refusal decode -o "$scratch/old.wav" 999999999
+	expect_match "$scratch/old.wav" '^an older recording$'
+
+	# A disk that is full after 4 kB (the signal that would come first is ignored, as daemons do).
+	full() { (trap '' XFSZ && ulimit -f 8 && decode -o "$scratch/no.wav" "$tokens"); }
+	expect_refusal full
+	# A pipe that takes nothing.
+	full() { decode -o - "$tokens" >/dev/full; }
+	expect_refusal full
+	full() { "$vita" plugins --json >/dev/full; }
+	expect_refusal full
+
+	# Ctrl-C in the middle.
+	interrupt() {
+		{ cat "$scratch/tokens" && sleep 3; } |
+			timeout --preserve-status -s INT 1 "$vita" decode -s codec.plugin=codec2 -o "$scratch/no.wav" -
+	}
+	interrupt >"$scratch/out" 2>"$scratch/err" && fail "exit 0 after Ctrl-C"
+	for left in "$scratch"/no.wav* "$scratch"/.no.wav*; do
+		[ ! -e "$left" ] || fail "left behind after Ctrl-C: $left"
+	done
+fi
+
+finish
