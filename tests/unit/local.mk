@@ -50,4 +50,16 @@ check_PROGRAMS += %D%/test_codec2
 %C%_test_codec2_CFLAGS = $(unit_cflags) $(CODEC2_CFLAGS)
 %C%_test_codec2_LDADD = $(CODEC2_LIBS) $(unit_ldadd)
 endif
+
+check_PROGRAMS += %D%/test_convert
+%C%_test_convert_SOURCES = %D%/test_convert.c %D%/files_support.h
+%C%_test_convert_CPPFLAGS = $(unit_cppflags)
+%C%_test_convert_CFLAGS = $(unit_cflags)
+%C%_test_convert_LDADD = $(unit_ldadd)
+
+check_PROGRAMS += %D%/test_model
+%C%_test_model_SOURCES = %D%/test_model.c %D%/files_support.h
+%C%_test_model_CPPFLAGS = $(unit_cppflags)
+%C%_test_model_CFLAGS = $(unit_cflags)
+%C%_test_model_LDADD = $(unit_ldadd)
 endif
