@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Buffers are plain host memory: allocated, or lent by the caller and only pointed to.
+ */
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "reference.h"
+
+#define ALIGNMENT 64u
+
+static uint64_t free_memory(void)
+{
+#ifdef _SC_AVPHYS_PAGES
+	long pages = sysconf(_SC_AVPHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+	if (pages > 0 && size > 0) return (uint64_t)pages * (uint64_t)size;
+#endif
+	return 0;
+}
+
+static vita_buffer *make_buffer(vita_error *err)
+{
+	vita_buffer *buffer = calloc(1, sizeof *buffer);
+	if (!buffer) (void)vita_fail(err, VITA_E_NOMEM, "reference: no memory for a buffer's description");
+	return buffer;
+}
+
+vita_status ref_alloc(vita_backend *backend, uint64_t size, vita_buffer **out, vita_error *err)
+{
+	vita_buffer *buffer;
+	uint64_t rounded = size ? (size + (ALIGNMENT - 1)) & ~(uint64_t)(ALIGNMENT - 1) : ALIGNMENT;
+
+	(void)backend;
+	if (!out) return vita_fail(err, VITA_E_INVALID, "reference: alloc was given nowhere to put the buffer");
+	*out = NULL;
+	buffer = make_buffer(err);
+	if (!buffer) return VITA_E_NOMEM;
+	buffer->bytes = size <= PTRDIFF_MAX - ALIGNMENT ? aligned_alloc(ALIGNMENT, (size_t)rounded) : NULL;
+	if (!buffer->bytes) {
+		free(buffer);
+		return vita_fail(err, VITA_E_NOMEM, "reference: no memory for a buffer of %llu bytes; about %llu MiB are free",
+		                 (unsigned long long)size, (unsigned long long)(free_memory() >> 20));
+	}
+	buffer->size = size;
+	buffer->owned = 1;
+	*out = buffer;
+	return VITA_OK;
+}
+
+void ref_free(vita_backend *backend, vita_buffer *buffer)
+{
+	(void)backend;
+	if (!buffer) return;
+	if (buffer->owned) free(buffer->bytes);
+	free(buffer);
+}
+
+vita_status ref_wrap(vita_backend *backend, void *memory, uint64_t size, uint32_t constant, vita_buffer **out,
+                     vita_error *err)
+{
+	static unsigned char nothing; /* what a buffer of 0 bytes points to */
+	vita_buffer *buffer;
+
+	(void)backend;
+	if (!out) return vita_fail(err, VITA_E_INVALID, "reference: wrap was given nowhere to put the buffer");
+	*out = NULL;
+	if (!memory && size > 0) return vita_fail(err, VITA_E_INVALID, "reference: wrap was given no memory");
+	buffer = make_buffer(err);
+	if (!buffer) return VITA_E_NOMEM;
+	buffer->bytes = memory ? memory : &nothing;
+	buffer->size = size;
+	buffer->constant = constant != 0;
+	*out = buffer;
+	return VITA_OK;
+}
+
+void *ref_address(vita_backend *backend, vita_buffer *buffer)
+{
+	(void)backend;
+	return buffer ? buffer->bytes : NULL;
+}
+
+/* ---- to and from the host -------------------------------------------------------------------------- */
+
+static vita_status check_transfer(const char *who, const vita_tensor *t, const void *host, uint64_t size,
+                                  vita_tensor *copy, vita_error *err)
+{
+	char text[REF_DESCRIPTION];
+	vita_status status;
+	int64_t row, rows;
+
+	if (!t) return vita_fail(err, VITA_E_INVALID, "reference: %s was given no tensor", who);
+	status = ref_check_view(who, t, 1, err);
+	if (status != VITA_OK) return status;
+	*copy = *t;
+	for (uint32_t i = copy->rank; i < VITA_MAX_RANK; i++) copy->shape[i] = 1, copy->stride[i] = 0;
+	status = ref_check_memory(who, copy, err);
+	if (status != VITA_OK) return status;
+	row = vita_row_bytes(copy->dtype, ref_last(copy, 0));
+	rows = ref_count(copy, 1);
+	if (row > 0 && rows > INT64_MAX / row)
+		return vita_fail(err, VITA_E_SHAPE, "reference: %s: %s has more bytes than can be counted", who,
+		                 ref_describe(copy, text));
+	if (size != (uint64_t)(row * rows))
+		return vita_fail(err, VITA_E_SHAPE, "reference: %s: %s is %lld bytes when dense, but the host's memory has %llu",
+		                 who, ref_describe(copy, text), (long long)(row * rows), (unsigned long long)size);
+	if (size > 0 && !host) return vita_fail(err, VITA_E_INVALID, "reference: %s was given no host memory", who);
+	return VITA_OK;
+}
+
+/* Bytes that lie together at the view's end, and how many trailing dimensions they take up. */
+static uint32_t together(const vita_tensor *t, int64_t *bytes)
+{
+	uint32_t trailing = 0;
+
+	*bytes = (int64_t)vita_dtype_bytes(t->dtype);
+	if (vita_dtype_block(t->dtype) > 1) {
+		*bytes = vita_row_bytes(t->dtype, ref_last(t, 0));
+		trailing = 1;
+	}
+	while (trailing < t->rank && (ref_last(t, trailing) == 1 || ref_step(t, trailing) == *bytes))
+		*bytes *= ref_last(t, trailing++);
+	return trailing;
+}
+
+vita_status ref_write(vita_backend *backend, const vita_tensor *target, const void *source, uint64_t size,
+                      vita_error *err)
+{
+	vita_tensor t;
+	int64_t bytes, n;
+	uint32_t trailing;
+	vita_status status = check_transfer("write", target, source, size, &t, err);
+
+	(void)backend;
+	if (status != VITA_OK || size == 0) return status;
+	if (t.buffer->constant) return vita_fail(err, VITA_E_INVALID, "reference: write: the buffer is read-only");
+	trailing = together(&t, &bytes);
+	n = ref_count(&t, trailing);
+	for (int64_t i = 0; i < n; i++)
+		memcpy(ref_at(&t, trailing, i), (const unsigned char *)source + i * bytes, (size_t)bytes);
+	return VITA_OK;
+}
+
+vita_status ref_read(vita_backend *backend, const vita_tensor *source, void *target, uint64_t size, vita_error *err)
+{
+	vita_tensor t;
+	int64_t bytes, n;
+	uint32_t trailing;
+	vita_status status = check_transfer("read", source, target, size, &t, err);
+
+	(void)backend;
+	if (status != VITA_OK || size == 0) return status;
+	trailing = together(&t, &bytes);
+	n = ref_count(&t, trailing);
+	for (int64_t i = 0; i < n; i++)
+		memcpy((unsigned char *)target + i * bytes, ref_at(&t, trailing, i), (size_t)bytes);
+	return VITA_OK;
+}
