@@ -1,3 +1,9 @@
-# Ready configurations; installed into $(datadir)/vita with the small model beside them.
+# Ready configurations; installed into $(datadir)/vita, with the small model's files where they look for them.
 
-# nobase_dist_vitadata_DATA += %D%/nano.ini
+nobase_dist_vitadata_DATA += \
+	models/nano/README.md \
+	models/nano/question.wav
+
+EXTRA_DIST += \
+	tests/data/README.md \
+	tests/data/reading.wav
