@@ -53,6 +53,7 @@ static vita_status fail_json(vita_error *err, const char *origin, const json_err
 	size_t line = error->line > 0 ? (size_t)error->line : 1;
 
 	switch (json_error_code(error)) {
+	case json_error_unknown: /* what jansson says when memory is out, but for a few places */
 	case json_error_out_of_memory:
 		return vita_fail(err, VITA_E_NOMEM, "%s: out of memory while reading JSON", origin);
 	case json_error_null_character:

@@ -11,6 +11,7 @@
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdlib.h>
+#include <utf8proc.h>
 
 #define DATA_ALIGNMENT 64u
 #define MAX_HEADER_BYTES 100000000u
@@ -33,6 +34,18 @@ static vita_status fail_memory(const char *path, vita_error *err)
 	return vita_fail(err, VITA_E_NOMEM, "%s: out of memory", path);
 }
 
+static bool is_utf8(const char *text)
+{
+	const utf8proc_uint8_t *bytes = (const utf8proc_uint8_t *)text;
+	utf8proc_int32_t code;
+	utf8proc_ssize_t left = (utf8proc_ssize_t)strlen(text), n = 0;
+	while (left > 0 && (n = utf8proc_iterate(bytes, left, &code)) > 0) {
+		bytes += n;
+		left -= n;
+	}
+	return left == 0;
+}
+
 static vita_status check_array(const char *path, const vita_array *array, vita_error *err)
 {
 	vita_shown shown;
@@ -40,6 +53,8 @@ static vita_status check_array(const char *path, const vita_array *array, vita_e
 
 	if (!array->name || array->name[0] == '\0' || strcmp(array->name, METADATA_KEY) == 0)
 		return vita_fail(err, VITA_E_INVALID, "%s: every tensor needs a name of its own", path);
+	if (!is_utf8(array->name))
+		return vita_fail(err, VITA_E_INVALID, "%s: the name of a tensor is not UTF-8", path);
 	vita_show(shown, array->name);
 	if (!type_name(array->dtype))
 		return vita_fail(err, VITA_E_UNSUPPORTED,
@@ -74,32 +89,38 @@ static int compare_arrays(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
-/* {"dtype": …, "shape": […], "data_offsets": [begin, end]}; NULL when memory is out. */
+/* {"dtype": …, "shape": […], "data_offsets": [begin, end]}; NULL when memory is out. Not json_pack,
+ * which then writes cut texts without a word. */
 static json_t *describe(const vita_array *array, uint64_t begin)
 {
-	json_t *shape = json_array();
-	bool whole = shape != NULL;
-	for (uint32_t i = 0; i < array->rank && whole; i++)
-		whole = json_array_append_new(shape, json_integer(array->shape[i])) == 0;
-	if (!whole) {
-		json_decref(shape);
-		return NULL;
-	}
-	return json_pack("{s:s, s:o, s:[I, I]}", "dtype", type_name(array->dtype), "shape", shape,
-	                 "data_offsets", (json_int_t)begin, (json_int_t)(begin + array->size_bytes));
+	json_t *info = json_object(), *shape = json_array(), *offsets = json_array();
+	int failed = json_object_set_new(info, "dtype", json_string(type_name(array->dtype)));
+
+	failed |= json_object_set_new(info, "shape", shape) |
+	          json_object_set_new(info, "data_offsets", offsets);
+	for (uint32_t i = 0; i < array->rank && !failed; i++)
+		failed = json_array_append_new(shape, json_integer(array->shape[i]));
+	if (!failed) failed = json_array_append_new(offsets, json_integer((json_int_t)begin));
+	if (!failed)
+		failed =
+			json_array_append_new(offsets, json_integer((json_int_t)(begin + array->size_bytes)));
+	if (!failed) return info;
+	json_decref(info);
+	return NULL;
 }
 
 static vita_status put_metadata(json_t *header, const char *path, const char *const *metadata, uint32_t n,
                                 vita_error *err)
 {
-	vita_shown shown;
 	json_t *object = json_object();
 	if (!object || json_object_set_new(header, METADATA_KEY, object) != 0) return fail_memory(path, err);
-	for (uint32_t i = 0; i < n; i++)
-		if (json_object_set_new(object, metadata[2 * i], json_string(metadata[2 * i + 1])) != 0)
-			return vita_fail(err, VITA_E_INVALID,
-			                 "%s: the metadata \"%s\" is not UTF-8, or memory is out", path,
-			                 vita_show(shown, metadata[2 * i]));
+	for (uint32_t i = 0; i < n; i++) {
+		const char *key = metadata[2 * i], *value = metadata[2 * i + 1];
+		if (!is_utf8(key) || !is_utf8(value))
+			return vita_fail(err, VITA_E_INVALID, "%s: metadata entry %u is not UTF-8", path,
+			                 (unsigned)i);
+		if (json_object_set_new(object, key, json_string(value)) != 0) return fail_memory(path, err);
+	}
 	return VITA_OK;
 }
 
@@ -116,12 +137,8 @@ static vita_status put_tensors(json_t *header, const char *path, const vita_arra
 		if (order[i]->size_bytes > (uint64_t)INT64_MAX - begin)
 			return vita_fail(err, VITA_E_INVALID, "%s: the tensors are too large for one file",
 			                 path);
-		json_t *info = describe(order[i], begin);
-		if (!info) return fail_memory(path, err);
-		if (json_object_set_new(header, order[i]->name, info) != 0)
-			return vita_fail(err, VITA_E_INVALID,
-			                 "%s: the tensor name \"%s\" is not UTF-8, or memory is out", path,
-			                 shown);
+		if (json_object_set_new(header, order[i]->name, describe(order[i], begin)) != 0)
+			return fail_memory(path, err);
 		begin += order[i]->size_bytes;
 	}
 	return VITA_OK;
