@@ -247,13 +247,70 @@ static void test_blocks(void **state)
 	for (size_t i = 0; i < N; i++) assert_true(fabsf(found[i] - expected[i]) <= 0.5f / 127 + 1e-3f);
 }
 
+static double gaussian(void)
+{
+	double u = ((double)random_bits() + 1) / 4294967297.0, v = (double)random_bits() / 4294967296.0;
+	return sqrt(-2 * log(u)) * cos(6.283185307179586 * v);
+}
+
+/* Root mean square error over that of the values; the bounds are those of plain rounding between the largest
+ * and smallest value of a block, which a search for the best scale must beat. */
+static void test_block_types_lose_little(void **state)
+{
+	enum { N = 1 << 15 };
+	static const struct {
+		uint32_t dtype;
+		double bound;
+	} types[] = { { VITA_Q4_0, 0.088 }, { VITA_Q4_1, 0.080 }, { VITA_Q4_K, 0.080 }, { VITA_Q6_K, 0.019 } };
+	static float values[N], found[N];
+	static unsigned char blocks[N];
+	(void)state;
+	for (int i = 0; i < N; i++) values[i] = (float)gaussian() * 0.02f;
+	for (size_t k = 0; k < sizeof types / sizeof types[0]; k++) {
+		double error = 0, power = 0;
+		convert(VITA_F32, values, types[k].dtype, blocks, N);
+		convert(types[k].dtype, blocks, VITA_F32, found, N);
+		for (int i = 0; i < N; i++) {
+			error += pow((double)found[i] - (double)values[i], 2);
+			power += pow((double)values[i], 2);
+		}
+		assert_true(sqrt(error / power) < types[k].bound);
+	}
+}
+
+/* What a block can hold exactly comes back exactly; zeros, NaN and huge values spoil nothing else. */
+static void test_block_types_keep_what_fits(void **state)
+{
+	static const uint32_t types[] = { VITA_Q4_0, VITA_Q4_1, VITA_Q4_K, VITA_Q6_K };
+	float values[256], found[256];
+	unsigned char blocks[256];
+	(void)state;
+	for (size_t k = 0; k < sizeof types / sizeof types[0]; k++) {
+		memset(values, 0, sizeof values);
+		convert(VITA_F32, values, types[k], blocks, 256);
+		convert(types[k], blocks, VITA_F32, found, 256);
+		assert_memory_equal(found, values, sizeof found);
+		values[3] = NAN;
+		values[200] = INFINITY;
+		values[40] = -1e30f;
+		convert(VITA_F32, values, types[k], blocks, 256);
+		convert(types[k], blocks, VITA_F32, found, 256);
+		for (int i = 0; i < 256; i++) assert_true(isfinite(found[i]));
+		assert_true(found[200] > 60000.0f && found[40] < -60000.0f && found[3] == 0);
+	}
+	for (int i = 0; i < 256; i++) values[i] = 0.25f * (float)(i * 7 % 16 - 8);
+	convert(VITA_F32, values, VITA_Q4_0, blocks, 256);
+	convert(VITA_Q4_0, blocks, VITA_F32, found, 256);
+	assert_memory_equal(found, values, sizeof found);
+}
+
 static void test_what_cannot_be_converted(void **state)
 {
 	unsigned char bytes[256] = { 0 };
 	vita_error err;
 	(void)state;
-	assert_failure(vita_convert(VITA_F32, bytes, VITA_Q4_K, bytes, 0, &err), VITA_E_UNSUPPORTED, &err,
-	               "f32 cannot be converted to q4_k");
+	assert_failure(vita_convert(VITA_F32, bytes, VITA_Q4_K, bytes, 32, &err), VITA_E_INVALID, &err,
+	               "32 values");
 	assert_failure(vita_convert(VITA_U8, bytes, VITA_F32, bytes, 0, &err), VITA_E_UNSUPPORTED, &err,
 	               "type u8");
 	assert_failure(vita_convert(VITA_F32, bytes, VITA_U8, bytes, 0, &err), VITA_E_UNSUPPORTED, &err,
@@ -280,6 +337,8 @@ int main(void)
 		cmocka_unit_test(test_to_ints),
 		cmocka_unit_test(test_any_alignment_and_length),
 		cmocka_unit_test(test_blocks),
+		cmocka_unit_test(test_block_types_lose_little),
+		cmocka_unit_test(test_block_types_keep_what_fits),
 		cmocka_unit_test(test_what_cannot_be_converted),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -110,9 +110,10 @@ VITA_EXPORT vita_status vita_safetensors_write(const char *path, const vita_arra
                                                const char *const *metadata, uint32_t n_metadata,
                                                vita_error *err);
 
-/* Convert n values between f32, f16, bf16 and i32, or from a block type to f32; source and target may
- * be unaligned and do not overlap. Values are rounded once, to nearest, ties to even; what is too large
+/* Convert n values between f32, f16, bf16, i32 and the block types; source and target may be unaligned and
+ * do not overlap. Plain types: rounded once, to nearest, ties to even; what is too large
  * becomes infinite, NaN stays NaN. To i32, what is out of range becomes the nearest end and NaN 0.
+ * Block types: the scales of smallest squared error among a few; NaN becomes 0.
  * OK | E_UNSUPPORTED (other pairs) | E_INVALID (n is no whole number of blocks)    [any-thread] */
 VITA_EXPORT vita_status vita_convert(uint32_t from, const void *source, uint32_t to, void *target,
                                      uint64_t n, vita_error *err);

@@ -9,6 +9,8 @@
 #include <math.h>
 #include <stdbool.h>
 
+#include "quantise.h"
+
 #define PIECE 1024 /* values; a multiple of every block */
 
 /* The float at or next to x towards zero, its last bit set where x lies between two floats. To round
@@ -61,7 +63,8 @@ static bool can_convert(uint32_t from, uint32_t to)
 {
 	bool source_fits = vita_dtype_block(from) != 0 && from != VITA_U8;
 	return source_fits &&
-	       (to == VITA_F32 || to == VITA_F16 || to == VITA_BF16 || to == VITA_I32 || to == VITA_Q8_0);
+	       (to == VITA_F32 || to == VITA_F16 || to == VITA_BF16 || to == VITA_I32 || to == VITA_Q8_0 ||
+	        vita_quantises(to));
 }
 
 vita_status vita_convert(uint32_t from, const void *source, uint32_t to, void *target, uint64_t n,
@@ -89,6 +92,7 @@ vita_status vita_convert(uint32_t from, const void *source, uint32_t to, void *t
 		if (from == VITA_I32) ints_to_floats(in, to, count, piece);
 		else (void)vita_row_to_f32(from, in, count, piece);
 		if (to == VITA_I32) floats_to_ints(piece, count, out);
+		else if (vita_quantises(to)) vita_quantise_row(to, piece, count, out);
 		else (void)vita_row_from_f32(to, piece, count, out);
 		in += vita_row_bytes(from, count);
 		out += vita_row_bytes(to, count);

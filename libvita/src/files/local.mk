@@ -12,5 +12,7 @@ libvita_libcore_la_SOURCES += \
 	%D%/model.h \
 	%D%/model_config.c \
 	%D%/model_directory.c \
+	%D%/quantise.c \
+	%D%/quantise.h \
 	%D%/safetensors.c \
 	%D%/safetensors_write.c
