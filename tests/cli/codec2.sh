@@ -6,7 +6,7 @@
 command -v c2dec >/dev/null || { echo "SKIP: Codec2's own tools, c2enc and c2dec, are not here"; exit 77; }
 
 codec2="-s encoder.plugin=codec2 -s codec.plugin=codec2"
-for recording in "$VITA_SRCDIR"/tests/golden/audio/*.wav; do
+for recording in "$VITA_SRCDIR"/tests/golden/audio/*.wav "$VITA_SRCDIR/tests/data/reading.wav"; do
 	# The samples of a 16 kHz recording, played at Codec2's 8 kHz, so that nobody resamples.
 	tail -c +45 "$recording" >"$scratch/in.raw"
 	wav 1 1 8000 16 "$scratch/in.raw" >"$scratch/in.wav"
