@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -152,18 +153,37 @@ static void test_bad_targets(void **state)
 	assert_int_equal(count_entries(), 1);
 }
 
+/* A device of /dev: the real one where this test cannot harm it, else a node of its own, for a defect
+ * here must not replace root's /dev/null by a file. NULL where that is not allowed. */
+static const char *safe_device(const char *name, unsigned minor_number)
+{
+	if (geteuid() != 0) {
+		const char *path = strcmp(name, "null") == 0 ? "/dev/null" : "/dev/full";
+		return access(path, W_OK) == 0 ? path : NULL;
+	}
+	const char *path = in_scratch(name);
+	if (mknod(path, S_IFCHR | 0600, makedev(1, minor_number)) != 0) return NULL;
+	int fd = open(path, O_WRONLY);
+	if (fd < 0) return NULL;
+	close(fd);
+	return path;
+}
+
 static void test_devices_are_written_to(void **state)
 {
 	vita_error err;
 	struct stat info;
 	(void)state;
-	assert_ok(vita_file_save("/dev/null", "x", 1, &err), &err);
-	assert_int_equal(stat("/dev/null", &info), 0);
+	const char *null_device = safe_device("null", 3), *full_device = safe_device("full", 7);
+	if (!null_device || !full_device) {
+		print_message("this machine allows no device to be made; the test of pipes stands in\n");
+		skip();
+	}
+	assert_ok(vita_file_save(null_device, "x", 1, &err), &err);
+	assert_int_equal(stat(null_device, &info), 0);
 	assert_true(S_ISCHR(info.st_mode));
-	if (stat("/dev/full", &info) != 0) return;
-	assert_failure(vita_file_save("/dev/full", "x", 1, &err), VITA_E_IO, &err,
-	               "/dev/full: cannot be written");
-	vita_file *file = begin("/dev/full");
+	assert_failure(vita_file_save(full_device, "x", 1, &err), VITA_E_IO, &err, "full: cannot be written");
+	vita_file *file = begin(full_device);
 	assert_false(vita_file_is_seekable(file));
 	vita_file_discard(file);
 }
