@@ -169,9 +169,9 @@ static void test_golden_settings(void **state)
 
 static const char config_text[] =
 	"{\"int\": 7, \"whole\": 8.0, \"part\": 8.5, \"huge\": 1e300, \"text\": \"seven\\u001b[2J\", "
-        "\"yes\": true,\n"
+	"\"yes\": true,\n"
 	" \"list\": [1, 2, 3], \"mixed\": [1, \"2\"], \"texts\": [\"a\", \"b\"], \"none\": null, \"empty\": "
-        "[],\n"
+	"[],\n"
 	" \"object\": {\"inner\": {\"value\": 9}}, \"a.b\": 10, \"min\": -9223372036854775808}";
 
 static void expect_int(const vita_model *model, const char *key, vita_status status, int64_t value,
@@ -405,6 +405,10 @@ static void test_shards_without_an_index(void **state)
 	vita_model *model = open_model(scratch, VITA_MODEL_WANT_TENSORS);
 	assert_int_equal(vita_model_n_tensors(model), 2);
 	vita_model_close(model);
+	assert_int_equal(rename(in_scratch("model-00002-of-00002.safetensors"),
+	                        in_scratch("modem-00002-of-00002.safetensors")),
+	                 0);
+	expect_open(scratch, VITA_MODEL_WANT_TENSORS, VITA_E_FORMAT, "it is not clear which is the model");
 	put_safetensors(in_scratch("other.safetensors"), TENSOR("c"), 2);
 	expect_open(scratch, VITA_MODEL_WANT_TENSORS, VITA_E_FORMAT, "it is not clear which is the model");
 	model = open_model(scratch, 0);

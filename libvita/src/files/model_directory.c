@@ -217,11 +217,12 @@ static vita_status list_safetensors(const vita_model *model, name_list *list, vi
 	return VITA_OK;
 }
 
-/* The M of "NAME-00001-of-0000M.safetensors"; 0 for other names. */
-static size_t shard_total(const char *name)
+/* The M of "NAME-00001-of-0000M.safetensors", and the length of NAME; 0 for other names. */
+static size_t shard_total(const char *name, size_t *stem)
 {
 	static const char pattern[] = "-#####-of-#####" SUFFIX;
 	size_t n = strlen(name), m = sizeof pattern - 1, total = 0;
+	*stem = n > m ? n - m : 0;
 	if (n <= m) return 0;
 	for (size_t i = 0; i < m; i++) {
 		char c = name[n - m + i];
@@ -231,13 +232,13 @@ static size_t shard_total(const char *name)
 	return total;
 }
 
-/* Do the listed files make one model: a file alone, or shards of the same total? */
+/* Do the listed files make one model: a file alone, or shards of the same name and total? */
 static bool is_one_model(const name_list *list)
 {
-	size_t total = list->n > 0 ? shard_total(list->names[0]) : 0;
+	size_t stem, other_stem, total = list->n > 0 ? shard_total(list->names[0], &stem) : 0;
 	for (size_t i = 1; i < list->n; i++)
-		if (total == 0 || strlen(list->names[i]) != strlen(list->names[0]) ||
-		    shard_total(list->names[i]) != total)
+		if (total == 0 || shard_total(list->names[i], &other_stem) != total || other_stem != stem ||
+		    memcmp(list->names[i], list->names[0], stem) != 0)
 			return false;
 	return list->n > 0;
 }
@@ -246,13 +247,14 @@ static vita_status check_unindexed(const vita_model *model, const name_list *lis
                                    vita_error *err)
 {
 	vita_shown shown, other;
+	size_t stem;
 	if (list->n > 1 && !is_one_model(list) && (want & VITA_MODEL_WANT_TENSORS))
 		return vita_fail(err, VITA_E_FORMAT,
 		                 "%s: holds %s, %s and no %s, so that it is not clear which is the "
 		                 "model; name one of the files",
 		                 model->path, vita_show(shown, list->names[0]),
 		                 vita_show(other, list->names[1]), SINGLE_NAME);
-	size_t total = is_one_model(list) ? shard_total(list->names[0]) : 0;
+	size_t total = is_one_model(list) ? shard_total(list->names[0], &stem) : 0;
 	if (total > 0 && list->n != total)
 		return vita_fail(err, VITA_E_NOTFOUND, "%s: holds %zu of %zu shards like %s", model->path,
 		                 list->n, total, vita_show(shown, list->names[0]));
@@ -266,7 +268,8 @@ static vita_status read_unindexed(vita_model *model, uint32_t want, vita_error *
 	uint32_t file;
 	vita_status status = list_safetensors(model, &list, err);
 	if (status == VITA_OK) status = check_unindexed(model, &list, want, err);
-	for (size_t i = 0; i < list.n && status == VITA_OK && is_one_model(&list); i++) {
+	size_t n_read = is_one_model(&list) ? list.n : 0;
+	for (size_t i = 0; i < n_read && status == VITA_OK; i++) {
 		char *path = vita_model_join(model, list.names[i]);
 		status = path ? vita_model_read_file(model, path, &file, err) : fail_memory(model, err);
 		free(path);
