@@ -75,7 +75,10 @@ struct vita_host {
 
 	/* Upload a tensor of a model file for use by ops: as it is (dtype VITA_DTYPE_NONE) or converted.
 	 * Where the device can use the mapped pages they are used and nothing is copied; so the model must
-	 * stay open until the weight is freed with device_free (its buffer). Sharing is the caller's affair.
+	 * stay open until out->buffer is freed with the device's `free`. A matrix (rank 2) may be laid out anew for
+	 * MATMUL and GATHER; one that other ops read too wants VITA_ARRAY_F_PLAIN in source->flags. A source of
+	 * rank 0 becomes a row of one. Sharing is the caller's affair.
+	 * OK | E_SHAPE | E_UNSUPPORTED (a conversion that vita_convert does not have) | E_NOMEM | E_DEVICE
 	 *                                                                          [any-thread, may-block] */
 	vita_status (*weight_load)(void *context, const vita_device *device, const vita_array *source, uint32_t dtype,
 	                           vita_tensor *out, vita_error *err);

@@ -136,13 +136,16 @@ typedef struct vita_tensor {
 	vita_buffer *buffer;
 } vita_tensor;
 
+/* The matrix is read by other ops than MATMUL and GATHER: upload it in plain layout (vita_host.weight_load). */
+#define VITA_ARRAY_F_PLAIN 1u
+
 /* Elements in host memory, dense, outermost dimension first: a tensor of a model file, or what is
  * written to a device. Lifetime of data and name: see the function that gives it. */
 typedef struct vita_array {
 	uint32_t struct_size;
 	uint32_t dtype;
 	uint32_t rank;                  /* 0 (one element) … VITA_MAX_RANK */
-	uint32_t flags;                 /* 0 */
+	uint32_t flags;                 /* VITA_ARRAY_F_*; 0 from model files */
 	int64_t shape[VITA_MAX_RANK];
 	uint64_t size_bytes;
 	const void *data;

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The services that modules get as a vita_host table, and what stands behind it.
+ */
+#ifndef VITA_HOST_SERVICES_H
+#define VITA_HOST_SERVICES_H
+
+#include "host/log.h"
+
+#include <pthread.h>
+
+typedef struct vita_shared_model vita_shared_model;
+
+typedef struct vita_services {
+	vita_host host; /* its context is this struct */
+	vita_log log;
+	pthread_mutex_t lock;      /* of models */
+	vita_shared_model *models; /* open ones */
+} vita_services;
+
+vita_status vita_services_init(vita_services *services, vita_log_fn write, void *user, uint32_t level,
+                               vita_error *err);
+void vita_services_clear(vita_services *services);
+
+/* Without log and lock, for asking modules in a forked child; needs no clear and opens no models. */
+void vita_services_init_quiet(vita_services *services);
+
+/* vita_host.weight_load and .tensor_copy (weights.c). */
+vita_status vita_host_weight_load(void *context, const vita_device *device, const vita_array *source,
+                                  uint32_t dtype, vita_tensor *out, vita_error *err);
+vita_status vita_host_tensor_copy(void *context, const vita_device *from_device, const vita_tensor *from,
+                                  const vita_device *to_device, const vita_tensor *to, vita_error *err);
+
+#endif
