@@ -102,7 +102,7 @@ typedef struct vita_backend_api {
 	/* Until all ops queued by this thread are done; reports their first failure. [any-thread, may-block] */
 	vita_status (*wait)(vita_backend *backend, vita_error *err);
 
-	/* Optional abilities by id; NULL where absent.                             [any-thread] */
+	/* Optional, and so are the abilities that it gives by id: NULL where absent. [any-thread] */
 	const void *(*get_extension)(vita_backend *backend, const char *id);
 } vita_backend_api;
 
