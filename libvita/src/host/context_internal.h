@@ -16,10 +16,11 @@
 const vita_host *vita_context_host(const vita_context *context);
 
 /* ---- the config's values -------------------------------------------------------------------------------
- * libvita's own keys of a section (config_keys.c), checked and converted when the context was made, with their
- * defaults where the INI is silent. `has` is 0 where there is neither a value nor a default; then the getters
- * give "", 0, no list. Paths are resolved. An unknown section or key, or another type's getter: the same,
- * and a line in the log.                                                                   [any-thread] */
+ * libvita's own keys of a section (config_keys.c), checked and converted when the context was made, with
+ * their defaults where the INI is silent. `has` is 0 where there is neither a value nor a default; then the
+ * getters give "", 0, no list. Paths are resolved. An unknown section or key, or another type's getter: the
+ * same, and a line in the log.                                                                   [any-thread]
+ * */
 int32_t vita_context_has(const vita_context *context, const char *section, const char *key);
 const char *vita_context_string(const vita_context *context, const char *section, const char *key);
 int64_t vita_context_int(const vita_context *context, const char *section, const char *key); /* INT, BOOL */
@@ -34,7 +35,7 @@ int32_t vita_context_given(const vita_context *context, const char *section, con
  * "[codec] chunk" where it was not written.                                                [any-thread] */
 const char *vita_context_origin(const vita_context *context, const char *section, const char *key);
 
-/* ---- factories ------------------------------------------------------------------------------------------ */
+/* ---- factories ------------------------------------------------------------------------------------- */
 
 /* The index-th usable factory of a kind, in the order of the search path; NULL past the last. [any-thread] */
 const vita_factory *vita_context_factory_at(const vita_context *context, const char *kind, uint32_t index);
@@ -48,30 +49,31 @@ vita_status vita_context_factory(const vita_context *context, const char *kind, 
 vita_status vita_context_section_factory(const vita_context *context, const char *section,
                                          const vita_factory **out, vita_error *err);
 
-/* ---- devices -------------------------------------------------------------------------------------------- */
+/* ---- devices --------------------------------------------------------------------------------------- */
 
 /* Open the device that a section computes on: its own `backend`, else [backend] name, `auto` being the best
  * score. Sections that come to the same device share it; every open wants its close. The device given runs
  * all ops: what its backend lacks goes to the reference backend.                [any-thread, may-block] */
 vita_status vita_context_device_open(vita_context *context, const char *section, const vita_device **out,
                                      vita_error *err);
-void vita_context_device_close(vita_context *context, const vita_device *device);          /* NULL is a no-op */
+void vita_context_device_close(vita_context *context, const vita_device *device); /* NULL is a no-op */
 
 /* Name of the backend's factory ("cpu").                                                    [any-thread] */
 const char *vita_context_device_name(const vita_context *context, const vita_device *device);
 
-/* ---- settings for a plugin's open ------------------------------------------------------------------------ */
+/* ---- settings for a plugin's open ------------------------------------------------------------------ */
 
-/* The factory's declared keys with the section's values or their defaults, and what the host gives to the kind:
- * encoder and codec `model`; llm `dtype` and `context`; head `count` and `dtype`; backend `threads` and
+/* The factory's declared keys with the section's values or their defaults, and what the host gives to the
+ * kind: encoder and codec `model`; llm `dtype` and `context`; head `count` and `dtype`; backend `threads` and
  * `device`, from the config. The setters replace or add one of those before open.           [one-thread] */
-vita_status vita_context_settings(const vita_context *context, const char *section, const vita_factory *factory,
-                                  vita_settings **out, vita_error *err);
-vita_status vita_settings_set_string(vita_settings *settings, const char *key, const char *value, vita_error *err);
+vita_status vita_context_settings(const vita_context *context, const char *section,
+                                  const vita_factory *factory, vita_settings **out, vita_error *err);
+vita_status vita_settings_set_string(vita_settings *settings, const char *key, const char *value,
+                                     vita_error *err);
 vita_status vita_settings_set_int(vita_settings *settings, const char *key, int64_t value, vita_error *err);
-void vita_settings_destroy(vita_settings *settings);                                       /* NULL is a no-op */
+void vita_settings_destroy(vita_settings *settings); /* NULL is a no-op */
 
-/* ---- cancelling ------------------------------------------------------------------------------------------ */
+/* ---- cancelling ------------------------------------------------------------------------------------ */
 
 /* 1 once requested; cancel may be NULL.                                                     [any-thread] */
 int32_t vita_cancel_requested(const vita_cancel *cancel);
