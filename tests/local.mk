@@ -26,8 +26,11 @@ check-asan:
 	cd asan && { test -f Makefile || '$(abs_top_srcdir)/configure' --enable-asan --enable-ubsan \
 		CC='$(CC)' CXX='$(CXX)' CFLAGS='-g -O1'; } && $(MAKE) $(AM_MAKEFLAGS) check
 
+valgrind = valgrind -q --error-exitcode=99 --leak-check=full --suppressions=$(abs_top_srcdir)/%D%/valgrind.supp
+EXTRA_DIST += %D%/valgrind.supp
+
 check-valgrind: all
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(check_PROGRAMS)' \
-		LOG_COMPILER='$(abs_top_builddir)/libtool --mode=execute valgrind -q --error-exitcode=99 --leak-check=full'
+		LOG_COMPILER='$(abs_top_builddir)/libtool --mode=execute $(valgrind)'
 
 .PHONY: check-asan check-valgrind
