@@ -16,6 +16,7 @@ TESTS += $(check_PROGRAMS) $(dist_check_SCRIPTS)
 
 include %D%/golden/local.mk
 include %D%/unit/local.mk
+include %D%/ops/local.mk
 include %D%/stubs/local.mk
 include %D%/cli/local.mk
 include %D%/fuzz/local.mk

@@ -22,9 +22,11 @@ vita_status ref_expect(const ref_call *c, const char *label, const vita_tensor *
 	char found[REF_DESCRIPTION], wanted[128];
 	size_t n = 0;
 
-	if (t->rank < min_rank || t->rank > max_rank)
-		return ref_fail(c, VITA_E_SHAPE, "%s has rank %u, expected %u%s%u", label, t->rank, min_rank,
-		                max_rank > min_rank ? " to " : " = ", max_rank);
+	if (t->rank < min_rank || t->rank > max_rank) {
+		if (min_rank == max_rank)
+			return ref_fail(c, VITA_E_SHAPE, "%s has rank %u, expected %u", label, t->rank, min_rank);
+		return ref_fail(c, VITA_E_SHAPE, "%s has rank %u, expected %u to %u", label, t->rank, min_rank, max_rank);
+	}
 	if (types >> t->dtype & 1) return VITA_OK;
 	for (uint32_t dtype = 0; dtype <= VITA_Q6_K; dtype++)
 		if (types >> dtype & 1)

@@ -1,0 +1,70 @@
+# Op tests: of the reference backend by hand (tests/unit/test_reference_*), and of any backend against
+# another one, op by op, over random cases (compare_ops).
+
+if HAVE_CMOCKA
+if BACKEND_REFERENCE
+op_cppflags = $(AM_CPPFLAGS) -I$(top_srcdir)/tests/ops
+op_cflags = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+op_ldadd = tests/ops/libopfixture.la $(CMOCKA_LIBS) -lm
+
+check_LTLIBRARIES += %D%/libopfixture.la
+%C%_libopfixture_la_SOURCES = %D%/device.c %D%/device.h %D%/fixture.c %D%/fixture.h
+%C%_libopfixture_la_CPPFLAGS = $(op_cppflags)
+%C%_libopfixture_la_CFLAGS = $(op_cflags)
+
+check_PROGRAMS += tests/unit/test_blocks
+tests_unit_test_blocks_SOURCES = tests/unit/test_blocks.c
+tests_unit_test_blocks_CPPFLAGS = $(op_cppflags)
+tests_unit_test_blocks_CFLAGS = $(op_cflags)
+tests_unit_test_blocks_LDADD = $(op_ldadd)
+
+check_PROGRAMS += tests/unit/test_reference_backend
+tests_unit_test_reference_backend_SOURCES = tests/unit/test_reference_backend.c
+tests_unit_test_reference_backend_CPPFLAGS = $(op_cppflags)
+tests_unit_test_reference_backend_CFLAGS = $(op_cflags)
+tests_unit_test_reference_backend_LDADD = $(op_ldadd)
+
+check_PROGRAMS += tests/unit/test_reference_ops_matrix
+tests_unit_test_reference_ops_matrix_SOURCES = tests/unit/test_reference_ops_matrix.c
+tests_unit_test_reference_ops_matrix_CPPFLAGS = $(op_cppflags)
+tests_unit_test_reference_ops_matrix_CFLAGS = $(op_cflags)
+tests_unit_test_reference_ops_matrix_LDADD = $(op_ldadd)
+
+check_PROGRAMS += tests/unit/test_reference_ops_norm
+tests_unit_test_reference_ops_norm_SOURCES = tests/unit/test_reference_ops_norm.c
+tests_unit_test_reference_ops_norm_CPPFLAGS = $(op_cppflags)
+tests_unit_test_reference_ops_norm_CFLAGS = $(op_cflags)
+tests_unit_test_reference_ops_norm_LDADD = $(op_ldadd)
+
+check_PROGRAMS += tests/unit/test_reference_ops_attention
+tests_unit_test_reference_ops_attention_SOURCES = tests/unit/test_reference_ops_attention.c
+tests_unit_test_reference_ops_attention_CPPFLAGS = $(op_cppflags)
+tests_unit_test_reference_ops_attention_CFLAGS = $(op_cflags)
+tests_unit_test_reference_ops_attention_LDADD = $(op_ldadd)
+
+check_PROGRAMS += tests/unit/test_reference_ops_elementwise
+tests_unit_test_reference_ops_elementwise_SOURCES = tests/unit/test_reference_ops_elementwise.c
+tests_unit_test_reference_ops_elementwise_CPPFLAGS = $(op_cppflags)
+tests_unit_test_reference_ops_elementwise_CFLAGS = $(op_cflags)
+tests_unit_test_reference_ops_elementwise_LDADD = $(op_ldadd)
+
+check_PROGRAMS += tests/unit/test_reference_ops_time
+tests_unit_test_reference_ops_time_SOURCES = tests/unit/test_reference_ops_time.c
+tests_unit_test_reference_ops_time_CPPFLAGS = $(op_cppflags)
+tests_unit_test_reference_ops_time_CFLAGS = $(op_cflags)
+tests_unit_test_reference_ops_time_LDADD = $(op_ldadd)
+
+check_PROGRAMS += tests/unit/test_reference_ops_select
+tests_unit_test_reference_ops_select_SOURCES = tests/unit/test_reference_ops_select.c
+tests_unit_test_reference_ops_select_CPPFLAGS = $(op_cppflags)
+tests_unit_test_reference_ops_select_CFLAGS = $(op_cflags)
+tests_unit_test_reference_ops_select_LDADD = $(op_ldadd)
+
+check_PROGRAMS += tests/unit/test_reference_ops_move
+tests_unit_test_reference_ops_move_SOURCES = tests/unit/test_reference_ops_move.c
+tests_unit_test_reference_ops_move_CPPFLAGS = $(op_cppflags)
+tests_unit_test_reference_ops_move_CFLAGS = $(op_cflags)
+tests_unit_test_reference_ops_move_LDADD = $(op_ldadd)
+
+endif
+endif
