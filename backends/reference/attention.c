@@ -16,12 +16,15 @@ vita_status check_rope(const ref_call *c)
 	if (status != VITA_OK) return status;
 	if ((status = ref_expect(c, "x", x, REF_F32, 3, 3)) != VITA_OK) return status;
 	if ((status = ref_expect(c, "positions", positions, REF_I32, 1, 1)) != VITA_OK) return status;
-	if ((status = ref_expect_like(c, "positions", positions, positions, 1, &x->shape[0])) != VITA_OK) return status;
-	if (p->style > VITA_ROPE_INTERLEAVED) return ref_fail(c, VITA_E_INVALID, "style is %u, expected 0 or 1", p->style);
+	if ((status = ref_expect_like(c, "positions", positions, positions, 1, &x->shape[0])) != VITA_OK)
+		return status;
+	if (p->style > VITA_ROPE_INTERLEAVED)
+		return ref_fail(c, VITA_E_INVALID, "style is %u, expected 0 or 1", p->style);
 	if (p->n_rotated % 2 != 0 || p->n_rotated > x->shape[2])
-		return ref_fail(c, VITA_E_INVALID, "n_rotated is %u, expected an even number up to %lld", p->n_rotated,
-		                (long long)x->shape[2]);
-	if (!(p->theta > 0)) return ref_fail(c, VITA_E_INVALID, "theta is %g, expected more than 0", p->theta);
+		return ref_fail(c, VITA_E_INVALID, "n_rotated is %u, expected an even number up to %lld",
+		                p->n_rotated, (long long)x->shape[2]);
+	if (!(p->theta > 0))
+		return ref_fail(c, VITA_E_INVALID, "theta is %g, expected more than 0", p->theta);
 	return ref_expect_vector(c, "factor", c->in[2], p->n_rotated / 2);
 }
 
@@ -38,8 +41,10 @@ vita_status run_rope(const ref_call *c)
 	for (int64_t r = 0; r < n * heads; r++)
 		memmove(ref_row(y, r), ref_row(x, r), (size_t)x->shape[2] * sizeof(float));
 	for (int64_t j = 0; j < half; j++) {
-		int64_t first = p->style == VITA_ROPE_HALF ? j : 2 * j, second = p->style == VITA_ROPE_HALF ? j + half : 2 * j + 1;
-		double step = p->scale * pow(p->theta, -(double)j / (double)half) / (factor ? (double)factor[j] : 1);
+		int64_t first = p->style == VITA_ROPE_HALF ? j : 2 * j,
+			second = p->style == VITA_ROPE_HALF ? j + half : 2 * j + 1;
+		double step = p->scale * pow(p->theta, -(double)j / (double)half) /
+		              (factor ? (double)factor[j] : 1);
 		for (int64_t i = 0; i < n; i++) {
 			double angle = positions[i] * step, cosine = cos(angle), sine = sin(angle);
 			for (int64_t h = 0; h < heads; h++) {
@@ -109,15 +114,16 @@ static head_rows rows_of(const vita_tensor *t, int64_t head, float *scratch)
 
 /* One query: y = Σ_j p[j] v[j], p = softmax(scale · q · k[j] + bias[j]) over the first n keys. Keys with
  * weight 0 are left out altogether, so that what lies there cannot matter. */
-static void attend(const float *q, head_rows k, head_rows v, const float *bias, double scale, int64_t n, int64_t d,
-                   double *weight, double *sums, float *y)
+static void attend(const float *q, head_rows k, head_rows v, const float *bias, double scale, int64_t n,
+                   int64_t d, double *weight, double *sums, float *y)
 {
 	double largest = -INFINITY, total = 0;
 	int seen = 0;
 
 	for (int64_t j = 0; j < n; j++) {
 		weight[j] = bias && bias[j] == -INFINITY ? -INFINITY
-		            : scale * ref_dot(q, k.first + j * k.step, d) + (bias ? (double)bias[j] : 0);
+		                                         : scale * ref_dot(q, k.first + j * k.step, d) +
+		                                                   (bias ? (double)bias[j] : 0);
 		largest = fmax(largest, weight[j]);
 		seen |= weight[j] != -INFINITY;
 	}
@@ -146,8 +152,9 @@ vita_status run_attention(const ref_call *c)
 		head_rows keys = rows_of(k, g, k_scratch), values = rows_of(v, g, v_scratch);
 		for (int64_t h = g * group; h < (g + 1) * group; h++)
 			for (int64_t i = 0; i < n_q; i++)
-				attend(ref_row2(q, i, h), keys, values, bias ? ref_row2(bias, bias->shape[0] == 1 ? 0 : h, i) : NULL,
-				       p->scale, visible(p, i, n_q, n_k), d, weight, sums, ref_row2(y, i, h));
+				attend(ref_row2(q, i, h), keys, values,
+				       bias ? ref_row2(bias, bias->shape[0] == 1 ? 0 : h, i) : NULL, p->scale,
+				       visible(p, i, n_q, n_k), d, weight, sums, ref_row2(y, i, h));
 	}
 	free(k_scratch);
 	free(v_scratch);

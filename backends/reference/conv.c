@@ -16,12 +16,13 @@ static vita_status check_geometry(const ref_call *c, int64_t t, int64_t kernel)
 
 	if (kernel < 1) return ref_fail(c, VITA_E_SHAPE, "the kernel has no taps");
 	if (p->stride < 1 || p->dilation < 1 || p->groups < 1)
-		return ref_fail(c, VITA_E_INVALID, "stride %u, dilation %u and groups %u must be at least 1", p->stride,
-		                p->dilation, p->groups);
-	if (p->stride > LARGEST || p->dilation > LARGEST || t > LARGEST || kernel > LARGEST || p->pad_left > LARGEST ||
-	    p->pad_left < -LARGEST || p->pad_right > LARGEST || p->pad_right < -LARGEST || p->output_pad > LARGEST ||
-	    p->output_pad < -LARGEST)
-		return ref_fail(c, VITA_E_INVALID, "a size, stride, dilation or padding is beyond %lld", (long long)LARGEST);
+		return ref_fail(c, VITA_E_INVALID, "stride %u, dilation %u and groups %u must be at least 1",
+		                p->stride, p->dilation, p->groups);
+	if (p->stride > LARGEST || p->dilation > LARGEST || t > LARGEST || kernel > LARGEST ||
+	    p->pad_left > LARGEST || p->pad_left < -LARGEST || p->pad_right > LARGEST ||
+	    p->pad_right < -LARGEST || p->output_pad > LARGEST || p->output_pad < -LARGEST)
+		return ref_fail(c, VITA_E_INVALID, "a size, stride, dilation or padding is beyond %lld",
+		                (long long)LARGEST);
 	return VITA_OK;
 }
 
@@ -42,9 +43,11 @@ static vita_status check_channels(const ref_call *c, int64_t c_in, int64_t c_out
 	vita_status status;
 
 	if (c_in != ref_last(c->in[0], 1) || c_in % groups != 0 || c_out % groups != 0)
-		return ref_fail(c, VITA_E_SHAPE, "w has %lld input and %lld output channels, expected %lld input channels "
-		                "and multiples of %lld groups", (long long)c_in, (long long)c_out,
-		                (long long)ref_last(c->in[0], 1), (long long)groups);
+		return ref_fail(c, VITA_E_SHAPE,
+		                "w has %lld input and %lld output channels, expected %lld input channels "
+		                "and multiples of %lld groups",
+		                (long long)c_in, (long long)c_out, (long long)ref_last(c->in[0], 1),
+		                (long long)groups);
 	sizes[0] = c_out, sizes[1] = t_out < 0 ? 0 : t_out;
 	if ((status = ref_expect_like(c, "y", c->out[0], c->in[0], 2, sizes)) != VITA_OK) return status;
 	return ref_expect_vector(c, "bias", c->in[2], c_out);
@@ -108,7 +111,8 @@ vita_status run_conv1d(const ref_call *c)
 		begin_row(c, o, sums, t_out);
 		for (int64_t i = 0; i < width; i++) {
 			const float *from = ref_row2(x, plane, group * width + i);
-			const float *taps = ref_f32_row(w->dtype, ref_at(w, 1, o * width + i), kernel, scratch);
+			const float *taps =
+				ref_f32_row(w->dtype, ref_at(w, 1, o * width + i), kernel, scratch);
 			for (int64_t s = 0; s < kernel; s++) {
 				int64_t shift = s * p->dilation - p->pad_left;
 				range r = inside(t_out, p->stride, shift, t_in);
@@ -131,14 +135,14 @@ vita_status check_conv_transpose1d(const ref_call *c)
 	int64_t t_out;
 
 	if (status != VITA_OK) return status;
-	t_out = (ref_last(c->in[0], 0) - 1) * p->stride + p->dilation * (w->shape[2] - 1) + 1 + p->output_pad -
-	        p->pad_left - p->pad_right;
+	t_out = (ref_last(c->in[0], 0) - 1) * p->stride + p->dilation * (w->shape[2] - 1) + 1 +
+	        p->output_pad - p->pad_left - p->pad_right;
 	if (w->shape[1] > LARGEST) return ref_fail(c, VITA_E_SHAPE, "w has too many channels");
 	return check_channels(c, w->shape[0], w->shape[1] * p->groups, t_out);
 }
 
-/* y[…, o, u] = bias[o] + Σ w[i, o - first channel of its group, s] · x[…, i, t] over the i of o's group and all
- *              s, t with u = t · stride + s · dilation - pad_left */
+/* y[…, o, u] = bias[o] + Σ w[i, o - first channel of its group, s] · x[…, i, t] over the i of o's group
+ *              and all s, t with u = t · stride + s · dilation - pad_left */
 vita_status run_conv_transpose1d(const ref_call *c)
 {
 	const vita_tensor *x = c->in[0], *w = c->in[1];
@@ -155,7 +159,8 @@ vita_status run_conv_transpose1d(const ref_call *c)
 		begin_row(c, o, sums, t_out);
 		for (int64_t i = first; i < first + width; i++) {
 			const float *from = ref_row2(x, plane, i);
-			const float *taps = ref_f32_row(w->dtype, ref_at(w, 1, i * per_group + o % per_group), kernel, scratch);
+			const float *taps = ref_f32_row(w->dtype, ref_at(w, 1, i * per_group + o % per_group),
+			                                kernel, scratch);
 			for (int64_t s = 0; s < kernel; s++) {
 				int64_t shift = s * p->dilation - p->pad_left;
 				range r = inside(t_in, p->stride, shift, t_out);

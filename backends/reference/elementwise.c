@@ -15,9 +15,10 @@ vita_status check_binary(const ref_call *c)
 	if ((status = ref_expect(c, "b", b, REF_F32, 1, a->rank)) != VITA_OK) return status;
 	for (uint32_t back = 0; back < b->rank; back++)
 		if (ref_last(b, back) != 1 && ref_last(b, back) != ref_last(a, back))
-			return ref_fail(c, VITA_E_SHAPE, "b is %s and cannot be repeated to %s", ref_describe(b, text_b),
-			                ref_describe(a, text_a));
-	if (kind > VITA_BINARY_MIN) return ref_fail(c, VITA_E_INVALID, "kind is %u, expected a VITA_BINARY_*", kind);
+			return ref_fail(c, VITA_E_SHAPE, "b is %s and cannot be repeated to %s",
+			                ref_describe(b, text_b), ref_describe(a, text_a));
+	if (kind > VITA_BINARY_MIN)
+		return ref_fail(c, VITA_E_INVALID, "kind is %u, expected a VITA_BINARY_*", kind);
 	return VITA_OK;
 }
 
@@ -39,12 +40,24 @@ static vita_tensor repeated(const vita_tensor *b, const vita_tensor *a)
 static void binary_row(uint32_t kind, const float *a, const float *b, int64_t step, int64_t n, float *y)
 {
 	switch (kind) {
-	case VITA_BINARY_ADD: for (int64_t i = 0; i < n; i++) y[i] = a[i] + b[i * step]; break;
-	case VITA_BINARY_SUB: for (int64_t i = 0; i < n; i++) y[i] = a[i] - b[i * step]; break;
-	case VITA_BINARY_MUL: for (int64_t i = 0; i < n; i++) y[i] = a[i] * b[i * step]; break;
-	case VITA_BINARY_DIV: for (int64_t i = 0; i < n; i++) y[i] = a[i] / b[i * step]; break;
-	case VITA_BINARY_MAX: for (int64_t i = 0; i < n; i++) y[i] = a[i] < b[i * step] ? b[i * step] : a[i]; break;
-	default: for (int64_t i = 0; i < n; i++) y[i] = a[i] > b[i * step] ? b[i * step] : a[i]; break;
+	case VITA_BINARY_ADD:
+		for (int64_t i = 0; i < n; i++) y[i] = a[i] + b[i * step];
+		break;
+	case VITA_BINARY_SUB:
+		for (int64_t i = 0; i < n; i++) y[i] = a[i] - b[i * step];
+		break;
+	case VITA_BINARY_MUL:
+		for (int64_t i = 0; i < n; i++) y[i] = a[i] * b[i * step];
+		break;
+	case VITA_BINARY_DIV:
+		for (int64_t i = 0; i < n; i++) y[i] = a[i] / b[i * step];
+		break;
+	case VITA_BINARY_MAX:
+		for (int64_t i = 0; i < n; i++) y[i] = a[i] < b[i * step] ? b[i * step] : a[i];
+		break;
+	default:
+		for (int64_t i = 0; i < n; i++) y[i] = a[i] > b[i * step] ? b[i * step] : a[i];
+		break;
 	}
 }
 
@@ -60,10 +73,7 @@ vita_status run_binary(const ref_call *c)
 	return VITA_OK;
 }
 
-vita_status check_affine(const ref_call *c)
-{
-	return ref_expect_same(c, 1);
-}
+vita_status check_affine(const ref_call *c) { return ref_expect_same(c, 1); }
 
 /* y = scale · x + shift, rounded once */
 vita_status run_affine(const ref_call *c)

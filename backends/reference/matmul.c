@@ -11,7 +11,8 @@
 
 static int has_parameter(uint32_t function)
 {
-	return function == VITA_UNARY_LEAKY_RELU || function == VITA_UNARY_ELU || function == VITA_UNARY_SNAKE;
+	return function == VITA_UNARY_LEAKY_RELU || function == VITA_UNARY_ELU ||
+	       function == VITA_UNARY_SNAKE;
 }
 
 vita_status check_matmul(const ref_call *c)
@@ -30,8 +31,10 @@ vita_status check_matmul(const ref_call *c)
 	if ((status = ref_expect_like(c, "y", y, x, 1, &m)) != VITA_OK) return status;
 	if ((status = ref_expect_vector(c, "bias", c->in[2], m)) != VITA_OK) return status;
 	if ((status = ref_expect_shape(c, "residual", c->in[3], y->rank, y->shape)) != VITA_OK) return status;
-	if (p->activation != VITA_UNARY_NONE && (has_parameter(p->activation) || !ref_unary_function(p->activation)))
-		return ref_fail(c, VITA_E_INVALID, "activation is %u, expected a VITA_UNARY_* without a parameter",
+	if (p->activation != VITA_UNARY_NONE &&
+	    (has_parameter(p->activation) || !ref_unary_function(p->activation)))
+		return ref_fail(c, VITA_E_INVALID,
+		                "activation is %u, expected a VITA_UNARY_* without a parameter",
 		                p->activation);
 	return VITA_OK;
 }

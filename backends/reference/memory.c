@@ -31,14 +31,16 @@ vita_status ref_alloc(vita_backend *backend, uint64_t size, vita_buffer **out, v
 	uint64_t rounded = size ? (size + (ALIGNMENT - 1)) & ~(uint64_t)(ALIGNMENT - 1) : ALIGNMENT;
 
 	(void)backend;
-	if (!out) return vita_fail(err, VITA_E_INVALID, "reference: alloc was given nowhere to put the buffer");
+	if (!out)
+		return vita_fail(err, VITA_E_INVALID, "reference: alloc was given nowhere to put the buffer");
 	*out = NULL;
 	buffer = make_buffer(err);
 	if (!buffer) return VITA_E_NOMEM;
 	buffer->bytes = size <= PTRDIFF_MAX - ALIGNMENT ? aligned_alloc(ALIGNMENT, (size_t)rounded) : NULL;
 	if (!buffer->bytes) {
 		free(buffer);
-		return vita_fail(err, VITA_E_NOMEM, "reference: no memory for a buffer of %llu bytes; about %llu MiB are free",
+		return vita_fail(err, VITA_E_NOMEM,
+		                 "reference: no memory for a buffer of %llu bytes; about %llu MiB are free",
 		                 (unsigned long long)size, (unsigned long long)(free_memory() >> 20));
 	}
 	buffer->size = size;
@@ -62,7 +64,8 @@ vita_status ref_wrap(vita_backend *backend, void *memory, uint64_t size, uint32_
 	vita_buffer *buffer;
 
 	(void)backend;
-	if (!out) return vita_fail(err, VITA_E_INVALID, "reference: wrap was given nowhere to put the buffer");
+	if (!out)
+		return vita_fail(err, VITA_E_INVALID, "reference: wrap was given nowhere to put the buffer");
 	*out = NULL;
 	if (!memory && size > 0) return vita_fail(err, VITA_E_INVALID, "reference: wrap was given no memory");
 	buffer = make_buffer(err);
@@ -99,12 +102,15 @@ static vita_status check_transfer(const char *who, const vita_tensor *t, const v
 	row = vita_row_bytes(copy->dtype, ref_last(copy, 0));
 	rows = ref_count(copy, 1);
 	if (row > 0 && rows > INT64_MAX / row)
-		return vita_fail(err, VITA_E_SHAPE, "reference: %s: %s has more bytes than can be counted", who,
-		                 ref_describe(copy, text));
+		return vita_fail(err, VITA_E_SHAPE, "reference: %s: %s has more bytes than can be counted",
+		                 who, ref_describe(copy, text));
 	if (size != (uint64_t)(row * rows))
-		return vita_fail(err, VITA_E_SHAPE, "reference: %s: %s is %lld bytes when dense, but the host's memory has %llu",
-		                 who, ref_describe(copy, text), (long long)(row * rows), (unsigned long long)size);
-	if (size > 0 && !host) return vita_fail(err, VITA_E_INVALID, "reference: %s was given no host memory", who);
+		return vita_fail(err, VITA_E_SHAPE,
+		                 "reference: %s: %s is %lld bytes when dense, but the host's memory has %llu",
+		                 who, ref_describe(copy, text), (long long)(row * rows),
+		                 (unsigned long long)size);
+	if (size > 0 && !host)
+		return vita_fail(err, VITA_E_INVALID, "reference: %s was given no host memory", who);
 	return VITA_OK;
 }
 
@@ -133,7 +139,8 @@ vita_status ref_write(vita_backend *backend, const vita_tensor *target, const vo
 
 	(void)backend;
 	if (status != VITA_OK || size == 0) return status;
-	if (t.buffer->constant) return vita_fail(err, VITA_E_INVALID, "reference: write: the buffer is read-only");
+	if (t.buffer->constant)
+		return vita_fail(err, VITA_E_INVALID, "reference: write: the buffer is read-only");
 	trailing = together(&t, &bytes);
 	n = ref_count(&t, trailing);
 	for (int64_t i = 0; i < n; i++)
@@ -141,7 +148,8 @@ vita_status ref_write(vita_backend *backend, const vita_tensor *target, const vo
 	return VITA_OK;
 }
 
-vita_status ref_read(vita_backend *backend, const vita_tensor *source, void *target, uint64_t size, vita_error *err)
+vita_status ref_read(vita_backend *backend, const vita_tensor *source, void *target, uint64_t size,
+                     vita_error *err)
 {
 	vita_tensor t;
 	int64_t bytes, n;

@@ -37,7 +37,8 @@ static int is_our_device(const char *wanted)
 	return 0;
 }
 
-static vita_status open(const vita_host *host, const vita_settings *settings, vita_backend **out, vita_error *err)
+static vita_status open(const vita_host *host, const vita_settings *settings, vita_backend **out,
+                        vita_error *err)
 {
 	vita_backend *backend;
 
@@ -47,9 +48,11 @@ static vita_status open(const vita_host *host, const vita_settings *settings, vi
 		const char *device = host->setting_string(host->context, settings, "device");
 		int64_t threads = host->setting_int(host->context, settings, "threads");
 		if (!is_our_device(device))
-			return vita_fail(err, VITA_E_NOTFOUND, NAME ": there is no device \"%s\", only 0: " DEVICE, device);
+			return vita_fail(err, VITA_E_NOTFOUND,
+			                 NAME ": there is no device \"%s\", only 0: " DEVICE, device);
 		if (threads > 1)
-			vita_logf(host, VITA_LOG_DEBUG, NAME, "threads = %lld is ignored: this backend has one thread",
+			vita_logf(host, VITA_LOG_DEBUG, NAME,
+			          "threads = %lld is ignored: this backend has one thread",
 			          (long long)threads);
 	}
 	backend = calloc(1, sizeof *backend);
@@ -59,10 +62,7 @@ static vita_status open(const vita_host *host, const vita_settings *settings, vi
 	return VITA_OK;
 }
 
-static void close(vita_backend *backend)
-{
-	free(backend);
-}
+static void close(vita_backend *backend) { free(backend); }
 
 static vita_status wait(vita_backend *backend, vita_error *err)
 {

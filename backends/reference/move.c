@@ -37,20 +37,29 @@ static void store(uint32_t dtype, double value, unsigned char *at)
 	int32_t integer;
 
 	switch (dtype) {
-	case VITA_F32: single = (float)value; memcpy(at, &single, sizeof single); return;
-	case VITA_F16: half = vita_f32_to_f16((float)value); memcpy(at, &half, sizeof half); return;
-	case VITA_BF16: half = vita_f32_to_bf16((float)value); memcpy(at, &half, sizeof half); return;
-	case VITA_I32: integer = to_integer(value, INT32_MIN, INT32_MAX); memcpy(at, &integer, sizeof integer); return;
+	case VITA_F32:
+		single = (float)value;
+		memcpy(at, &single, sizeof single);
+		return;
+	case VITA_F16:
+		half = vita_f32_to_f16((float)value);
+		memcpy(at, &half, sizeof half);
+		return;
+	case VITA_BF16:
+		half = vita_f32_to_bf16((float)value);
+		memcpy(at, &half, sizeof half);
+		return;
+	case VITA_I32:
+		integer = to_integer(value, INT32_MIN, INT32_MAX);
+		memcpy(at, &integer, sizeof integer);
+		return;
 	default: *at = (unsigned char)to_integer(value, 0, 255); return;
 	}
 }
 
 /* ---- COPY ------------------------------------------------------------------------------------------ */
 
-static int is_block(uint32_t dtype)
-{
-	return vita_dtype_block(dtype) > 1;
-}
+static int is_block(uint32_t dtype) { return vita_dtype_block(dtype) > 1; }
 
 static vita_status check_conversion(const ref_call *c, const vita_tensor *x, const vita_tensor *y)
 {
@@ -61,7 +70,8 @@ static vita_status check_conversion(const ref_call *c, const vita_tensor *x, con
 	if (is_block(x->dtype) && y->dtype == VITA_F32) return VITA_OK;
 	if (x->dtype == VITA_F32 && y->dtype == VITA_Q8_0 && contiguous) return VITA_OK;
 	return ref_fail(c, VITA_E_UNSUPPORTED, "from %s to %s is only for %s", vita_dtype_name(x->dtype),
-	                vita_dtype_name(y->dtype), is_block(y->dtype) ? "contiguous f32 rows to q8_0" : "f32");
+	                vita_dtype_name(y->dtype),
+	                is_block(y->dtype) ? "contiguous f32 rows to q8_0" : "f32");
 }
 
 vita_status check_copy(const ref_call *c)
@@ -76,11 +86,16 @@ static void copy_plain(uint32_t from, const unsigned char *x, int64_t x_step, ui
 {
 	int64_t size = (int64_t)vita_dtype_bytes(from);
 
-	if (from != to) for (int64_t i = 0; i < n; i++) store(to, load(from, x + i * x_step), y + i * y_step);
-	else if (x_step == size && y_step == size) memmove(y, x, (size_t)(n * size));
-	else if (size == 4) for (int64_t i = 0; i < n; i++) memmove(y + i * y_step, x + i * x_step, 4);
-	else if (size == 2) for (int64_t i = 0; i < n; i++) memmove(y + i * y_step, x + i * x_step, 2);
-	else for (int64_t i = 0; i < n; i++) y[i * y_step] = x[i * x_step];
+	if (from != to)
+		for (int64_t i = 0; i < n; i++) store(to, load(from, x + i * x_step), y + i * y_step);
+	else if (x_step == size && y_step == size)
+		memmove(y, x, (size_t)(n * size));
+	else if (size == 4)
+		for (int64_t i = 0; i < n; i++) memmove(y + i * y_step, x + i * x_step, 4);
+	else if (size == 2)
+		for (int64_t i = 0; i < n; i++) memmove(y + i * y_step, x + i * x_step, 2);
+	else
+		for (int64_t i = 0; i < n; i++) y[i * y_step] = x[i * x_step];
 }
 
 /* y[i] = x[i] for every element; check_conversion has passed. */
@@ -97,7 +112,8 @@ static vita_status copy(const ref_call *c, const vita_tensor *x, const vita_tens
 			memmove(to, from, (size_t)vita_row_bytes(x->dtype, n));
 		} else if (is_block(x->dtype)) {
 			(void)vita_row_to_f32(x->dtype, from, n, scratch);
-			copy_plain(VITA_F32, (const unsigned char *)scratch, sizeof(float), VITA_F32, to, ref_step(y, 0), n);
+			copy_plain(VITA_F32, (const unsigned char *)scratch, sizeof(float), VITA_F32, to,
+			           ref_step(y, 0), n);
 		} else if (is_block(y->dtype)) {
 			(void)vita_row_from_f32(y->dtype, (const float *)(const void *)from, n, to);
 		} else {
@@ -108,10 +124,7 @@ static vita_status copy(const ref_call *c, const vita_tensor *x, const vita_tens
 	return VITA_OK;
 }
 
-vita_status run_copy(const ref_call *c)
-{
-	return copy(c, c->in[0], c->out[0]);
-}
+vita_status run_copy(const ref_call *c) { return copy(c, c->in[0], c->out[0]); }
 
 /* ---- CONCAT ---------------------------------------------------------------------------------------- */
 
@@ -122,21 +135,24 @@ vita_status check_concat(const ref_call *c)
 	char text[REF_DESCRIPTION], text_y[REF_DESCRIPTION];
 	int64_t sum = 0;
 
-	if (axis >= y->rank) return ref_fail(c, VITA_E_INVALID, "axis is %u, expected less than %u", axis, y->rank);
+	if (axis >= y->rank)
+		return ref_fail(c, VITA_E_INVALID, "axis is %u, expected less than %u", axis, y->rank);
 	for (uint32_t i = 0; i < c->n_in; i++) {
 		const vita_tensor *x = c->in[i];
 		vita_tensor like = *y;
 		if (!x) return ref_fail(c, VITA_E_INVALID, "input %u is missing", i);
 		like.shape[axis] = x->rank == y->rank ? x->shape[axis] : 0;
-		if (x->dtype != y->dtype || x->rank != y->rank || memcmp(x->shape, like.shape, sizeof like.shape) != 0 ||
+		if (x->dtype != y->dtype || x->rank != y->rank ||
+		    memcmp(x->shape, like.shape, sizeof like.shape) != 0 ||
 		    x->shape[axis] > y->shape[axis] - sum)
-			return ref_fail(c, VITA_E_SHAPE, "input %u, %s, does not fit into y, %s, along axis %u", i,
+			return ref_fail(c, VITA_E_SHAPE,
+			                "input %u, %s, does not fit into y, %s, along axis %u", i,
 			                ref_describe(x, text), ref_describe(y, text_y), axis);
 		sum += x->shape[axis];
 	}
 	if (sum != y->shape[axis])
-		return ref_fail(c, VITA_E_SHAPE, "the inputs make up %lld of %lld along axis %u of y", (long long)sum,
-		                (long long)y->shape[axis], axis);
+		return ref_fail(c, VITA_E_SHAPE, "the inputs make up %lld of %lld along axis %u of y",
+		                (long long)sum, (long long)y->shape[axis], axis);
 	return VITA_OK;
 }
 
@@ -175,7 +191,8 @@ vita_status run_fill(const ref_call *c)
 	for (int64_t r = 0; r < rows; r++) {
 		unsigned char *row = ref_at(y, 1, r);
 		for (int64_t i = 0; i < n; i++)
-			store(y->dtype, ((const vita_affine_params *)c->params)->shift, row + i * ref_step(y, 0));
+			store(y->dtype, ((const vita_affine_params *)c->params)->shift,
+			      row + i * ref_step(y, 0));
 	}
 	return VITA_OK;
 }

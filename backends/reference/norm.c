@@ -15,10 +15,7 @@ static vita_status check_norm(const ref_call *c, uint32_t min_rank, int64_t chan
 	return ref_expect_vector(c, "bias", c->in[2], channels);
 }
 
-vita_status check_rms_norm(const ref_call *c)
-{
-	return check_norm(c, 1, ref_last(c->in[0], 0));
-}
+vita_status check_rms_norm(const ref_call *c) { return check_norm(c, 1, ref_last(c->in[0], 0)); }
 
 /* y[r, i] = x[r, i] / sqrt(mean(x[r]²) + epsilon) · weight[i] */
 vita_status run_rms_norm(const ref_call *c)
@@ -33,7 +30,8 @@ vita_status run_rms_norm(const ref_call *c)
 		double squares = 0, scale;
 		for (int64_t i = 0; i < k; i++) squares += (double)x[i] * (double)x[i];
 		scale = 1 / sqrt(squares / (double)k + p->epsilon);
-		for (int64_t i = 0; i < k; i++) y[i] = (float)((double)x[i] * scale * (weight ? (double)weight[i] : 1));
+		for (int64_t i = 0; i < k; i++)
+			y[i] = (float)((double)x[i] * scale * (weight ? (double)weight[i] : 1));
 	}
 	return VITA_OK;
 }
@@ -56,22 +54,21 @@ static moments moments_of(const vita_tensor *x, int64_t first, int64_t n_rows, d
 	m.mean = sum / count;
 	for (int64_t r = first; r < first + n_rows; r++) {
 		const float *row = ref_row(x, r);
-		for (int64_t i = 0; i < n; i++) squares += ((double)row[i] - m.mean) * ((double)row[i] - m.mean);
+		for (int64_t i = 0; i < n; i++)
+			squares += ((double)row[i] - m.mean) * ((double)row[i] - m.mean);
 	}
 	m.scale = 1 / sqrt(squares / count + epsilon);
 	return m;
 }
 
-vita_status check_layer_norm(const ref_call *c)
-{
-	return check_norm(c, 1, ref_last(c->in[0], 0));
-}
+vita_status check_layer_norm(const ref_call *c) { return check_norm(c, 1, ref_last(c->in[0], 0)); }
 
 /* y[r, i] = (x[r, i] - mean(x[r])) / sqrt(variance(x[r]) + epsilon) · weight[i] + bias[i] */
 vita_status run_layer_norm(const ref_call *c)
 {
 	const vita_norm_params *p = c->params;
-	const float *weight = c->in[1] ? ref_row(c->in[1], 0) : NULL, *bias = c->in[2] ? ref_row(c->in[2], 0) : NULL;
+	const float *weight = c->in[1] ? ref_row(c->in[1], 0) : NULL,
+		    *bias = c->in[2] ? ref_row(c->in[2], 0) : NULL;
 	int64_t rows = ref_count(c->in[0], 1), k = ref_last(c->in[0], 0);
 
 	for (int64_t r = 0; r < rows; r++) {
@@ -102,7 +99,8 @@ vita_status check_group_norm(const ref_call *c)
 vita_status run_group_norm(const ref_call *c)
 {
 	const vita_norm_params *p = c->params;
-	const float *weight = c->in[1] ? ref_row(c->in[1], 0) : NULL, *bias = c->in[2] ? ref_row(c->in[2], 0) : NULL;
+	const float *weight = c->in[1] ? ref_row(c->in[1], 0) : NULL,
+		    *bias = c->in[2] ? ref_row(c->in[2], 0) : NULL;
 	int64_t channels = ref_last(c->in[0], 1), width = channels / p->groups, n = ref_last(c->in[0], 0);
 	int64_t rows = ref_count(c->in[0], 1);
 
@@ -111,17 +109,16 @@ vita_status run_group_norm(const ref_call *c)
 		for (int64_t r = first; r < first + width; r++) {
 			const float *x = ref_row(c->in[0], r);
 			float *y = ref_row(c->out[0], r);
-			double w = weight ? (double)weight[r % channels] : 1, b = bias ? (double)bias[r % channels] : 0;
-			for (int64_t t = 0; t < n; t++) y[t] = (float)(((double)x[t] - m.mean) * m.scale * w + b);
+			double w = weight ? (double)weight[r % channels] : 1,
+			       b = bias ? (double)bias[r % channels] : 0;
+			for (int64_t t = 0; t < n; t++)
+				y[t] = (float)(((double)x[t] - m.mean) * m.scale * w + b);
 		}
 	}
 	return VITA_OK;
 }
 
-vita_status check_softmax(const ref_call *c)
-{
-	return ref_expect_same(c, 1);
-}
+vita_status check_softmax(const ref_call *c) { return ref_expect_same(c, 1); }
 
 /* y[r, i] = exp(scale · x[r, i]) / Σ_j exp(scale · x[r, j]), computed from the largest downwards; a row of
  * nothing but -inf is 0. */
@@ -140,7 +137,8 @@ vita_status run_softmax(const ref_call *c)
 			seen |= scale * (double)x[i] != -INFINITY;
 		}
 		for (int64_t i = 0; i < k && seen; i++) sum += exp(scale * (double)x[i] - largest);
-		for (int64_t i = 0; i < k; i++) y[i] = seen ? (float)(exp(scale * (double)x[i] - largest) / sum) : 0;
+		for (int64_t i = 0; i < k; i++)
+			y[i] = seen ? (float)(exp(scale * (double)x[i] - largest) / sum) : 0;
 	}
 	return VITA_OK;
 }

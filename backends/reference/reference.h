@@ -38,12 +38,12 @@ typedef struct ref_call {
 
 typedef struct ref_op {
 	const char *name;
-	uint32_t required;      /* so many inputs must be there */
-	uint32_t most;          /* and so many may be */
+	uint32_t required; /* so many inputs must be there */
+	uint32_t most;     /* and so many may be */
 	uint32_t n_out;
-	uint32_t params_size;   /* 0: none */
-	uint32_t in_place;      /* bit i: an output may be exactly input i */
-	uint32_t any_strides;   /* 1: also the innermost dimension of plain types may have gaps */
+	uint32_t params_size; /* 0: none */
+	uint32_t in_place;    /* bit i: an output may be exactly input i */
+	uint32_t any_strides; /* 1: also the innermost dimension of plain types may have gaps */
 	vita_status (*check)(const ref_call *c);
 	vita_status (*run)(const ref_call *c);
 } ref_op;
@@ -52,7 +52,8 @@ typedef struct ref_op {
 const ref_op *ref_op_find(uint32_t code);
 
 /* check.c: everything that does not depend on the op. with_buffers = 0 leaves memory out of it. */
-vita_status ref_call_make(const vita_op *op, int with_buffers, ref_call *c, const ref_op **spec, vita_error *err);
+vita_status ref_call_make(const vita_op *op, int with_buffers, ref_call *c, const ref_op **spec,
+                          vita_error *err);
 
 /* check.c: a tensor by itself, and where its elements lie. who names it in messages: "MATMUL: w". */
 vita_status ref_check_view(const char *who, const vita_tensor *t, int any_strides, vita_error *err);
@@ -80,8 +81,8 @@ vita_status ref_expect_shape(const ref_call *c, const char *label, const vita_te
 vita_status ref_expect_vector(const ref_call *c, const char *label, const vita_tensor *t, int64_t n);
 
 /* t has the rank and shape of model, but its last `but` sizes are those given. */
-vita_status ref_expect_like(const ref_call *c, const char *label, const vita_tensor *t, const vita_tensor *model,
-                            uint32_t but, const int64_t *sizes);
+vita_status ref_expect_like(const ref_call *c, const char *label, const vita_tensor *t,
+                            const vita_tensor *model, uint32_t but, const int64_t *sizes);
 
 /* x and y are f32 and of one shape, rank at least min_rank. */
 vita_status ref_expect_same(const ref_call *c, uint32_t min_rank);
@@ -97,13 +98,14 @@ const char *ref_describe(const vita_tensor *t, char text[REF_DESCRIPTION]);
 
 /* Elements of the dimensions before the last `trailing`: how many rows, planes … there are. */
 int64_t ref_count(const vita_tensor *t, uint32_t trailing);
-int64_t ref_last(const vita_tensor *t, uint32_t back); /* size of the last (0), last but one (1) … dimension */
+int64_t ref_last(const vita_tensor *t,
+                 uint32_t back); /* size of the last (0), last but one (1) … dimension */
 int64_t ref_step(const vita_tensor *t, uint32_t back); /* its stride in bytes */
 
 /* Address of number `index` among those, in row-major order. */
 unsigned char *ref_at(const vita_tensor *t, uint32_t trailing, int64_t index);
-float *ref_row(const vita_tensor *t, int64_t row);                   /* trailing 1 of an f32 tensor */
-float *ref_row2(const vita_tensor *t, int64_t plane, int64_t row);   /* row of one of the trailing matrices */
+float *ref_row(const vita_tensor *t, int64_t row);                 /* trailing 1 of an f32 tensor */
+float *ref_row2(const vita_tensor *t, int64_t plane, int64_t row); /* row of one of the trailing matrices */
 
 /* Row at this address as f32: itself where it is f32, else converted into scratch. */
 const float *ref_f32_row(uint32_t dtype, const unsigned char *row, int64_t n, float *scratch);
@@ -137,7 +139,9 @@ vita_status ref_submit(vita_backend *backend, const vita_op *const *ops, uint32_
 
 /* ---- the ops --------------------------------------------------------------------------------------- */
 
-#define REF_DECLARE(op) vita_status check_##op(const ref_call *c); vita_status run_##op(const ref_call *c)
+#define REF_DECLARE(op)                                                                                      \
+	vita_status check_##op(const ref_call *c);                                                           \
+	vita_status run_##op(const ref_call *c)
 REF_DECLARE(matmul);
 REF_DECLARE(gather);
 REF_DECLARE(scatter);

@@ -26,7 +26,8 @@ vita_status check_argmax(const ref_call *c)
 	if ((status = ref_expect(c, "y", y, REF_I32, 1, VITA_MAX_RANK)) != VITA_OK) return status;
 	if ((status = expect_without_last(c, y, x)) != VITA_OK) return status;
 	if (ref_last(x, 0) < 1 || ref_last(x, 0) > INT32_MAX)
-		return ref_fail(c, VITA_E_SHAPE, "rows of %lld values, expected 1 to %d", (long long)ref_last(x, 0), INT32_MAX);
+		return ref_fail(c, VITA_E_SHAPE, "rows of %lld values, expected 1 to %d",
+		                (long long)ref_last(x, 0), INT32_MAX);
 	return VITA_OK;
 }
 
@@ -59,7 +60,8 @@ vita_status check_top_k(const ref_call *c)
 	if ((status = ref_expect_like(c, "values", values, x, 1, &n)) != VITA_OK) return status;
 	if ((status = ref_expect_like(c, "indices", indices, x, 1, &n)) != VITA_OK) return status;
 	if (n > ref_last(x, 0) || ref_last(x, 0) > INT32_MAX)
-		return ref_fail(c, VITA_E_SHAPE, "%lld of %lld values were asked for", (long long)n, (long long)ref_last(x, 0));
+		return ref_fail(c, VITA_E_SHAPE, "%lld of %lld values were asked for", (long long)n,
+		                (long long)ref_last(x, 0));
 	return VITA_OK;
 }
 
@@ -129,11 +131,12 @@ vita_status check_nearest(const ref_call *c)
 	if (status != VITA_OK) return status;
 	if ((status = ref_expect(c, "codebook", codebook, REF_FLOATS, 2, 2)) != VITA_OK) return status;
 	if ((status = ref_expect(c, "y", y, REF_I32, 1, 1)) != VITA_OK) return status;
-	if ((status = ref_expect_like(c, "codebook", codebook, codebook, 1, &x->shape[1])) != VITA_OK) return status;
+	if ((status = ref_expect_like(c, "codebook", codebook, codebook, 1, &x->shape[1])) != VITA_OK)
+		return status;
 	if ((status = expect_without_last(c, y, x)) != VITA_OK) return status;
 	if (codebook->shape[0] < 1 || codebook->shape[0] > INT32_MAX)
-		return ref_fail(c, VITA_E_SHAPE, "the codebook has %lld rows, expected 1 to %d", (long long)codebook->shape[0],
-		                INT32_MAX);
+		return ref_fail(c, VITA_E_SHAPE, "the codebook has %lld rows, expected 1 to %d",
+		                (long long)codebook->shape[0], INT32_MAX);
 	return VITA_OK;
 }
 
@@ -182,7 +185,8 @@ vita_status check_reduce(const ref_call *c)
 	if (status != VITA_OK) return status;
 	if ((status = ref_expect(c, "y", y, REF_F32, 1, VITA_MAX_RANK)) != VITA_OK) return status;
 	if ((status = ref_expect_like(c, "y", y, x, 1, &one)) != VITA_OK) return status;
-	if (kind > VITA_REDUCE_MAX) return ref_fail(c, VITA_E_INVALID, "kind is %u, expected a VITA_REDUCE_*", kind);
+	if (kind > VITA_REDUCE_MAX)
+		return ref_fail(c, VITA_E_INVALID, "kind is %u, expected a VITA_REDUCE_*", kind);
 	if (ref_last(x, 0) == 0 && kind != VITA_REDUCE_SUM)
 		return ref_fail(c, VITA_E_SHAPE, "rows without values have no mean or maximum");
 	return VITA_OK;

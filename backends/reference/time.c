@@ -15,9 +15,11 @@ vita_status check_pool(const ref_call *c)
 
 	if (status != VITA_OK) return status;
 	if ((status = ref_expect(c, "y", c->out[0], REF_F32, 1, VITA_MAX_RANK)) != VITA_OK) return status;
-	if (p->kind > VITA_POOL_MAX) return ref_fail(c, VITA_E_INVALID, "kind is %u, expected a VITA_POOL_*", p->kind);
+	if (p->kind > VITA_POOL_MAX)
+		return ref_fail(c, VITA_E_INVALID, "kind is %u, expected a VITA_POOL_*", p->kind);
 	if (p->kernel < 1 || p->stride < 1)
-		return ref_fail(c, VITA_E_INVALID, "kernel %u and stride %u must be at least 1", p->kernel, p->stride);
+		return ref_fail(c, VITA_E_INVALID, "kernel %u and stride %u must be at least 1", p->kernel,
+		                p->stride);
 	t_out = ref_last(x, 0) < p->kernel ? 0 : (ref_last(x, 0) - p->kernel) / p->stride + 1;
 	return ref_expect_like(c, "y", c->out[0], x, 1, &t_out);
 }
@@ -62,7 +64,8 @@ vita_status check_interpolate(const ref_call *c)
 }
 
 /* NEAREST: y[i] = x[min(floor(i · ratio), t - 1)], ratio = t / t' and the product in f32, as PyTorch has it.
- * LINEAR: y[i] = x[j] (1 - f) + x[j + 1] f with j + f = max((i + 0.5) t / t' - 0.5, 0), and x[t] = x[t - 1]. */
+ * LINEAR: y[i] = x[j] (1 - f) + x[j + 1] f, where j + f = max((i + 0.5) t / t' - 0.5, 0); past the last
+ * value, that value. */
 vita_status run_interpolate(const ref_call *c)
 {
 	uint32_t kind = ((const vita_kind_params *)c->params)->kind;
@@ -74,19 +77,18 @@ vita_status run_interpolate(const ref_call *c)
 		float *y = ref_row(c->out[0], r);
 		for (int64_t i = 0; i < n; i++) {
 			double at = fmax(((double)i + 0.5) * (double)(last + 1) / (double)n - 0.5, 0), f;
-			int64_t j = kind == VITA_INTERPOLATE_NEAREST ? (int64_t)floorf((float)i * ratio) : (int64_t)at;
+			int64_t j = kind == VITA_INTERPOLATE_NEAREST ? (int64_t)floorf((float)i * ratio)
+			                                             : (int64_t)at;
 			if (j > last) j = last;
 			f = kind == VITA_INTERPOLATE_NEAREST ? 0 : at - (double)j;
-			y[i] = f == 0 || j == last ? x[j] : (float)((double)x[j] * (1 - f) + (double)x[j + 1] * f);
+			y[i] = f == 0 || j == last ? x[j]
+			                           : (float)((double)x[j] * (1 - f) + (double)x[j + 1] * f);
 		}
 	}
 	return VITA_OK;
 }
 
-vita_status check_cumsum(const ref_call *c)
-{
-	return ref_expect_same(c, 1);
-}
+vita_status check_cumsum(const ref_call *c) { return ref_expect_same(c, 1); }
 
 /* y[…, i] = x[…, 0] + … + x[…, i] */
 vita_status run_cumsum(const ref_call *c)

@@ -31,11 +31,21 @@ static double square(double x, double alpha) { return (void)alpha, x * x; }
 ref_function ref_unary_function(uint32_t function)
 {
 	static const ref_function functions[] = {
-		[VITA_UNARY_SILU] = silu, [VITA_UNARY_GELU] = gelu, [VITA_UNARY_GELU_TANH] = gelu_tanh,
-		[VITA_UNARY_RELU] = relu, [VITA_UNARY_LEAKY_RELU] = leaky_relu, [VITA_UNARY_ELU] = elu,
-		[VITA_UNARY_TANH] = tangent, [VITA_UNARY_SIGMOID] = sigmoid, [VITA_UNARY_MISH] = mish,
-		[VITA_UNARY_EXP] = exponential, [VITA_UNARY_LOG] = logarithm, [VITA_UNARY_SIN] = sine,
-		[VITA_UNARY_COS] = cosine, [VITA_UNARY_SQRT] = root, [VITA_UNARY_ABS] = absolute,
+		[VITA_UNARY_SILU] = silu,
+		[VITA_UNARY_GELU] = gelu,
+		[VITA_UNARY_GELU_TANH] = gelu_tanh,
+		[VITA_UNARY_RELU] = relu,
+		[VITA_UNARY_LEAKY_RELU] = leaky_relu,
+		[VITA_UNARY_ELU] = elu,
+		[VITA_UNARY_TANH] = tangent,
+		[VITA_UNARY_SIGMOID] = sigmoid,
+		[VITA_UNARY_MISH] = mish,
+		[VITA_UNARY_EXP] = exponential,
+		[VITA_UNARY_LOG] = logarithm,
+		[VITA_UNARY_SIN] = sine,
+		[VITA_UNARY_COS] = cosine,
+		[VITA_UNARY_SQRT] = root,
+		[VITA_UNARY_ABS] = absolute,
 		[VITA_UNARY_SQUARE] = square,
 	};
 	return function < sizeof functions / sizeof *functions ? functions[function] : NULL;
@@ -104,7 +114,8 @@ vita_status check_glu(const ref_call *c)
 	if ((status = ref_expect_shape(c, "up", up, gate->rank, gate->shape)) != VITA_OK) return status;
 	if ((status = ref_expect_shape(c, "y", c->out[0], gate->rank, gate->shape)) != VITA_OK) return status;
 	if (kind == VITA_UNARY_SILU || kind == VITA_UNARY_GELU || kind == VITA_UNARY_GELU_TANH ||
-	    kind == VITA_UNARY_SIGMOID) return VITA_OK;
+	    kind == VITA_UNARY_SIGMOID)
+		return VITA_OK;
 	return ref_fail(c, VITA_E_INVALID, "function is %u, expected SILU, GELU, GELU_TANH or SIGMOID", kind);
 }
 

@@ -13,27 +13,19 @@ int64_t ref_count(const vita_tensor *t, uint32_t trailing)
 	return count;
 }
 
-int64_t ref_last(const vita_tensor *t, uint32_t back)
-{
-	return t->shape[t->rank - 1 - back];
-}
+int64_t ref_last(const vita_tensor *t, uint32_t back) { return t->shape[t->rank - 1 - back]; }
 
-int64_t ref_step(const vita_tensor *t, uint32_t back)
-{
-	return t->stride[t->rank - 1 - back];
-}
+int64_t ref_step(const vita_tensor *t, uint32_t back) { return t->stride[t->rank - 1 - back]; }
 
 unsigned char *ref_at(const vita_tensor *t, uint32_t trailing, int64_t index)
 {
 	unsigned char *at = t->buffer->bytes + t->offset;
-	for (uint32_t i = t->rank - trailing; i-- > 0; index /= t->shape[i]) at += index % t->shape[i] * t->stride[i];
+	for (uint32_t i = t->rank - trailing; i-- > 0; index /= t->shape[i])
+		at += index % t->shape[i] * t->stride[i];
 	return at;
 }
 
-float *ref_row(const vita_tensor *t, int64_t row)
-{
-	return (float *)(void *)ref_at(t, 1, row);
-}
+float *ref_row(const vita_tensor *t, int64_t row) { return (float *)(void *)ref_at(t, 1, row); }
 
 float *ref_row2(const vita_tensor *t, int64_t plane, int64_t row)
 {
@@ -53,8 +45,8 @@ void *ref_scratch(const ref_call *c, int64_t n, size_t size)
 	void *memory = (uint64_t)n <= SIZE_MAX / size ? malloc(count * size) : NULL;
 
 	if (!memory)
-		(void)ref_fail(c, VITA_E_NOMEM, "no memory for %lld values of %u bytes to work with", (long long)n,
-		               (unsigned)size);
+		(void)ref_fail(c, VITA_E_NOMEM, "no memory for %lld values of %u bytes to work with",
+		               (long long)n, (unsigned)size);
 	return memory;
 }
 

@@ -68,7 +68,8 @@ static double host_float(void *context, const vita_settings *settings, const cha
 	return 0;
 }
 
-static uint32_t host_list(void *context, const vita_settings *settings, const char *key, const int64_t **values)
+static uint32_t host_list(void *context, const vita_settings *settings, const char *key,
+                          const int64_t **values)
 {
 	(void)context;
 	(void)settings;
@@ -147,10 +148,14 @@ int test_device_open(test_device *device, const char *name, const char *wanted_d
 	memset(device, 0, sizeof *device);
 	device->wanted_device = wanted_device;
 	device->threads = threads;
-	if (path) (void)snprintf(folder, sizeof folder, "%.*s", (int)strcspn(path, ":"), path);
-	else (void)snprintf(folder, sizeof folder, "%s/modules", build ? build : ".");
-	if (strchr(name, '/')) device->api = api_of(name, NULL, &device->library);
-	else search(device, folder, name);
+	if (path)
+		(void)snprintf(folder, sizeof folder, "%.*s", (int)strcspn(path, ":"), path);
+	else
+		(void)snprintf(folder, sizeof folder, "%s/modules", build ? build : ".");
+	if (strchr(name, '/'))
+		device->api = api_of(name, NULL, &device->library);
+	else
+		search(device, folder, name);
 	if (!device->api) {
 		(void)snprintf(why, 1024, "no module with a backend \"%s\" (looked in %.900s)", name, folder);
 		return 0;

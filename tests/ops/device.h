@@ -10,12 +10,12 @@
 #include <vita/host.h>
 
 typedef struct test_device {
-	void *library;                 /* from dlopen; NULL where the api was given */
+	void *library; /* from dlopen; NULL where the api was given */
 	const vita_backend_api *api;
 	vita_backend *self;
 	vita_host host;
 	char last_log[256];
-	const char *wanted_device;     /* what settings answer */
+	const char *wanted_device; /* what settings answer */
 	int64_t threads;
 } test_device;
 

@@ -130,8 +130,10 @@ void fail_with(vita_status status, const char *part_of_message)
 {
 	vita_status got = vita_recorder_end(r);
 
-	if (got != status) fail_msg("status %d (%s), expected %d", (int)got, got ? err.message : "", (int)status);
-	if (!strstr(err.message, part_of_message)) fail_msg("\"%s\" does not say \"%s\"", err.message, part_of_message);
+	if (got != status)
+		fail_msg("status %d (%s), expected %d", (int)got, got ? err.message : "", (int)status);
+	if (!strstr(err.message, part_of_message))
+		fail_msg("\"%s\" does not say \"%s\"", err.message, part_of_message);
 	vita_recorder_begin(r, &handle, &err);
 }
 
@@ -144,10 +146,12 @@ void expect_f32(const vita_tensor *y, const float *values, double tolerance)
 	assert_non_null(found);
 	assert_int_equal(device.api->read(device.self, y, found, (uint64_t)n * sizeof *found, &err), VITA_OK);
 	for (int64_t i = 0; i < n; i++) {
-		double error = fabs((double)found[i] - (double)values[i]), size = fmax(1, fabs((double)values[i]));
+		double error = fabs((double)found[i] - (double)values[i]),
+		       size = fmax(1, fabs((double)values[i]));
 		int same = found[i] == values[i] || (isnan(found[i]) && isnan(values[i]));
 		if (!same && !(error <= tolerance * size))
-			fail_msg("element %lld is %.9g, expected %.9g", (long long)i, (double)found[i], (double)values[i]);
+			fail_msg("element %lld is %.9g, expected %.9g", (long long)i, (double)found[i],
+			         (double)values[i]);
 	}
 	free(found);
 }

@@ -24,11 +24,14 @@ extern test_device device;
 extern vita_recorder *r;
 
 /* SHAPE(2, 3) is what the functions below call rank and shape; F(…) and I(…) are literal values. */
-#define SHAPE(...) (uint32_t)(sizeof((int64_t[]){ __VA_ARGS__ }) / sizeof(int64_t)), (int64_t[]){ __VA_ARGS__ }
-#define F(...) (float[]){ __VA_ARGS__ }
-#define I(...) (int32_t[]){ __VA_ARGS__ }
+#define SHAPE(...)                                                                                           \
+	(uint32_t)(sizeof((int64_t[]){ __VA_ARGS__ }) / sizeof(int64_t)), (int64_t[]) { __VA_ARGS__ }
+#define F(...)                                                                                               \
+	(float[]) { __VA_ARGS__ }
+#define I(...)                                                                                               \
+	(int32_t[]) { __VA_ARGS__ }
 
-int fixture_open(void **state);  /* group setup and teardown: the backend `reference` */
+int fixture_open(void **state); /* group setup and teardown: the backend `reference` */
 int fixture_close(void **state);
 int fixture_reset(void **state); /* teardown of each test: frees its tensors */
 

@@ -31,8 +31,11 @@ static void every_half_is_exact_and_comes_back(void **state)
 			assert_int_equal(vita_f32_to_f16(value), h | 0x200);
 			continue;
 		}
-		if ((h & 0x7fff) == 0x7c00) assert_true(isinf(value) && !signbit(value) == !(h & 0x8000));
-		else assert_int_equal(vita_f32_bits(value), vita_f32_bits(half_by_definition((uint16_t)h)));
+		if ((h & 0x7fff) == 0x7c00)
+			assert_true(isinf(value) && !signbit(value) == !(h & 0x8000));
+		else
+			assert_int_equal(vita_f32_bits(value),
+			                 vita_f32_bits(half_by_definition((uint16_t)h)));
 		assert_int_equal(vita_f32_to_f16(value), h);
 	}
 }
@@ -94,15 +97,15 @@ static void q4_0_and_q4_1_by_hand(void **state)
 	float out[32];
 	vita_block_q4_0 b0 = { { 0x00, 0x40 }, { 0 } };                 /* d = 2 */
 	vita_block_q4_1 b1 = { { 0x00, 0x40 }, { 0x00, 0xbc }, { 0 } }; /* d = 2, m = -1 */
-	b0.nibbles[0] = b1.nibbles[0] = 0xf3; /* value 0: 3, value 16: 15 */
+	b0.nibbles[0] = b1.nibbles[0] = 0xf3;                           /* value 0: 3, value 16: 15 */
 	b0.nibbles[15] = b1.nibbles[15] = 0x08;
 	vita_q4_0_to_f32(&b0, out);
-	assert_float_equal(out[0], -10, 0);  /* 2 (3 - 8) */
-	assert_float_equal(out[16], 14, 0);  /* 2 (15 - 8) */
+	assert_float_equal(out[0], -10, 0); /* 2 (3 - 8) */
+	assert_float_equal(out[16], 14, 0); /* 2 (15 - 8) */
 	assert_float_equal(out[15], 0, 0);
 	assert_float_equal(out[31], -16, 0); /* 2 (0 - 8) */
 	vita_q4_1_to_f32(&b1, out);
-	assert_float_equal(out[0], 5, 0);    /* 2 · 3 - 1 */
+	assert_float_equal(out[0], 5, 0); /* 2 · 3 - 1 */
 	assert_float_equal(out[16], 29, 0);
 	assert_float_equal(out[15], 15, 0);
 	assert_float_equal(out[31], -1, 0);
@@ -114,18 +117,18 @@ static void q4_k_by_hand(void **state)
 	float out[256];
 	vita_block_q4_k block;
 	memset(&block, 0, sizeof block);
-	block.d[1] = 0x3c;         /* 1 */
-	block.dmin[1] = 0x38;      /* 0.5 */
-	block.scales[1] = 0xc0 | 5;  /* scale[1] = 5, upper bits of scale[5] = 3 */
-	block.scales[5] = 0x40 | 20; /* minimum[1] = 20, upper bits of minimum[5] = 1 */
-	block.scales[9] = 0x9a;      /* lower bits: scale[5] = 10, minimum[5] = 9 */
-	block.nibbles[2] = 0x70;     /* sub-block 0, value 2: 0; sub-block 1, value 2: 7 */
+	block.d[1] = 0x3c;             /* 1 */
+	block.dmin[1] = 0x38;          /* 0.5 */
+	block.scales[1] = 0xc0 | 5;    /* scale[1] = 5, upper bits of scale[5] = 3 */
+	block.scales[5] = 0x40 | 20;   /* minimum[1] = 20, upper bits of minimum[5] = 1 */
+	block.scales[9] = 0x9a;        /* lower bits: scale[5] = 10, minimum[5] = 9 */
+	block.nibbles[2] = 0x70;       /* sub-block 0, value 2: 0; sub-block 1, value 2: 7 */
 	block.nibbles[64 + 31] = 0xb0; /* sub-block 5, value 31: 11 */
 	vita_q4_k_to_f32(&block, out);
 	assert_float_equal(out[2], 0, 0);
-	assert_float_equal(out[32 + 2], 25, 0);       /* 5 · 7 - 0.5 · 20 */
+	assert_float_equal(out[32 + 2], 25, 0); /* 5 · 7 - 0.5 · 20 */
 	assert_float_equal(out[32 + 3], -10, 0);
-	assert_float_equal(out[160 + 31], 625.5, 0);  /* (48 + 10) 11 - 0.5 (16 + 9) */
+	assert_float_equal(out[160 + 31], 625.5, 0); /* (48 + 10) 11 - 0.5 (16 + 9) */
 	assert_float_equal(out[160], -12.5, 0);
 	assert_float_equal(out[255], 0, 0);
 }
@@ -144,11 +147,11 @@ static void q6_k_by_hand(void **state)
 	block.nibbles[64 + 16] = 0x0f; /* second half, value 16: 15 */
 	block.pairs[32 + 16] = 0x02;   /* and its pair: 2 */
 	vita_q6_k_to_f32(&block, out);
-	assert_float_equal(out[3], -22, 0);        /* scale[0] = 1: 10 - 32 */
-	assert_float_equal(out[35], 3 * -15, 0);   /* scale[2] = 3: 1 + 16 - 32 */
-	assert_float_equal(out[67], 5 * 5, 0);     /* scale[4] = 5: 5 + 32 - 32 */
-	assert_float_equal(out[99], 7 * 28, 0);    /* scale[6] = 7: 12 + 48 - 32 */
-	assert_float_equal(out[144], -9 * 15, 0);  /* scale[9] = -9: 15 + 32 - 32 */
+	assert_float_equal(out[3], -22, 0);       /* scale[0] = 1: 10 - 32 */
+	assert_float_equal(out[35], 3 * -15, 0);  /* scale[2] = 3: 1 + 16 - 32 */
+	assert_float_equal(out[67], 5 * 5, 0);    /* scale[4] = 5: 5 + 32 - 32 */
+	assert_float_equal(out[99], 7 * 28, 0);   /* scale[6] = 7: 12 + 48 - 32 */
+	assert_float_equal(out[144], -9 * 15, 0); /* scale[9] = -9: 15 + 32 - 32 */
 	assert_float_equal(out[255], -15 * -32, 0);
 }
 
@@ -185,7 +188,8 @@ static void rows_convert_and_refuse(void **state)
 	float in[64], out[64];
 	const uint32_t floats[] = { VITA_F32, VITA_F16, VITA_BF16, VITA_Q8_0 };
 	for (int i = 0; i < 64; i++) in[i] = (float)(i < 32 ? i * 4 : i == 63 ? -127 : 63 - i);
-	for (size_t t = 0; t < 4; t++) { /* through an odd address; small whole numbers survive in every type */
+	for (size_t t = 0; t < 4;
+	     t++) { /* through an odd address; small whole numbers survive in every type */
 		int64_t n = floats[t] == VITA_Q8_0 ? 64 : 16;
 		memset(out, 0, sizeof out);
 		assert_int_equal(vita_row_from_f32(floats[t], in + 64 - n, n, bytes + 1), VITA_OK);

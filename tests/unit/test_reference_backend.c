@@ -35,7 +35,8 @@ static void opens_by_index_or_part_of_the_name(void **state)
 	assert_string_equal(why, "reference: there is no device \"H200\", only 0: plain C, one thread");
 	test_device_close(&other);
 	assert_true(test_device_open(&other, "reference", "", 8, why));
-	assert_string_equal(other.last_log, "3 reference: threads = 8 is ignored: this backend has one thread");
+	assert_string_equal(other.last_log,
+	                    "3 reference: threads = 8 is ignored: this backend has one thread");
 	test_device_close(&other);
 }
 
@@ -53,7 +54,8 @@ static void buffers(void **state)
 	device.api->free(device.self, NULL);
 	assert_int_equal(device.api->alloc(device.self, UINT64_MAX, &buffer, &err), VITA_E_NOMEM);
 	assert_null(buffer);
-	assert_non_null(strstr(err.message, "reference: no memory for a buffer of 18446744073709551615 bytes; about "));
+	assert_non_null(strstr(err.message,
+	                       "reference: no memory for a buffer of 18446744073709551615 bytes; about "));
 	assert_int_equal(device.api->wrap(device.self, memory, sizeof memory, 0, &buffer, &err), VITA_OK);
 	assert_ptr_equal(device.api->address(device.self, buffer), memory);
 	vita_tensor t = vita_view(buffer, 4, VITA_F32, 1, 2, 1, 1, 1);
@@ -73,7 +75,8 @@ static void read_only_memory(void **state)
 	vita_buffer *buffer;
 	float values[2];
 	(void)state;
-	assert_int_equal(device.api->wrap(device.self, (void *)(uintptr_t)memory, 8, 1, &buffer, &err), VITA_OK);
+	assert_int_equal(device.api->wrap(device.self, (void *)(uintptr_t)memory, 8, 1, &buffer, &err),
+	                 VITA_OK);
 	vita_tensor t = vita_view(buffer, 0, VITA_F32, 1, 2, 1, 1, 1);
 	vita_affine(r, &t, 10, 0, &t);
 	fail_with(VITA_E_INVALID, "AFFINE: output 0 is a read-only buffer");
@@ -115,7 +118,9 @@ static void transfers_that_do_not_fit(void **state)
 	(void)state;
 	vita_tensor t = empty(VITA_F32, SHAPE(2, 2)), bad;
 	assert_int_equal(device.api->write(device.self, &t, host, 12, &err), VITA_E_SHAPE);
-	assert_string_equal(err.message, "reference: write: f32 [2, 2] is 16 bytes when dense, but the host's memory has 12");
+	assert_string_equal(
+		err.message,
+		"reference: write: f32 [2, 2] is 16 bytes when dense, but the host's memory has 12");
 	assert_int_equal(device.api->read(device.self, &t, NULL, 16, &err), VITA_E_INVALID);
 	assert_int_equal(device.api->read(device.self, NULL, host, 16, &err), VITA_E_INVALID);
 	bad = t, bad.offset = 8;
@@ -125,7 +130,8 @@ static void transfers_that_do_not_fit(void **state)
 	assert_int_equal(device.api->write(device.self, &bad, host, 16, &err), VITA_E_INVALID);
 	bad = t, bad.rank = 5;
 	assert_int_equal(device.api->write(device.self, &bad, host, 16, &err), VITA_E_SHAPE);
-	bad = t, bad.shape[0] = INT64_MAX, bad.stride[0] = 0; /* repeated rows of more bytes than there are numbers */
+	bad = t, bad.shape[0] = INT64_MAX,
+	bad.stride[0] = 0; /* repeated rows of more bytes than there are numbers */
 	assert_int_equal(device.api->read(device.self, &bad, host, 16, &err), VITA_E_SHAPE);
 }
 
@@ -240,7 +246,8 @@ static void ops_that_lie(void **state)
 	assert_string_equal(err.message, "reference: AFFINE: params are missing");
 	p.struct_size = 4;
 	assert_int_equal(submit(&good), VITA_E_INVALID);
-	assert_string_equal(err.message, "reference: AFFINE: params have struct_size 4, expected at least 24");
+	assert_string_equal(err.message,
+	                    "reference: AFFINE: params have struct_size 4, expected at least 24");
 	assert_int_equal(device.api->submit(device.self, NULL, 1, NULL), VITA_E_INVALID);
 	assert_int_equal(device.api->submit(device.self, NULL, 0, NULL), VITA_OK);
 	expect_f32(&t, F(2, 4), 0);
@@ -263,7 +270,8 @@ static void a_failure_ends_the_list(void **state)
 static void overlap(void **state)
 {
 	(void)state;
-	vita_tensor t = f32(SHAPE(2, 4), F(1, 2, 3, 4, 5, 6, 7, 8)), left = vita_slice(&t, 1, 0, 2), right = vita_slice(&t, 1, 2, 2);
+	vita_tensor t = f32(SHAPE(2, 4), F(1, 2, 3, 4, 5, 6, 7, 8)), left = vita_slice(&t, 1, 0, 2);
+	vita_tensor right = vita_slice(&t, 1, 2, 2);
 	vita_tensor line = vita_view(t.buffer, 0, VITA_F32, 1, 6, 1, 1, 1), next = line;
 	vita_copy(r, &left, &right); /* interleaved columns of one buffer */
 	expect_f32(&t, F(1, 2, 1, 2, 5, 6, 5, 6), 0);
@@ -278,7 +286,8 @@ static void overlap(void **state)
 static void supports_looks_at_types_and_shapes_only(void **state)
 {
 	(void)state;
-	vita_tensor x = vita_view(NULL, 0, VITA_F32, 2, 3, 64, 1, 1), w = vita_view(NULL, 0, VITA_Q4_0, 2, 5, 64, 1, 1);
+	vita_tensor x = vita_view(NULL, 0, VITA_F32, 2, 3, 64, 1, 1);
+	vita_tensor w = vita_view(NULL, 0, VITA_Q4_0, 2, 5, 64, 1, 1);
 	vita_tensor y = vita_view(NULL, 0, VITA_F32, 2, 3, 5, 1, 1);
 	vita_matmul_params p = { sizeof p, VITA_UNARY_NONE };
 	vita_op op = { sizeof op, VITA_OP_MATMUL, 2, 1, { &x, &w }, { &y }, &p };
@@ -294,18 +303,12 @@ static void supports_looks_at_types_and_shapes_only(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(probes_one_device),
-		TEST(opens_by_index_or_part_of_the_name),
-		TEST(buffers),
-		TEST(read_only_memory),
-		TEST(transfers),
-		TEST(transfers_that_do_not_fit),
-		TEST(views_that_lie),
-		TEST(empty_views),
-		TEST(ops_that_lie),
-		TEST(a_failure_ends_the_list),
-		TEST(overlap),
-		TEST(supports_looks_at_types_and_shapes_only),
+		TEST(probes_one_device), TEST(opens_by_index_or_part_of_the_name),
+		TEST(buffers),           TEST(read_only_memory),
+		TEST(transfers),         TEST(transfers_that_do_not_fit),
+		TEST(views_that_lie),    TEST(empty_views),
+		TEST(ops_that_lie),      TEST(a_failure_ends_the_list),
+		TEST(overlap),           TEST(supports_looks_at_types_and_shapes_only),
 	};
 	return cmocka_run_group_tests(tests, fixture_open, fixture_close);
 }

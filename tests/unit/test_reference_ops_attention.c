@@ -10,7 +10,8 @@ static void rope_turns_pairs(void **state)
 	(void)state;
 	const float c = 0.54030231f, s = 0.84147098f;
 	vita_rope_params p = { sizeof p, VITA_ROPE_HALF, 4, 0, 1, 1 };
-	vita_tensor x = gappy(SHAPE(2, 1, 5), 1, F(1, 0, 0, 1, 7, 1, 2, 3, 4, 8)), y = empty(VITA_F32, SHAPE(2, 1, 5));
+	vita_tensor x = gappy(SHAPE(2, 1, 5), 1, F(1, 0, 0, 1, 7, 1, 2, 3, 4, 8));
+	vita_tensor y = empty(VITA_F32, SHAPE(2, 1, 5));
 	vita_tensor positions = i32(SHAPE(2), I(1, 0));
 	vita_rope(r, &x, &positions, NULL, &p, &y); /* pairs (0, 2) and (1, 3); the fifth value is copied */
 	expect_f32(&y, F(c, -s, s, c, 7, 1, 2, 3, 4, 8), 1e-7);
@@ -41,8 +42,10 @@ static void refusals_of_rope(void **state)
 {
 	(void)state;
 	vita_rope_params p = { sizeof p, VITA_ROPE_HALF, 4, 0, 10000, 1 };
-	vita_tensor x = empty(VITA_F32, SHAPE(2, 1, 4)), y = empty(VITA_F32, SHAPE(2, 1, 4)), flat = empty(VITA_F32, SHAPE(2, 4));
-	vita_tensor positions = i32(SHAPE(2), I(0, 1)), three = i32(SHAPE(3), I(0, 1, 2)), floats = empty(VITA_F32, SHAPE(2));
+	vita_tensor x = empty(VITA_F32, SHAPE(2, 1, 4)), y = empty(VITA_F32, SHAPE(2, 1, 4));
+	vita_tensor flat = empty(VITA_F32, SHAPE(2, 4));
+	vita_tensor positions = i32(SHAPE(2), I(0, 1)), three = i32(SHAPE(3), I(0, 1, 2));
+	vita_tensor floats = empty(VITA_F32, SHAPE(2));
 
 	vita_rope(r, &x, &three, NULL, &p, &y);
 	fail_with(VITA_E_SHAPE, "ROPE: positions is i32 [3], expected i32 [2]");
@@ -81,7 +84,8 @@ static void attention_masks(void **state)
 	expect_f32(&y, F(25.6f, 25.6f), 1e-6);
 	vita_attention(r, &q, &k, &v, NULL, VITA_MASK_CAUSAL, 0, 1, &y); /* the first query sees two keys */
 	expect_f32(&y, F(7, 25.6f), 1e-6);
-	vita_attention(r, &q, &k, &v, NULL, VITA_MASK_BLOCK_CAUSAL, 2, 1, &y); /* position 1: block 0; 2: block 1 */
+	vita_attention(r, &q, &k, &v, NULL, VITA_MASK_BLOCK_CAUSAL, 2, 1,
+	               &y); /* position 1: block 0; 2: block 1 */
 	expect_f32(&y, F(7, 25.6f), 1e-6);
 	vita_attention(r, &q, &k, &v, NULL, VITA_MASK_BLOCK_CAUSAL, 3, 1, &y); /* all in block 0 */
 	expect_f32(&y, F(25.6f, 25.6f), 1e-6);
@@ -94,7 +98,8 @@ static void queries_before_all_keys(void **state)
 {
 	(void)state;
 	vita_tensor q = f32(SHAPE(3, 1, 1), F(1, 1, 1)), y = empty(VITA_F32, SHAPE(3, 1, 1));
-	vita_tensor k = f32(SHAPE(1, 1, 1), F(2)), v = f32(SHAPE(1, 1, 1), F(5)), none = empty(VITA_F32, SHAPE(0, 1, 1));
+	vita_tensor k = f32(SHAPE(1, 1, 1), F(2)), v = f32(SHAPE(1, 1, 1), F(5));
+	vita_tensor none = empty(VITA_F32, SHAPE(0, 1, 1));
 	vita_attention(r, &q, &k, &v, NULL, VITA_MASK_CAUSAL, 0, 1, &y);
 	expect_f32(&y, F(0, 0, 5), 0);
 	vita_attention(r, &q, &k, &v, NULL, VITA_MASK_BLOCK_CAUSAL, 2, 1, &y);
@@ -141,7 +146,8 @@ static void every_cache_type(void **state)
 	for (int i = 0; i < 32; i++) v_values[i] = 4, v_values[32 + i] = 8, expected[i] = 7;
 	for (size_t t = 0; t < 4; t++) {
 		vita_tensor q = f32(SHAPE(1, 1, 32), q_values), y = empty(VITA_F32, SHAPE(1, 1, 32));
-		vita_tensor k = dense(types[t], SHAPE(2, 1, 32), k_values), v = dense(types[3 - t], SHAPE(2, 1, 32), v_values);
+		vita_tensor k = dense(types[t], SHAPE(2, 1, 32), k_values);
+		vita_tensor v = dense(types[3 - t], SHAPE(2, 1, 32), v_values);
 		vita_attention(r, &q, &k, &v, NULL, VITA_MASK_CAUSAL, 0, 1, &y);
 		expect_f32(&y, expected, 1e-3); /* bf16: ln 3 is 1.1016, weights 1 : 3.009 */
 	}
@@ -170,8 +176,10 @@ static void queries_do_not_depend_on_their_neighbours(void **state)
 static void refusals_of_attention(void **state)
 {
 	(void)state;
-	vita_tensor q = empty(VITA_F32, SHAPE(2, 4, 8)), y = empty(VITA_F32, SHAPE(2, 4, 8)), k = empty(VITA_F32, SHAPE(5, 2, 8));
-	vita_tensor k3 = empty(VITA_F32, SHAPE(5, 3, 8)), k0 = empty(VITA_F32, SHAPE(5, 0, 8)), k6 = empty(VITA_F32, SHAPE(5, 2, 6));
+	vita_tensor q = empty(VITA_F32, SHAPE(2, 4, 8)), y = empty(VITA_F32, SHAPE(2, 4, 8));
+	vita_tensor k = empty(VITA_F32, SHAPE(5, 2, 8));
+	vita_tensor k3 = empty(VITA_F32, SHAPE(5, 3, 8)), k0 = empty(VITA_F32, SHAPE(5, 0, 8));
+	vita_tensor k6 = empty(VITA_F32, SHAPE(5, 2, 6));
 	vita_tensor longer = empty(VITA_F32, SHAPE(6, 2, 8)), q4 = empty(VITA_Q4_0, SHAPE(5, 2, 32));
 	vita_tensor bias = empty(VITA_F32, SHAPE(3, 2, 5)), y3 = empty(VITA_F32, SHAPE(3, 4, 8));
 

@@ -13,15 +13,16 @@ static void every_function(void **state)
 		float alpha, at_minus_1, at_2;
 	} table[] = {
 		{ VITA_UNARY_NONE, 0, -1, 2 },
-		{ VITA_UNARY_SILU, 0, -0.26894142f, 1.7615942f },     /* -1 / (1 + e), 2 / (1 + e^-2) */
-		{ VITA_UNARY_GELU, 0, -0.15865525f, 1.9544997f },     /* -(1 - Φ(1)), 2 Φ(2) */
-		{ VITA_UNARY_GELU_TANH, 0, -0.15880801f, 1.9545977f }, /* -(1 - tanh 0.83356197) / 2; 1 + tanh 1.8811884 */
+		{ VITA_UNARY_SILU, 0, -0.26894142f, 1.7615942f }, /* -1 / (1 + e), 2 / (1 + e^-2) */
+		{ VITA_UNARY_GELU, 0, -0.15865525f, 1.9544997f }, /* -(1 - Φ(1)), 2 Φ(2) */
+		{ VITA_UNARY_GELU_TANH, 0, -0.15880801f,
+		  1.9545977f }, /* -(1 - tanh 0.83356197) / 2; 1 + tanh 1.8811884 */
 		{ VITA_UNARY_RELU, 0, 0, 2 },
 		{ VITA_UNARY_LEAKY_RELU, 0.1f, -0.1f, 2 },
-		{ VITA_UNARY_ELU, 2, -1.2642411f, 2 },                /* 2 (1/e - 1) */
+		{ VITA_UNARY_ELU, 2, -1.2642411f, 2 }, /* 2 (1/e - 1) */
 		{ VITA_UNARY_TANH, 0, -0.76159416f, 0.96402758f },
 		{ VITA_UNARY_SIGMOID, 0, 0.26894142f, 0.88079708f },
-		{ VITA_UNARY_MISH, 0, -0.30340146f, 1.9439590f },     /* -tanh 0.31326169, 2 tanh 2.1269280 */
+		{ VITA_UNARY_MISH, 0, -0.30340146f, 1.9439590f }, /* -tanh 0.31326169, 2 tanh 2.1269280 */
 		{ VITA_UNARY_EXP, 0, 0.36787944f, 7.3890561f },
 		{ VITA_UNARY_LOG, 0, NAN, 0.69314718f },
 		{ VITA_UNARY_SIN, 0, -0.84147098f, 0.90929743f },
@@ -57,7 +58,8 @@ static void far_ends(void **state)
 static void snake(void **state)
 {
 	(void)state;
-	vita_tensor x = gappy(SHAPE(2, 2, 2), 1, F(0, 1, 0, 1, 1, 0, 1, 0)), y = gappy(SHAPE(2, 2, 2), 2, NULL);
+	vita_tensor x = gappy(SHAPE(2, 2, 2), 1, F(0, 1, 0, 1, 1, 0, 1, 0));
+	vita_tensor y = gappy(SHAPE(2, 2, 2), 2, NULL);
 	vita_tensor alpha = f32(SHAPE(2), F(1, 2));
 	vita_unary(r, VITA_UNARY_SNAKE, &x, &alpha, 0, &y);
 	expect_f32(&y, F(0, 1.7080734f, 0, 1.4134109f, 1.7080734f, 0, 1.4134109f, 0), 1e-6);
@@ -66,7 +68,8 @@ static void snake(void **state)
 static void gated_units(void **state)
 {
 	(void)state;
-	vita_tensor gate = gappy(SHAPE(1, 2), 1, F(-1, 2)), up = gappy(SHAPE(1, 2), 2, F(10, -1)), y = empty(VITA_F32, SHAPE(1, 2));
+	vita_tensor gate = gappy(SHAPE(1, 2), 1, F(-1, 2)), up = gappy(SHAPE(1, 2), 2, F(10, -1));
+	vita_tensor y = empty(VITA_F32, SHAPE(1, 2));
 	vita_glu(r, VITA_UNARY_SILU, &gate, &up, &y);
 	expect_f32(&y, F(-2.6894142f, -1.7615942f), 1e-7);
 	vita_glu(r, VITA_UNARY_GELU, &gate, &up, &y);
@@ -81,10 +84,11 @@ static void gated_units(void **state)
 static void every_binary_kind(void **state)
 {
 	(void)state;
-	const float expected[][3] = { { 3, 2, 5 }, { -1, 2, -1 }, { 2, 0, 6 }, { 0.5f, INFINITY, 2 / 3.0f }, { 2, 2, 3 },
-		                      { 1, 0, 2 } };
+	const float expected[][3] = { { 3, 2, 5 }, { -1, 2, -1 }, { 2, 0, 6 }, { 0.5f, INFINITY, 2 / 3.0f },
+		                      { 2, 2, 3 }, { 1, 0, 2 } };
 	for (uint32_t kind = VITA_BINARY_ADD; kind <= VITA_BINARY_MIN; kind++) {
-		vita_tensor a = f32(SHAPE(3), F(1, 2, 2)), b = f32(SHAPE(3), F(2, 0, 3)), y = empty(VITA_F32, SHAPE(3));
+		vita_tensor a = f32(SHAPE(3), F(1, 2, 2)), b = f32(SHAPE(3), F(2, 0, 3));
+		vita_tensor y = empty(VITA_F32, SHAPE(3));
 		vita_binary(r, kind, &a, &b, &y);
 		expect_f32(&y, expected[kind], 0);
 		vita_binary(r, kind, &a, &b, &a);
@@ -97,7 +101,8 @@ static void broadcasting(void **state)
 	(void)state;
 	const float values[] = { 1, 2, 3, 4, 5, 6, 7, 8 };
 	vita_tensor a = gappy(SHAPE(2, 2, 2), 1, values), y = empty(VITA_F32, SHAPE(2, 2, 2));
-	vita_tensor one = f32(SHAPE(1), F(10)), row = f32(SHAPE(2), F(10, 20)), column = gappy(SHAPE(2, 1), 1, F(10, 20));
+	vita_tensor one = f32(SHAPE(1), F(10)), row = f32(SHAPE(2), F(10, 20));
+	vita_tensor column = gappy(SHAPE(2, 1), 1, F(10, 20));
 	vita_tensor planes = f32(SHAPE(2, 1, 1), F(10, 20)), rows = f32(SHAPE(2, 1, 2), F(10, 20, 30, 40));
 	vita_binary(r, VITA_BINARY_ADD, &a, &one, &y);
 	expect_f32(&y, F(11, 12, 13, 14, 15, 16, 17, 18), 0);
@@ -124,7 +129,8 @@ static void affine(void **state)
 	expect_f32(&y, F(1.5f, 2, 2.5f, -1), 0);
 	vita_affine(r, &x, -1, 0, &x);
 	expect_f32(&x, F(-1, -2, -3, 4), 0);
-	vita_tensor large = f32(SHAPE(1), F(16777216)); /* rounded once: 3 · 2^24 + 3 = 50331651, to a multiple of 4 */
+	vita_tensor large =
+		f32(SHAPE(1), F(16777216)); /* rounded once: 3 · 2^24 + 3 = 50331651, to a multiple of 4 */
 	vita_affine(r, &large, 3, 3, &large);
 	expect_f32(&large, F(50331652), 0);
 }
@@ -132,8 +138,10 @@ static void affine(void **state)
 static void refusals(void **state)
 {
 	(void)state;
-	vita_tensor x = empty(VITA_F32, SHAPE(2, 3)), y = empty(VITA_F32, SHAPE(2, 3)), three = empty(VITA_F32, SHAPE(3));
-	vita_tensor two = empty(VITA_F32, SHAPE(2)), deep = empty(VITA_F32, SHAPE(1, 2, 3)), i = empty(VITA_I32, SHAPE(2, 3));
+	vita_tensor x = empty(VITA_F32, SHAPE(2, 3)), y = empty(VITA_F32, SHAPE(2, 3));
+	vita_tensor three = empty(VITA_F32, SHAPE(3));
+	vita_tensor two = empty(VITA_F32, SHAPE(2)), deep = empty(VITA_F32, SHAPE(1, 2, 3));
+	vita_tensor i = empty(VITA_I32, SHAPE(2, 3));
 
 	vita_unary(r, 18, &x, NULL, 0, &y);
 	fail_with(VITA_E_INVALID, "UNARY: function is 18");
@@ -166,8 +174,8 @@ static void refusals(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(every_function), TEST(far_ends), TEST(snake), TEST(gated_units), TEST(every_binary_kind),
-		TEST(broadcasting), TEST(affine), TEST(refusals),
+		TEST(every_function),    TEST(far_ends),     TEST(snake),  TEST(gated_units),
+		TEST(every_binary_kind), TEST(broadcasting), TEST(affine), TEST(refusals),
 	};
 	return cmocka_run_group_tests(tests, fixture_open, fixture_close);
 }

@@ -25,7 +25,8 @@ static void bias_then_activation_then_residual(void **state)
 	expect_f32(&y, F(10, 20, 30, 48), 0);
 	vita_matmul(r, &x, &w, &bias, &residual, VITA_UNARY_RELU, &residual); /* in place */
 	expect_f32(&residual, F(10, 20, 30, 48), 0);
-	vita_matmul(r, &x, &w, &bias, NULL, VITA_UNARY_SIGMOID, &y); /* sigmoid(-1) = 0.26894, sigmoid(8) = 0.99966 */
+	vita_matmul(r, &x, &w, &bias, NULL, VITA_UNARY_SIGMOID,
+	            &y); /* sigmoid(-1) = 0.26894, sigmoid(8) = 0.99966 */
 	expect_f32(&y, F(0.26894142f, 0.26894142f, 0.26894142f, 0.99966465f), 1e-7);
 }
 
@@ -67,7 +68,9 @@ static void times_ones(uint32_t dtype, const void *blocks, int64_t rows, int64_t
 
 	for (int i = 0; i < 512; i++) ones[i] = 1;
 	x = f32(SHAPE(1, k), ones);
-	assert_int_equal(device.api->write(device.self, &w, blocks, (uint64_t)(rows * vita_row_bytes(dtype, k)), NULL), 0);
+	assert_int_equal(
+		device.api->write(device.self, &w, blocks, (uint64_t)(rows * vita_row_bytes(dtype, k)), NULL),
+		0);
 	vita_matmul(r, &x, &w, NULL, NULL, VITA_UNARY_NONE, &y);
 	expect_f32(&y, expected, 0);
 }
@@ -75,7 +78,9 @@ static void times_ones(uint32_t dtype, const void *blocks, int64_t rows, int64_t
 static void every_block_weight_type(void **state)
 {
 	(void)state;
-	vita_block_q8_0 q8[4] = { { { 0x00, 0x38 }, { 4, 2 } }, { { 0x00, 0x3c }, { 7 } }, { { 0, 0 }, { 1 } },
+	vita_block_q8_0 q8[4] = { { { 0x00, 0x38 }, { 4, 2 } },
+		                  { { 0x00, 0x3c }, { 7 } },
+		                  { { 0, 0 }, { 1 } },
 		                  { { 0x00, 0xbc }, { 1, 1 } } };
 	vita_block_q4_0 q4 = { { 0x00, 0x3c }, { 0 } };
 	vita_block_q4_1 q41 = { { 0x00, 0x3c }, { 0x00, 0x38 }, { 0x21 } };
@@ -99,7 +104,8 @@ static void rows_do_not_depend_on_their_neighbours(void **state)
 {
 	(void)state;
 	enum { N = 70, K = 300, M = 9 };
-	float *x_values = malloc(sizeof(float) * N * K), *w_values = malloc(sizeof(float) * M * K), together[N * M];
+	float *x_values = malloc(sizeof(float) * N * K), *w_values = malloc(sizeof(float) * M * K),
+	      together[N * M];
 	vita_tensor x, w, y = empty(VITA_F32, SHAPE(N, M)), one = empty(VITA_F32, SHAPE(1, M));
 
 	assert_true(x_values && w_values);
@@ -135,8 +141,10 @@ static void sizes_of_zero(void **state)
 static void refusals_of_matmul(void **state)
 {
 	(void)state;
-	vita_tensor x = empty(VITA_F32, SHAPE(2, 3)), w = empty(VITA_F32, SHAPE(4, 3)), y = empty(VITA_F32, SHAPE(2, 4));
-	vita_tensor w5 = empty(VITA_F32, SHAPE(4, 5)), i = empty(VITA_I32, SHAPE(4, 3)), v = empty(VITA_F32, SHAPE(3));
+	vita_tensor x = empty(VITA_F32, SHAPE(2, 3)), w = empty(VITA_F32, SHAPE(4, 3));
+	vita_tensor y = empty(VITA_F32, SHAPE(2, 4));
+	vita_tensor w5 = empty(VITA_F32, SHAPE(4, 5)), i = empty(VITA_I32, SHAPE(4, 3));
+	vita_tensor v = empty(VITA_F32, SHAPE(3));
 	vita_tensor y3 = empty(VITA_F32, SHAPE(2, 3)), w3 = empty(VITA_F32, SHAPE(2, 4, 3));
 	vita_tensor half = empty(VITA_F16, SHAPE(2, 3)), bent = vita_transpose(&w5, 0, 1);
 
@@ -168,7 +176,8 @@ static void gather_takes_rows(void **state)
 {
 	(void)state;
 	vita_tensor table = gappy(SHAPE(3, 2), 1, F(1, 2, 3, 4, 5, 6)), ids = i32(SHAPE(4), I(2, 0, 2, 1));
-	vita_tensor y = gappy(SHAPE(4, 2), 2, NULL), half = dense(VITA_F16, SHAPE(2, 3), F(1, 2, 3, 4, 5, 6.5f));
+	vita_tensor y = gappy(SHAPE(4, 2), 2, NULL);
+	vita_tensor half = dense(VITA_F16, SHAPE(2, 3), F(1, 2, 3, 4, 5, 6.5f));
 	vita_gather(r, &table, &ids, &y);
 	expect_f32(&y, F(5, 6, 1, 2, 5, 6, 3, 4), 0);
 	vita_tensor last = i32(SHAPE(1), I(1)), one = empty(VITA_F32, SHAPE(1, 3));
@@ -190,7 +199,8 @@ static void scatter_puts_rows(void **state)
 	vita_tensor half = dense(VITA_F16, SHAPE(4, 2), F(0, 0, 1, 1, 2, 2, 3, 3));
 	vita_tensor fine = f32(SHAPE(1, 2), F(2049, 1e9f)), one = i32(SHAPE(1), I(0));
 	vita_scatter(r, &fine, &one, &half); /* 2049 lies between the halves 2048 and 2050: to even */
-	expect_bytes(&half, (uint16_t[]){ 0x6800, 0x7c00, 0x3c00, 0x3c00, 0x4000, 0x4000, 0x4200, 0x4200 }, 16);
+	expect_bytes(&half, (uint16_t[]){ 0x6800, 0x7c00, 0x3c00, 0x3c00, 0x4000, 0x4000, 0x4200, 0x4200 },
+	             16);
 	vita_tensor brain = dense(VITA_BF16, SHAPE(1, 2), F(0, 0));
 	vita_tensor bx = f32(SHAPE(1, 2), F(1, -2));
 	vita_scatter(r, &bx, &one, &brain);
@@ -201,7 +211,8 @@ static void refusals_of_rows(void **state)
 {
 	(void)state;
 	vita_tensor table = empty(VITA_F32, SHAPE(3, 2)), y = f32(SHAPE(2, 2), F(1, 2, 3, 4));
-	vita_tensor high = i32(SHAPE(2), I(0, 3)), low = i32(SHAPE(2), I(-1, 0)), ids = i32(SHAPE(2), I(0, 1));
+	vita_tensor high = i32(SHAPE(2), I(0, 3)), low = i32(SHAPE(2), I(-1, 0));
+	vita_tensor ids = i32(SHAPE(2), I(0, 1));
 	vita_tensor floats = empty(VITA_F32, SHAPE(2)), three = i32(SHAPE(3), I(0, 1, 2));
 	vita_tensor q8 = empty(VITA_Q8_0, SHAPE(2, 32)), x32 = empty(VITA_F32, SHAPE(2, 32));
 

@@ -7,7 +7,8 @@
 static void permuted_views(void **state)
 {
 	(void)state;
-	vita_tensor x = f32(SHAPE(2, 3), F(1, 2, 3, 4, 5, 6)), turned = vita_transpose(&x, 0, 1), y = gappy(SHAPE(3, 2), 1, NULL);
+	vita_tensor x = f32(SHAPE(2, 3), F(1, 2, 3, 4, 5, 6)), turned = vita_transpose(&x, 0, 1);
+	vita_tensor y = gappy(SHAPE(3, 2), 1, NULL);
 	vita_copy(r, &turned, &y);
 	expect_f32(&y, F(1, 4, 2, 5, 3, 6), 0);
 	vita_tensor into = vita_transpose(&y, 0, 1), ones = f32(SHAPE(1, 3), F(7, 8, 9));
@@ -16,13 +17,15 @@ static void permuted_views(void **state)
 	expect_f32(&y, F(7, 7, 8, 8, 9, 9), 0);
 	vita_copy(r, &y, &y); /* identical views may overlap */
 	expect_f32(&y, F(7, 7, 8, 8, 9, 9), 0);
-	vita_tensor backwards = vita_view(x.buffer, 20, VITA_F32, 1, 6, 1, 1, 1), line = empty(VITA_F32, SHAPE(6));
+	vita_tensor backwards = vita_view(x.buffer, 20, VITA_F32, 1, 6, 1, 1, 1);
+	vita_tensor line = empty(VITA_F32, SHAPE(6));
 	backwards.stride[0] = -4;
 	vita_copy(r, &backwards, &line);
 	expect_f32(&line, F(6, 5, 4, 3, 2, 1), 0);
 	const uint32_t narrow[] = { VITA_F16, VITA_BF16 };
 	for (size_t t = 0; t < 2; t++) { /* 2-byte elements move as bits */
-		vita_tensor a = dense(narrow[t], SHAPE(2, 2), F(1, 2, 3, 4)), b = empty(narrow[t], SHAPE(2, 2)), c;
+		vita_tensor a = dense(narrow[t], SHAPE(2, 2), F(1, 2, 3, 4));
+		vita_tensor b = empty(narrow[t], SHAPE(2, 2)), c;
 		vita_tensor back = empty(VITA_F32, SHAPE(2, 2));
 		c = vita_transpose(&a, 0, 1);
 		vita_copy(r, &c, &b);
@@ -34,8 +37,10 @@ static void permuted_views(void **state)
 static void conversions(void **state)
 {
 	(void)state;
-	vita_tensor x = f32(SHAPE(6), F(1.9f, -1.9f, 300, -5, NAN, 3e9f)), i = empty(VITA_I32, SHAPE(6)), u = empty(VITA_U8, SHAPE(6));
-	vita_tensor y = empty(VITA_F32, SHAPE(6)), h = empty(VITA_F16, SHAPE(6)), b = empty(VITA_BF16, SHAPE(6));
+	vita_tensor x = f32(SHAPE(6), F(1.9f, -1.9f, 300, -5, NAN, 3e9f)), i = empty(VITA_I32, SHAPE(6));
+	vita_tensor u = empty(VITA_U8, SHAPE(6));
+	vita_tensor y = empty(VITA_F32, SHAPE(6)), h = empty(VITA_F16, SHAPE(6));
+	vita_tensor b = empty(VITA_BF16, SHAPE(6));
 	vita_copy(r, &x, &i);
 	expect_i32(&i, I(1, -1, 300, -5, 0, INT32_MAX));
 	vita_copy(r, &x, &u);
@@ -62,8 +67,10 @@ static void blocks(void **state)
 {
 	(void)state;
 	float values[64] = { 127, -3, [32] = -127, [63] = 64 };
-	vita_tensor x = gappy(SHAPE(2, 32), 1, values), q = empty(VITA_Q8_0, SHAPE(2, 32)), other = empty(VITA_Q8_0, SHAPE(2, 32));
-	vita_tensor y = empty(VITA_F32, SHAPE(2, 32)), turned = empty(VITA_F32, SHAPE(32, 2)), into = vita_transpose(&turned, 0, 1);
+	vita_tensor x = gappy(SHAPE(2, 32), 1, values), q = empty(VITA_Q8_0, SHAPE(2, 32));
+	vita_tensor other = empty(VITA_Q8_0, SHAPE(2, 32));
+	vita_tensor y = empty(VITA_F32, SHAPE(2, 32)), turned = empty(VITA_F32, SHAPE(32, 2));
+	vita_tensor into = vita_transpose(&turned, 0, 1);
 	float expected[64];
 	vita_copy(r, &x, &q);
 	vita_copy(r, &q, &other);
@@ -75,7 +82,8 @@ static void blocks(void **state)
 	vita_block_q4_k zero; /* and the larger blocks */
 	memset(&zero, 0, sizeof zero);
 	zero.dmin[1] = 0x3c, zero.scales[4] = 3;
-	vita_tensor k = empty(VITA_Q4_K, SHAPE(1, 256)), wide = empty(VITA_F32, SHAPE(1, 256)), first = vita_slice(&wide, 1, 31, 2);
+	vita_tensor k = empty(VITA_Q4_K, SHAPE(1, 256)), wide = empty(VITA_F32, SHAPE(1, 256));
+	vita_tensor first = vita_slice(&wide, 1, 31, 2);
 	assert_int_equal(device.api->write(device.self, &k, &zero, sizeof zero, NULL), VITA_OK);
 	vita_copy(r, &k, &wide);
 	expect_f32(&first, F(-3, 0), 0);
@@ -84,8 +92,10 @@ static void blocks(void **state)
 static void concat(void **state)
 {
 	(void)state;
-	vita_tensor a = f32(SHAPE(1, 2), F(1, 2)), b = gappy(SHAPE(2, 2), 1, F(3, 4, 5, 6)), none = empty(VITA_F32, SHAPE(0, 2));
-	vita_tensor y = gappy(SHAPE(3, 2), 1, NULL), wide = empty(VITA_F32, SHAPE(2, 4)), c = f32(SHAPE(2, 1), F(7, 8));
+	vita_tensor a = f32(SHAPE(1, 2), F(1, 2)), b = gappy(SHAPE(2, 2), 1, F(3, 4, 5, 6));
+	vita_tensor none = empty(VITA_F32, SHAPE(0, 2));
+	vita_tensor y = gappy(SHAPE(3, 2), 1, NULL), wide = empty(VITA_F32, SHAPE(2, 4));
+	vita_tensor c = f32(SHAPE(2, 1), F(7, 8));
 	const vita_tensor *rows[] = { &a, &none, &b }, *columns[] = { &c, &b, &c };
 	vita_concat(r, rows, 3, 0, &y);
 	expect_f32(&y, F(1, 2, 3, 4, 5, 6), 0);
@@ -97,7 +107,8 @@ static void concat(void **state)
 	expect_i32(&ij, I(1, 2, 3));
 	float ones[32] = { 127, 1 }, twos[32] = { 127, 2 }; /* block types, along the blocks too */
 	vita_tensor q1 = dense(VITA_Q8_0, SHAPE(1, 32), ones), q2 = dense(VITA_Q8_0, SHAPE(1, 32), twos);
-	vita_tensor q = empty(VITA_Q8_0, SHAPE(1, 64)), full = empty(VITA_F32, SHAPE(1, 64)), part = vita_slice(&full, 1, 32, 3);
+	vita_tensor q = empty(VITA_Q8_0, SHAPE(1, 64)), full = empty(VITA_F32, SHAPE(1, 64));
+	vita_tensor part = vita_slice(&full, 1, 32, 3);
 	const vita_tensor *qs[] = { &q1, &q2 };
 	vita_concat(r, qs, 2, 1, &q);
 	vita_copy(r, &q, &full);
@@ -107,10 +118,12 @@ static void concat(void **state)
 static void fill(void **state)
 {
 	(void)state;
-	vita_tensor y = f32(SHAPE(2, 3), F(1, 2, 3, 4, 5, 6)), column = vita_slice(&y, 1, 1, 1), turned = vita_transpose(&column, 0, 1);
+	vita_tensor y = f32(SHAPE(2, 3), F(1, 2, 3, 4, 5, 6)), column = vita_slice(&y, 1, 1, 1);
+	vita_tensor turned = vita_transpose(&column, 0, 1);
 	vita_fill(r, -2.5, &turned);
 	expect_f32(&y, F(1, -2.5f, 3, 4, -2.5f, 6), 0);
-	vita_tensor i = empty(VITA_I32, SHAPE(2)), u = empty(VITA_U8, SHAPE(2)), h = empty(VITA_F16, SHAPE(2)), b = empty(VITA_BF16, SHAPE(2));
+	vita_tensor i = empty(VITA_I32, SHAPE(2)), u = empty(VITA_U8, SHAPE(2));
+	vita_tensor h = empty(VITA_F16, SHAPE(2)), b = empty(VITA_BF16, SHAPE(2));
 	vita_fill(r, -2.5, &i);
 	expect_i32(&i, I(-2, -2));
 	vita_fill(r, 256, &u);
@@ -124,10 +137,14 @@ static void fill(void **state)
 static void refusals(void **state)
 {
 	(void)state;
-	vita_tensor x = empty(VITA_F32, SHAPE(2, 32)), y = empty(VITA_F32, SHAPE(2, 16)), q8 = empty(VITA_Q8_0, SHAPE(2, 32));
-	vita_tensor q4 = empty(VITA_Q4_0, SHAPE(2, 32)), i = empty(VITA_I32, SHAPE(2, 32)), wide = empty(VITA_F32, SHAPE(32, 2));
-	vita_tensor turned = vita_transpose(&wide, 0, 1), sum = empty(VITA_F32, SHAPE(4, 32)), five = empty(VITA_F32, SHAPE(5, 32));
-	const vita_tensor *two[] = { &x, &x }, *mixed[] = { &x, &i }, *narrow[] = { &x, &y }, *hole[] = { &x, NULL };
+	vita_tensor x = empty(VITA_F32, SHAPE(2, 32)), y = empty(VITA_F32, SHAPE(2, 16));
+	vita_tensor q8 = empty(VITA_Q8_0, SHAPE(2, 32));
+	vita_tensor q4 = empty(VITA_Q4_0, SHAPE(2, 32)), i = empty(VITA_I32, SHAPE(2, 32));
+	vita_tensor wide = empty(VITA_F32, SHAPE(32, 2));
+	vita_tensor turned = vita_transpose(&wide, 0, 1), sum = empty(VITA_F32, SHAPE(4, 32));
+	vita_tensor five = empty(VITA_F32, SHAPE(5, 32));
+	const vita_tensor *two[] = { &x, &x }, *mixed[] = { &x, &i }, *narrow[] = { &x, &y },
+			  *hole[] = { &x, NULL };
 
 	vita_copy(r, &x, &y);
 	fail_with(VITA_E_SHAPE, "COPY: y is f32 [2, 16], expected f32 [2, 32]");
@@ -168,7 +185,8 @@ static void refusals(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(permuted_views), TEST(conversions), TEST(blocks), TEST(concat), TEST(fill), TEST(refusals),
+		TEST(permuted_views), TEST(conversions), TEST(blocks),
+		TEST(concat),         TEST(fill),        TEST(refusals),
 	};
 	return cmocka_run_group_tests(tests, fixture_open, fixture_close);
 }

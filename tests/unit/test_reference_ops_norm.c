@@ -12,7 +12,7 @@ static void rms_norm(void **state)
 	vita_tensor weight = f32(SHAPE(2), F(1, -2));
 	vita_rms_norm(r, &x, NULL, 0, &y);
 	expect_f32(&y, F(0.84852814f, 1.1313708f, NAN, NAN), 2e-7); /* 0 / √0 is not a number */
-	vita_rms_norm(r, &x, &weight, 12.5, &y); /* √25 = 5 */
+	vita_rms_norm(r, &x, &weight, 12.5, &y);                    /* √25 = 5 */
 	expect_f32(&y, F(0.6f, -1.6f, 0, 0), 1e-7);
 	vita_rms_norm(r, &x, &weight, 12.5, &x); /* in place */
 	expect_f32(&x, F(0.6f, -1.6f, 0, 0), 1e-7);
@@ -39,9 +39,12 @@ static void group_norm(void **state)
 	vita_tensor x = gappy(SHAPE(4, 2), 1, F(1, 3, 5, 7, 0, 0, 0, 4)), y = empty(VITA_F32, SHAPE(4, 2));
 	vita_tensor weight = f32(SHAPE(4), F(1, 2, 3, 4)), bias = f32(SHAPE(4), F(0, 0, 1, 0));
 	vita_group_norm(r, &x, &weight, &bias, 2, 4, &y); /* √(5 + 4) = 3; √(3 + 4) = 2.6457513 */
-	expect_f32(&y, F(-1, -1 / 3.0f, 2 / 3.0f, 2, -0.13389342f, -0.13389342f, -1.5118579f, 4.5355737f), 1e-6);
+	expect_f32(&y, F(-1, -1 / 3.0f, 2 / 3.0f, 2, -0.13389342f, -0.13389342f, -1.5118579f, 4.5355737f),
+	           1e-6);
 	vita_group_norm(r, &x, NULL, NULL, 4, 1, &y); /* each row by itself: (1 3) has mean 2, variance 1 */
-	expect_f32(&y, F(-0.70710678f, 0.70710678f, -0.70710678f, 0.70710678f, 0, 0, -0.89442719f, 0.89442719f), 1e-6);
+	expect_f32(&y,
+	           F(-0.70710678f, 0.70710678f, -0.70710678f, 0.70710678f, 0, 0, -0.89442719f, 0.89442719f),
+	           1e-6);
 	/* two planes of [2, 1], 1 group: channels are counted anew in each */
 	vita_tensor planes = f32(SHAPE(2, 2, 1), F(1, 3, 10, 30)), w = f32(SHAPE(2), F(1, 10));
 	vita_group_norm(r, &planes, &w, NULL, 1, 0, &planes);
@@ -53,7 +56,8 @@ static void softmax(void **state)
 {
 	(void)state;
 	float ln3 = 1.0986123f;
-	vita_tensor x = gappy(SHAPE(3, 2), 1, F(0, ln3, 1000, 1000, -INFINITY, 5)), y = empty(VITA_F32, SHAPE(3, 2));
+	vita_tensor x = gappy(SHAPE(3, 2), 1, F(0, ln3, 1000, 1000, -INFINITY, 5));
+	vita_tensor y = empty(VITA_F32, SHAPE(3, 2));
 	vita_softmax(r, &x, 1, &y);
 	expect_f32(&y, F(0.25f, 0.75f, 0.5f, 0.5f, 0, 1), 1e-7);
 	vita_softmax(r, &x, 2, &x); /* 1 : 9, in place */
@@ -66,8 +70,10 @@ static void softmax(void **state)
 static void refusals(void **state)
 {
 	(void)state;
-	vita_tensor x = empty(VITA_F32, SHAPE(3, 4)), y = empty(VITA_F32, SHAPE(3, 4)), three = empty(VITA_F32, SHAPE(3));
-	vita_tensor other = empty(VITA_F32, SHAPE(4, 3)), half = empty(VITA_F16, SHAPE(4)), line = empty(VITA_F32, SHAPE(4));
+	vita_tensor x = empty(VITA_F32, SHAPE(3, 4)), y = empty(VITA_F32, SHAPE(3, 4));
+	vita_tensor three = empty(VITA_F32, SHAPE(3));
+	vita_tensor other = empty(VITA_F32, SHAPE(4, 3)), half = empty(VITA_F16, SHAPE(4));
+	vita_tensor line = empty(VITA_F32, SHAPE(4));
 
 	vita_rms_norm(r, &x, &three, 0, &y);
 	fail_with(VITA_E_SHAPE, "RMS_NORM: weight is f32 [3], expected f32 [4]");
@@ -92,7 +98,8 @@ static void refusals(void **state)
 static void sizes_of_zero(void **state)
 {
 	(void)state;
-	vita_tensor x = empty(VITA_F32, SHAPE(0, 4)), y = empty(VITA_F32, SHAPE(0, 4)), thin = empty(VITA_F32, SHAPE(4, 0));
+	vita_tensor x = empty(VITA_F32, SHAPE(0, 4)), y = empty(VITA_F32, SHAPE(0, 4));
+	vita_tensor thin = empty(VITA_F32, SHAPE(4, 0));
 	vita_rms_norm(r, &x, NULL, 0, &y);
 	vita_layer_norm(r, &thin, NULL, NULL, 0, &thin);
 	vita_group_norm(r, &thin, NULL, NULL, 2, 0, &thin);
@@ -103,7 +110,8 @@ static void sizes_of_zero(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(rms_norm), TEST(layer_norm), TEST(group_norm), TEST(softmax), TEST(refusals), TEST(sizes_of_zero),
+		TEST(rms_norm), TEST(layer_norm), TEST(group_norm),
+		TEST(softmax),  TEST(refusals),   TEST(sizes_of_zero),
 	};
 	return cmocka_run_group_tests(tests, fixture_open, fixture_close);
 }

@@ -62,7 +62,8 @@ static void nearest(void **state)
 	const uint32_t types[] = { VITA_F32, VITA_F16, VITA_BF16 };
 	for (size_t t = 0; t < 3; t++) {
 		vita_tensor codebook = dense(types[t], SHAPE(4, 2), F(0, 0, 2, 0, 0, 2, 2, 0));
-		vita_tensor x = gappy(SHAPE(5, 2), 1, F(1, 0, 3, 0, 0.5f, 1.5f, NAN, 0, -5, -5)), y = empty(VITA_I32, SHAPE(5));
+		vita_tensor x = gappy(SHAPE(5, 2), 1, F(1, 0, 3, 0, 0.5f, 1.5f, NAN, 0, -5, -5));
+		vita_tensor y = empty(VITA_I32, SHAPE(5));
 		vita_nearest(r, &x, &codebook, &y);
 		expect_i32(&y, I(0, 1, 2, 0, 0));
 	}
@@ -86,10 +87,14 @@ static void reductions(void **state)
 static void refusals(void **state)
 {
 	(void)state;
-	vita_tensor x = empty(VITA_F32, SHAPE(2, 3)), y = empty(VITA_I32, SHAPE(2)), y3 = empty(VITA_I32, SHAPE(3));
-	vita_tensor none = empty(VITA_F32, SHAPE(2, 0)), line = empty(VITA_F32, SHAPE(2)), y1 = empty(VITA_F32, SHAPE(2, 1));
-	vita_tensor v4 = empty(VITA_F32, SHAPE(2, 4)), i4 = empty(VITA_I32, SHAPE(2, 4)), i2 = empty(VITA_I32, SHAPE(2, 2));
-	vita_tensor codes = empty(VITA_F32, SHAPE(0, 3)), flat = empty(VITA_F32, SHAPE(4, 2)), q = empty(VITA_Q8_0, SHAPE(4, 32));
+	vita_tensor x = empty(VITA_F32, SHAPE(2, 3)), y = empty(VITA_I32, SHAPE(2));
+	vita_tensor y3 = empty(VITA_I32, SHAPE(3));
+	vita_tensor none = empty(VITA_F32, SHAPE(2, 0)), line = empty(VITA_F32, SHAPE(2));
+	vita_tensor y1 = empty(VITA_F32, SHAPE(2, 1));
+	vita_tensor v4 = empty(VITA_F32, SHAPE(2, 4)), i4 = empty(VITA_I32, SHAPE(2, 4));
+	vita_tensor i2 = empty(VITA_I32, SHAPE(2, 2));
+	vita_tensor codes = empty(VITA_F32, SHAPE(0, 3)), flat = empty(VITA_F32, SHAPE(4, 2));
+	vita_tensor q = empty(VITA_Q8_0, SHAPE(4, 32));
 
 	vita_argmax(r, &x, &y3);
 	fail_with(VITA_E_SHAPE, "ARGMAX: y is i32 [3], expected i32 [2]");
@@ -124,7 +129,8 @@ static void refusals(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(argmax), TEST(top_k), TEST(top_k_of_many), TEST(nearest), TEST(reductions), TEST(refusals),
+		TEST(argmax),  TEST(top_k),      TEST(top_k_of_many),
+		TEST(nearest), TEST(reductions), TEST(refusals),
 	};
 	return cmocka_run_group_tests(tests, fixture_open, fixture_close);
 }

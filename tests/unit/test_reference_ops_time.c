@@ -39,8 +39,10 @@ static void conv1d_one_channel(void **state)
 static void conv1d_channels_and_bias(void **state)
 {
 	(void)state;
-	vita_tensor x = f32(SHAPE(2, 2), F(1, 2, 10, 20)), y = gappy(SHAPE(3, 2), 1, NULL), bias = f32(SHAPE(3), F(0, 100, -1));
-	vita_tensor w = f32(SHAPE(3, 2, 1), F(1, 1, 1, -1, 0, 2)), two = f32(SHAPE(1, 2, 2), F(1, 2, 3, 4)), one;
+	vita_tensor x = f32(SHAPE(2, 2), F(1, 2, 10, 20)), y = gappy(SHAPE(3, 2), 1, NULL);
+	vita_tensor bias = f32(SHAPE(3), F(0, 100, -1));
+	vita_tensor w = f32(SHAPE(3, 2, 1), F(1, 1, 1, -1, 0, 2)), two = f32(SHAPE(1, 2, 2), F(1, 2, 3, 4));
+	vita_tensor one;
 	vita_conv_params p = conv(1, 1, 1, 0, 0);
 	vita_conv1d(r, &x, &w, &bias, &p, &y);
 	expect_f32(&y, F(11, 22, 91, 82, 19, 39), 0);
@@ -52,7 +54,8 @@ static void conv1d_channels_and_bias(void **state)
 static void conv1d_groups_and_planes(void **state)
 {
 	(void)state;
-	vita_tensor x = f32(SHAPE(2, 2, 2), F(1, 2, 3, 4, 5, 6, 7, 8)), w = dense(VITA_F16, SHAPE(2, 1, 2), F(1, 1, 1, -1));
+	vita_tensor x = f32(SHAPE(2, 2, 2), F(1, 2, 3, 4, 5, 6, 7, 8));
+	vita_tensor w = dense(VITA_F16, SHAPE(2, 1, 2), F(1, 1, 1, -1));
 	vita_tensor y = empty(VITA_F32, SHAPE(2, 2, 1)), bf = dense(VITA_BF16, SHAPE(2, 1, 2), F(2, 0, 0, 2));
 	vita_conv_params p = conv(1, 1, 2, 0, 0);
 	vita_conv1d(r, &x, &w, NULL, &p, &y);
@@ -70,8 +73,10 @@ static void conv1d_groups_and_planes(void **state)
 static void conv1d_short_input(void **state)
 {
 	(void)state;
-	vita_tensor x = f32(SHAPE(1, 2), F(1, 2)), w = f32(SHAPE(1, 1, 3), F(1, 1, 1)), none = empty(VITA_F32, SHAPE(1, 0));
-	vita_tensor y = empty(VITA_F32, SHAPE(1, 0)), bias = f32(SHAPE(1), F(7)), two = empty(VITA_F32, SHAPE(1, 2));
+	vita_tensor x = f32(SHAPE(1, 2), F(1, 2)), w = f32(SHAPE(1, 1, 3), F(1, 1, 1));
+	vita_tensor none = empty(VITA_F32, SHAPE(1, 0));
+	vita_tensor y = empty(VITA_F32, SHAPE(1, 0)), bias = f32(SHAPE(1), F(7));
+	vita_tensor two = empty(VITA_F32, SHAPE(1, 2));
 	vita_conv_params p = conv(1, 1, 1, 0, 0);
 	vita_conv1d(r, &x, &w, NULL, &p, &y);
 	vita_conv1d(r, &none, &w, NULL, &p, &y);
@@ -104,13 +109,14 @@ static void transposed_one_channel(void **state)
 	expect_f32(&y, F(1, 0, 10, 2, 0, 20, 3, 0, 30, 0), 0);
 }
 
-/* w [c_in = 2, c_out / groups, 1]. One group: y[o] = Σ_i x[i] w[i, o]; two groups: y = x[0] · w[0, 0], x[0] · w[0, 1],
- * x[1] · w[1, 0], x[1] · w[1, 1]. */
+/* w [c_in = 2, c_out / groups, 1]. One group: y[o] = Σ_i x[i] w[i, o]; two groups: y = x[0] · w[0, 0],
+ * x[0] · w[0, 1], x[1] · w[1, 0], x[1] · w[1, 1]. */
 static void transposed_channels_and_groups(void **state)
 {
 	(void)state;
 	vita_tensor x = f32(SHAPE(1, 2, 1), F(1, 10)), w = dense(VITA_F16, SHAPE(2, 2, 1), F(1, 2, 3, 4));
-	vita_tensor y2 = empty(VITA_F32, SHAPE(1, 2, 1)), y4 = gappy(SHAPE(1, 4, 1), 3, NULL), bias = f32(SHAPE(2), F(100, 200));
+	vita_tensor y2 = empty(VITA_F32, SHAPE(1, 2, 1)), y4 = gappy(SHAPE(1, 4, 1), 3, NULL);
+	vita_tensor bias = f32(SHAPE(2), F(100, 200));
 	vita_conv_params p = conv(1, 1, 1, 0, 0);
 	vita_conv_transpose1d(r, &x, &w, &bias, &p, &y2);
 	expect_f32(&y2, F(131, 242), 0);
@@ -122,8 +128,10 @@ static void transposed_channels_and_groups(void **state)
 static void refusals_of_conv(void **state)
 {
 	(void)state;
-	vita_tensor x = empty(VITA_F32, SHAPE(4, 5)), y = empty(VITA_F32, SHAPE(4, 5)), w = empty(VITA_F32, SHAPE(4, 4, 1));
-	vita_tensor w3 = empty(VITA_F32, SHAPE(4, 3, 1)), q = empty(VITA_Q8_0, SHAPE(4, 4, 32)), flat = empty(VITA_F32, SHAPE(4, 4));
+	vita_tensor x = empty(VITA_F32, SHAPE(4, 5)), y = empty(VITA_F32, SHAPE(4, 5));
+	vita_tensor w = empty(VITA_F32, SHAPE(4, 4, 1));
+	vita_tensor w3 = empty(VITA_F32, SHAPE(4, 3, 1)), q = empty(VITA_Q8_0, SHAPE(4, 4, 32));
+	vita_tensor flat = empty(VITA_F32, SHAPE(4, 4));
 	vita_tensor no_taps = empty(VITA_F32, SHAPE(4, 4, 0)), bias = empty(VITA_F32, SHAPE(3));
 	vita_conv_params p = conv(1, 1, 1, 0, 0);
 
@@ -161,7 +169,8 @@ static void refusals_of_conv(void **state)
 static void pools(void **state)
 {
 	(void)state;
-	vita_tensor x = gappy(SHAPE(2, 5), 1, F(1, 2, 6, 4, 5, -1, -2, -3, -4, -5)), y = gappy(SHAPE(2, 2), 1, NULL);
+	vita_tensor x = gappy(SHAPE(2, 5), 1, F(1, 2, 6, 4, 5, -1, -2, -3, -4, -5));
+	vita_tensor y = gappy(SHAPE(2, 2), 1, NULL);
 	vita_tensor four = empty(VITA_F32, SHAPE(2, 4)), none = empty(VITA_F32, SHAPE(2, 0));
 	vita_pool(r, VITA_POOL_MEAN, &x, 3, 2, &y);
 	expect_f32(&y, F(3, 5, -2, -4), 0);
@@ -182,7 +191,8 @@ static void pools(void **state)
 static void interpolations(void **state)
 {
 	(void)state;
-	vita_tensor x = gappy(SHAPE(1, 3), 1, F(10, 20, 40)), five = gappy(SHAPE(1, 5), 1, NULL), two = empty(VITA_F32, SHAPE(1, 2));
+	vita_tensor x = gappy(SHAPE(1, 3), 1, F(10, 20, 40)), five = gappy(SHAPE(1, 5), 1, NULL);
+	vita_tensor two = empty(VITA_F32, SHAPE(1, 2));
 	vita_tensor six = empty(VITA_F32, SHAPE(1, 6)), none = empty(VITA_F32, SHAPE(1, 0));
 	vita_interpolate(r, VITA_INTERPOLATE_NEAREST, &x, &five); /* floor(0, 0.6, 1.2, 1.8, 2.4) */
 	expect_f32(&five, F(10, 10, 20, 20, 40), 0);
@@ -219,16 +229,11 @@ static void running_sums(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(conv1d_one_channel),
-		TEST(conv1d_channels_and_bias),
-		TEST(conv1d_groups_and_planes),
-		TEST(conv1d_short_input),
-		TEST(transposed_one_channel),
-		TEST(transposed_channels_and_groups),
-		TEST(refusals_of_conv),
-		TEST(pools),
-		TEST(interpolations),
-		TEST(running_sums),
+		TEST(conv1d_one_channel),       TEST(conv1d_channels_and_bias),
+		TEST(conv1d_groups_and_planes), TEST(conv1d_short_input),
+		TEST(transposed_one_channel),   TEST(transposed_channels_and_groups),
+		TEST(refusals_of_conv),         TEST(pools),
+		TEST(interpolations),           TEST(running_sums),
 	};
 	return cmocka_run_group_tests(tests, fixture_open, fixture_close);
 }

@@ -102,7 +102,7 @@ VITA_UNUSED static inline float vita_f32_from_bits(uint32_t bits)
 VITA_UNUSED static inline float vita_f16_to_f32(uint16_t half)
 {
 	uint32_t sign = (uint32_t)(half & 0x8000u) << 16, magnitude = half & 0x7fffu;
-	/* 0.5 has steps of 2^-24, those of a subnormal half: put the fraction below a 0.5 and take it away. */
+	/* 0.5 has steps of 2^-24, as a subnormal half: put the fraction below a 0.5 and take that away. */
 	float small = vita_f32_from_bits(0x3f000000u | magnitude) - 0.5f;
 	uint32_t large = (magnitude << 13) + (magnitude < 0x7c00u ? 112u << 23 : 224u << 23);
 	return vita_f32_from_bits(sign | (magnitude < 0x400u ? vita_f32_bits(small) : large));
@@ -185,7 +185,8 @@ VITA_UNUSED static inline void vita_q4_k_to_f32(const vita_block_q4_k *block, fl
 		int scale, minimum, shift = sub % 2 * 4;
 		vita_q4_k_scale(block->scales, sub, &scale, &minimum);
 		float step = d * (float)scale, base = dmin * (float)minimum;
-		for (int i = 0; i < 32; i++) out[sub * 32 + i] = step * (float)(nibbles[i] >> shift & 15) - base;
+		for (int i = 0; i < 32; i++)
+			out[sub * 32 + i] = step * (float)(nibbles[i] >> shift & 15) - base;
 	}
 }
 
@@ -232,12 +233,13 @@ VITA_UNUSED static inline vita_status vita_row_to_f32(uint32_t dtype, const void
 		break;
 	}
 	for (i = 0; i < n; i += block, bytes += size) {
+		const void *at = bytes;
 		switch (dtype) {
-		case VITA_Q8_0: vita_q8_0_to_f32((const vita_block_q8_0 *)(const void *)bytes, out + i); break;
-		case VITA_Q4_0: vita_q4_0_to_f32((const vita_block_q4_0 *)(const void *)bytes, out + i); break;
-		case VITA_Q4_1: vita_q4_1_to_f32((const vita_block_q4_1 *)(const void *)bytes, out + i); break;
-		case VITA_Q4_K: vita_q4_k_to_f32((const vita_block_q4_k *)(const void *)bytes, out + i); break;
-		default: vita_q6_k_to_f32((const vita_block_q6_k *)(const void *)bytes, out + i); break;
+		case VITA_Q8_0: vita_q8_0_to_f32((const vita_block_q8_0 *)at, out + i); break;
+		case VITA_Q4_0: vita_q4_0_to_f32((const vita_block_q4_0 *)at, out + i); break;
+		case VITA_Q4_1: vita_q4_1_to_f32((const vita_block_q4_1 *)at, out + i); break;
+		case VITA_Q4_K: vita_q4_k_to_f32((const vita_block_q4_k *)at, out + i); break;
+		default: vita_q6_k_to_f32((const vita_block_q6_k *)at, out + i); break;
 		}
 	}
 	return VITA_OK;
@@ -270,17 +272,18 @@ VITA_UNUSED static inline vita_status vita_row_from_f32(uint32_t dtype, const fl
 {
 	uint8_t *bytes = (uint8_t *)row;
 	uint16_t half;
+	int64_t i;
 
 	if (dtype != VITA_F32 && dtype != VITA_F16 && dtype != VITA_BF16 && dtype != VITA_Q8_0)
 		return VITA_E_UNSUPPORTED;
 	if (n < 0 || n % (int64_t)vita_dtype_block(dtype) != 0) return VITA_E_SHAPE;
 	if (dtype == VITA_F32 && n > 0) memcpy(row, in, (size_t)n * sizeof *in);
 	if (dtype == VITA_F16)
-		for (int64_t i = 0; i < n; i++) half = vita_f32_to_f16(in[i]), memcpy(bytes + i * 2, &half, 2);
+		for (i = 0; i < n; i++) half = vita_f32_to_f16(in[i]), memcpy(bytes + i * 2, &half, 2);
 	if (dtype == VITA_BF16)
-		for (int64_t i = 0; i < n; i++) half = vita_f32_to_bf16(in[i]), memcpy(bytes + i * 2, &half, 2);
+		for (i = 0; i < n; i++) half = vita_f32_to_bf16(in[i]), memcpy(bytes + i * 2, &half, 2);
 	if (dtype == VITA_Q8_0)
-		for (int64_t i = 0; i < n; i += 32)
+		for (i = 0; i < n; i += 32)
 			vita_q8_0_from_f32(in + i, (vita_block_q8_0 *)(void *)(bytes + i / 32 * 34));
 	return VITA_OK;
 }

@@ -41,7 +41,7 @@ typedef struct vita_op {
 #define VITA_OP_MATMUL 1u
 typedef struct vita_matmul_params {
 	uint32_t struct_size;
-	uint32_t activation; /* VITA_UNARY_*, or VITA_UNARY_NONE */
+	uint32_t activation; /* VITA_UNARY_NONE, or a VITA_UNARY_* without alpha */
 } vita_matmul_params;
 
 /* y[n, k] = table[ids[n], k]; inputs table (W) [rows, k], ids i32 [n]. An id outside 0 … rows-1: E_INVALID. */
@@ -109,7 +109,8 @@ typedef struct vita_attention_params {
 	double scale;
 } vita_attention_params;
 
-/* y = softmax(scale · x) over the innermost dimension. In place. params vita_affine_params (shift unused). */
+/* y = softmax(scale · x) over the innermost dimension; a row of nothing but -inf is 0. In place.
+ * params vita_affine_params (shift unused). */
 #define VITA_OP_SOFTMAX 9u
 
 /* ---- elementwise ---------------------------------------------------------------------------------- */
@@ -171,7 +172,8 @@ typedef struct vita_affine_params {
 /* Cross-correlation: y[…, o, t] = bias[o] + Σ_{i, s} w[o, i, s] · x[…, i', t · stride + s · dilation - pad_left],
  * zeros outside, i' the i-th channel of o's group. inputs x […, c_in, t], w (W but block types)
  * [c_out, c_in / groups, kernel], bias [c_out] (optional).
- * t_out = (t + pad_left + pad_right - dilation (kernel - 1) - 1) / stride + 1, rounded down. */
+ * t_out = (t + pad_left + pad_right - dilation (kernel - 1) - 1) / stride + 1, rounded down; 0 where x is
+ * too short. Negative padding cuts. */
 #define VITA_OP_CONV1D 14u
 
 /* Its transpose: each x[i, t] adds x · w[i, o, s] to y[o, t · stride + s · dilation - pad_left].
@@ -185,7 +187,8 @@ typedef struct vita_conv_params {
 	int64_t output_pad;                 /* CONV_TRANSPOSE1D only */
 } vita_conv_params;
 
-/* Mean or maximum of `kernel` neighbours every `stride` steps, no padding; x […, t]. */
+/* Mean or maximum of `kernel` neighbours every `stride` steps, no padding; x […, t],
+ * y […, (t - kernel) / stride + 1], rounded down; 0 where x is too short. */
 #define VITA_OP_POOL 16u
 #define VITA_POOL_MEAN 0u
 #define VITA_POOL_MAX 1u
@@ -206,11 +209,12 @@ typedef struct vita_pool_params {
 
 /* ---- choosing and reducing ------------------------------------------------------------------------ */
 
-/* y i32 […] = index of the largest of x […, k]; the lowest index wins among equals; NaN never wins. */
+/* y i32 […] = index of the largest of x […, k]; the lowest index wins among equals; NaN never wins. k is
+ * at least 1; x has two dimensions at least. */
 #define VITA_OP_ARGMAX 19u
 
 /* outputs values […, n] and indices i32 […, n] of the n largest of x […, k], in falling order, the
- * lower index first among equals; n = the outputs' innermost size <= k. */
+ * lower index first among equals, NaN last of all; n = the outputs' innermost size <= k. */
 #define VITA_OP_TOP_K 20u
 
 /* y i32 [n] = index of the row of codebook (W but block types) [c, d] nearest to x [n, d] in Euclidean
@@ -226,11 +230,13 @@ typedef struct vita_pool_params {
 /* ---- moving --------------------------------------------------------------------------------------- */
 
 /* y = x for any two views of one shape with any strides (a permutation is a view), converting between
- * f32, f16, bf16, i32, u8 (round to nearest even; to integers toward zero, clipped); from any block type
- * to f32, and f32 to q8_0 where rows are contiguous. Overlap only where the views are identical. */
+ * f32, f16, bf16, i32, u8 (round to nearest even; to integers toward zero, clipped, NaN to 0); from any
+ * block type to f32, from f32 to q8_0 where rows are contiguous; and between equal types of any kind.
+ * Overlap only where the views are identical. */
 #define VITA_OP_COPY 23u
 
-/* y = inputs 0 … n_inputs-1 joined along `axis`; equal types and other dimensions. params vita_kind_params (axis). */
+/* y = inputs 0 … n_inputs-1 joined along `axis`; types (any) and other dimensions are equal.
+ * params vita_kind_params (axis). */
 #define VITA_OP_CONCAT 24u
 
 /* y = value, in any plain type and strides. No inputs. params vita_affine_params: shift. */
