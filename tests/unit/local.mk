@@ -69,4 +69,17 @@ check_PROGRAMS += %D%/test_memory
 %C%_test_memory_CFLAGS = $(unit_cflags)
 %C%_test_memory_LDADD = $(unit_ldadd)
 %C%_test_memory_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup
+
+# The language model and its heads, from the modules of this build.
+lm_support = %D%/lm_random.c %D%/lm_random.h %D%/lm_oracle.c %D%/lm_oracle.h %D%/lm_setup.c %D%/lm_setup.h \
+	%D%/lm_trace.c %D%/lm_trace.h %D%/unit.h
+check_PROGRAMS += %D%/test_qwen2 %D%/test_mctp
+%C%_test_qwen2_SOURCES = %D%/test_qwen2.c $(lm_support)
+%C%_test_qwen2_CPPFLAGS = $(unit_cppflags)
+%C%_test_qwen2_CFLAGS = $(unit_cflags) -pthread
+%C%_test_qwen2_LDADD = $(unit_ldadd) -lpthread
+%C%_test_mctp_SOURCES = %D%/test_mctp.c $(lm_support)
+%C%_test_mctp_CPPFLAGS = $(unit_cppflags)
+%C%_test_mctp_CFLAGS = $(unit_cflags) $(JANSSON_CFLAGS)
+%C%_test_mctp_LDADD = $(unit_ldadd) $(JANSSON_LIBS)
 endif
