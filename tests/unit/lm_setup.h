@@ -47,7 +47,7 @@ void lm_ok(vita_status status, const vita_error *err);
 
 /* ---- one conversation -------------------------------------------------------------------------------- */
 
-#define LM_MAX_TOKENS 512
+#define LM_MAX_TOKENS 1024
 
 typedef struct lm_talk {
 	lm *m;

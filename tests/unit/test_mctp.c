@@ -411,6 +411,36 @@ static void test_prefill(void **state)
 	lm_talk_close(&talk);
 }
 
+/* A prompt longer than a piece of a pass, done by each head at once or bit by bit. */
+static void test_long_prompt(void **state)
+{
+	bench *b = *state;
+	enum { LONG = 700 };
+	static const int32_t mode[2] = { 1, 10 };
+	static int32_t ids[LONG + 5];
+	float *at_once = calloc(4 * 90, sizeof *at_once);
+	uint64_t seed = 21;
+	lm_talk talk;
+	assert_non_null(at_once);
+	for (int i = 0; i < LONG + 5; i++) ids[i] = (int32_t)lm_random_below(&seed, 90);
+	for (int gradual = 0; gradual < 2; gradual++) {
+		lm_talk_open(&talk, &b->m, ids, gradual ? 150 : LONG);
+		for (uint32_t n = talk.n; n <= LONG; n += 50) {
+			memcpy(talk.tokens, ids, sizeof ids);
+			talk.n = talk.n_prompt = n;
+			lm_talk_step(&talk, mode, 2);
+			for (uint32_t k = 0; k < 4; k++) {
+				lm_talk_add(&talk, ids[n + k]);
+				lm_talk_step(&talk, mode, 2);
+				if (!gradual) memcpy(at_once + 90 * k, talk.logits, 90 * sizeof *at_once);
+				else if (n == LONG) assert_memory_equal(at_once + 90 * k, talk.logits, 90 * sizeof *at_once);
+			}
+		}
+		lm_talk_close(&talk);
+	}
+	free(at_once);
+}
+
 /* Heads on a device that is not the LLM's give the same bits. */
 static void test_apart(void **state)
 {
@@ -635,6 +665,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_truncate, bench_up, bench_down),
 		cmocka_unit_test_setup_teardown(test_verify, bench_up, bench_down),
 		cmocka_unit_test_setup_teardown(test_prefill, bench_up, bench_down),
+		cmocka_unit_test_setup_teardown(test_long_prompt, bench_up, bench_down),
 		cmocka_unit_test_setup_teardown(test_apart, bench_up, bench_down),
 		cmocka_unit_test_setup_teardown(test_batch, bench_up, bench_down),
 		cmocka_unit_test_setup_teardown(test_device_failure, bench_up, bench_down),

@@ -520,8 +520,8 @@ static void test_types(void **state)
 		const char *setting;
 		double near;
 	} types[] = {
-		{ "llm.cache=f16", 2e-3 }, { "llm.cache=bf16", 2e-2 }, { "llm.dtype=f16", 2e-3 }, { "llm.dtype=bf16", 2e-2 },
-		{ "llm.dtype=q8_0", 4e-2 }, { "llm.dtype=q4_k", 0.4 },
+		{ "llm.cache=f16", 2e-2 }, { "llm.cache=bf16", 0.1 }, { "llm.dtype=f16", 2e-2 }, { "llm.dtype=bf16", 0.1 },
+		{ "llm.dtype=q8_0", 0.2 }, { "llm.dtype=q4_k", 0.8 },
 	};
 	for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
 		const char *const settings[] = { types[i].setting, NULL };

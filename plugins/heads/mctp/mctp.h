@@ -7,12 +7,12 @@
  *     s       = layer(u · projectionᵀ), at position i+k+1, seeing this module's rows 0 … i
  *     hᵏ⁺¹[i] = the LLM's final norm of s, from which come the logits of token i+k+2
  *
- * So row i of module k depends on tokens up to i+k+1. A state keeps per module how many rows it has
- * done, a KV cache of them, and those rows of hᵏ that may still be needed:
- *   - all rows of h⁰ (hidden_size f32 values a token): from them everything can be done again, however
- *     far back a conversation is cut;
- *   - of hᵏ, k > 0, the rows not done yet and count + 2 done ones, so that taking back one run of
- *     proposals costs nothing.
+ * So row i of module k depends on tokens up to i+k+1. A state keeps per module how many rows it has done, a KV
+ * cache of them, and those rows of hᵏ that may still be needed:
+ *   - all rows of h⁰ (hidden_size f32 values a token, about an eighth of an f32 KV cache): from them everything
+ *     can be made again, however far back a conversation is cut;
+ *   - of hᵏ, k > 0, the rows not done yet, and done ones until their room is wanted. What of them is missing
+ *     after a cut, at most count rows a module, is made again.
  */
 #ifndef MCTP_H
 #define MCTP_H
@@ -96,7 +96,7 @@ int64_t mctp_stage_end(const vita_head_state *state, uint32_t k);
 /* Rows first … first+count-1 of stage k's hidden states, which are there. */
 vita_tensor mctp_stage_rows(const vita_head_state *state, uint32_t k, int64_t first, int64_t count);
 
-/* Room for stage k's hidden states up to row `needed`; those that may still be wanted are kept. */
+/* Room for stage k's hidden states up to row `needed`; those that module k has not done are kept. */
 vita_status mctp_stage_reserve(vita_head_state *state, mctp_pass *pass, uint32_t k, int64_t needed, vita_error *err);
 
 /* Module k over the first n of pass->jobs: rows, caches and the next stage's hidden states are written, and the last

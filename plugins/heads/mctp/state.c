@@ -58,20 +58,12 @@ vita_tensor mctp_stage_rows(const vita_head_state *state, uint32_t k, int64_t fi
 	return rows_view(state->head, &state->stages[k].hidden, first, count);
 }
 
-/* The first row of stage k that a later call may still want. */
-static int64_t keep_from(const vita_head_state *state, uint32_t k)
-{
-	const mctp_stage *stage = &state->stages[k];
-	int64_t first = k == 0 ? 0 : stage->done - (int64_t)state->head->count - 2;
-	return first > stage->hidden.first ? first : stage->hidden.first;
-}
-
 vita_status mctp_stage_reserve(vita_head_state *state, mctp_pass *pass, uint32_t k, int64_t needed, vita_error *err)
 {
 	vita_head *head = state->head;
 	mctp_rows *rows = &state->stages[k].hidden, moved = *rows;
 	if (needed - rows->first <= rows->capacity) return VITA_OK;
-	moved.first = keep_from(state, k);
+	if (k > 0) moved.first = state->stages[k].done;
 	int64_t kept = mctp_stage_end(state, k) - moved.first, wanted = needed - moved.first;
 	int grow = wanted > rows->capacity / 2 || moved.first - rows->first < kept;
 	if (grow) {
@@ -146,7 +138,7 @@ vita_status mctp_truncate(vita_head_state *state, uint32_t length, vita_error *e
 	for (uint32_t k = 0; k < state->head->count; k++) {
 		mctp_stage *stage = &state->stages[k];
 		int64_t standing = (int64_t)length - (int64_t)k - 1; /* row i needs tokens up to i + k + 1 */
-		stage->done = least(least(stage->done, mctp_stage_end(state, k)), standing > 0 ? standing : 0);
+		stage->done = least(stage->done, standing > 0 ? standing : 0);
 	}
 	/* Where a module would go on from a row of hidden states that is no longer kept, the module before it goes back
 	 * as far and makes that row again; its cache gets the same values as before. Stage 0 keeps all. */
