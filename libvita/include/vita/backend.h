@@ -75,7 +75,7 @@ typedef struct vita_backend_api {
 	/* Optional: take a weight matrix [rows, columns] for use as `w` of MATMUL and GATHER, converted to dtype
 	 * and in whatever layout the backend likes. *out describes it as dense rows of dtype all the same:
 	 * row views (offset and shape[0] changed by whole rows) are allowed and the backend must understand
-	 * them; reads give the plain layout. source->data stays mapped until the buffer is freed.
+	 * them; reads give the plain layout. source->data may go when load returns: pages are used by wrap.
 	 * OK | E_UNSUPPORTED (the host converts, allocates and writes) | E_NOMEM   [any-thread, may-block] */
 	vita_status (*load)(vita_backend *backend, const vita_array *source, uint32_t dtype, vita_tensor *out,
 	                    vita_error *err);

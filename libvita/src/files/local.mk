@@ -4,6 +4,8 @@ libvita_libcore_la_SOURCES += \
 	%D%/atomic_file.c \
 	%D%/atomic_file.h \
 	%D%/convert.c \
+	%D%/convert_rows.c \
+	%D%/convert_rows.h \
 	%D%/json.c \
 	%D%/json.h \
 	%D%/map.c \
