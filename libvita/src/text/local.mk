@@ -5,12 +5,17 @@ libvita_libcore_la_SOURCES += \
 	%D%/bpe.c \
 	%D%/bpe.h \
 	%D%/buffer.h \
+	%D%/detokenize.c \
+	%D%/encode.c \
 	%D%/normalize.c \
 	%D%/normalize.h \
 	%D%/pattern.c \
 	%D%/pattern.h \
 	%D%/split.c \
 	%D%/split.h \
+	%D%/tokenizer.c \
+	%D%/tokenizer_json.c \
+	%D%/tokenizer_private.h \
 	%D%/utf8.c \
 	%D%/utf8.h \
 	%D%/vocab.c \

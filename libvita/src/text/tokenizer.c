@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Opening a tokenizer file, and questions to an open tokenizer.
+ */
+#include "text/tokenizer_private.h"
+
+#include "files/json.h"
+#include "text/utf8.h"
+
+/* Many times the largest tokenizer in use. */
+#define MAX_FILE_BYTES ((uint64_t)1 << 29)
+
+/* Read a file beside path, where there is one. */
+static vita_status read_companion(const char *path, const char *name, json_t **out, vita_error *err)
+{
+	const char *slash = strrchr(path, '/');
+	size_t folder = slash ? (size_t)(slash - path) + 1 : 0;
+	char *file = malloc(folder + strlen(name) + 1);
+	*out = NULL;
+	if (!file) return vita_fail(err, VITA_E_NOMEM, "%s: no memory to read it", path);
+	memcpy(file, path, folder);
+	strcpy(file + folder, name);
+	vita_status status = vita_json_read(file, MAX_FILE_BYTES, out, err);
+	free(file);
+	return status == VITA_E_NOTFOUND ? VITA_OK : status;
+}
+
+vita_status vita_tokenizer_open(const char *path, vita_tokenizer **out, vita_error *err)
+{
+	json_t *document = NULL, *added = NULL, *config = NULL;
+	vita_error reason;
+	*out = NULL;
+	vita_status status = vita_json_read(path, MAX_FILE_BYTES, &document, err);
+	if (status == VITA_OK) status = read_companion(path, "added_tokens.json", &added, err);
+	if (status == VITA_OK) status = read_companion(path, "tokenizer_config.json", &config, err);
+	if (status == VITA_OK) {
+		status = vita_tokenizer_build(document, added, config, out, &reason);
+		if (status < 0) (void)vita_fail(err, status, "%s: %s", path, reason.message);
+	}
+	json_decref(document);
+	json_decref(added);
+	json_decref(config);
+	return status;
+}
+
+void vita_tokenizer_close(vita_tokenizer *tokenizer)
+{
+	if (!tokenizer) return;
+	vita_bpe_clear(&tokenizer->bpe);
+	vita_added_clear(&tokenizer->added);
+	vita_added_clear(&tokenizer->added_normalized);
+	vita_split_clear(&tokenizer->split);
+	free(tokenizer);
+}
+
+uint32_t vita_tokenizer_size(const vita_tokenizer *tokenizer)
+{
+	return tokenizer->bpe.vocab.size;
+}
+
+int32_t vita_tokenizer_find_added(const vita_tokenizer *tokenizer, const char *content, size_t size)
+{
+	const uint8_t *bytes = (const uint8_t *)content;
+	vita_bytes normalized = {0};
+	bool changed = false;
+	int32_t id = vita_added_find(&tokenizer->added, bytes, size);
+	if (id >= 0 || tokenizer->added_normalized.n_nodes == 0 || !vita_utf8_valid(bytes, size)) return id;
+	if (vita_normalize(tokenizer->normal_form, bytes, size, NULL, 0, &normalized, &changed, NULL) ==
+	    VITA_OK)
+		id = vita_added_find(&tokenizer->added_normalized, changed ? normalized.data : bytes,
+				     changed ? normalized.size : size);
+	free(normalized.data);
+	return id;
+}
+
+int32_t vita_tokenizer_id(const vita_tokenizer *tokenizer, const char *token)
+{
+	size_t size = strlen(token);
+	uint8_t small[256], *scratch = size <= sizeof small ? small : malloc(size);
+	int32_t id = vita_tokenizer_find_added(tokenizer, token, size);
+	if (id < 0 && scratch) id = vita_vocab_find_name(&tokenizer->bpe.vocab, token, size, scratch);
+	if (scratch != small) free(scratch);
+	return id;
+}
