@@ -1,3 +1,4 @@
+# Text: the byte-level BPE tokenizer and the chat template.
 
 libvita_libcore_la_SOURCES += \
 	%D%/added.c \
@@ -5,6 +6,8 @@ libvita_libcore_la_SOURCES += \
 	%D%/bpe.c \
 	%D%/bpe.h \
 	%D%/buffer.h \
+	%D%/chat.c \
+	%D%/chat.h \
 	%D%/detokenize.c \
 	%D%/encode.c \
 	%D%/normalize.c \
