@@ -51,6 +51,12 @@ check_PROGRAMS += %D%/test_codec2
 %C%_test_codec2_LDADD = $(CODEC2_LIBS) $(unit_ldadd)
 endif
 
+check_PROGRAMS += %D%/test_synthetic
+%C%_test_synthetic_SOURCES = %D%/test_synthetic.c %D%/files_support.h
+%C%_test_synthetic_CPPFLAGS = $(unit_cppflags)
+%C%_test_synthetic_CFLAGS = $(unit_cflags)
+%C%_test_synthetic_LDADD = $(unit_ldadd)
+
 check_PROGRAMS += %D%/test_convert
 %C%_test_convert_SOURCES = %D%/test_convert.c %D%/files_support.h
 %C%_test_convert_CPPFLAGS = $(unit_cppflags)

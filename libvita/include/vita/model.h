@@ -8,6 +8,9 @@
  *   a Hugging Face directory   config.json, generation_config.json where there, and
  *                              model.safetensors, or model.safetensors.index.json with its shards, or
  *                              numbered shards, or whatever single *.safetensors file there is
+ *   "synthetic:SHAPE[:TYPE]"   no file at all: random weights of a published size ("qwen2.5-0.5b" …
+ *                              "qwen2.5-72b", "vita-audio-7b" …; bf16 or TYPE), each tensor made when it is
+ *                              asked for, for measuring
  *   one safetensors file       tensors only; settings come from its __metadata__ as strings
  * Files are mapped, not copied. They may be truncated or hostile: open checks every length, offset,
  * shape and name before anything is believed, and allocates in proportion to the file, never to a

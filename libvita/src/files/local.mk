@@ -17,4 +17,6 @@ libvita_libcore_la_SOURCES += \
 	%D%/quantise.c \
 	%D%/quantise.h \
 	%D%/safetensors.c \
-	%D%/safetensors_write.c
+	%D%/safetensors_write.c \
+	%D%/synthetic.c \
+	%D%/synthetic.h

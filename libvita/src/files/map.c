@@ -52,6 +52,17 @@ void vita_map_close(vita_map *map)
 	map->size = 0;
 }
 
+void vita_map_release(const vita_map *map, const void *data, uint64_t size)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), end = (uintptr_t)map->data + map->size;
+	uintptr_t first = ((uintptr_t)data + page - 1) / page * page, last = (uintptr_t)data + size;
+	last = (last < end ? last : end) / page * page;
+#ifdef MADV_DONTNEED
+	/* Of a read-only mapping of a file: drops the pages from this process, loses nothing. */
+	if (last > first) (void)madvise((void *)first, last - first, MADV_DONTNEED);
+#endif
+}
+
 /* ---- arena --------------------------------------------------------------------------------------- */
 
 #define BLOCK_SIZE 32768u

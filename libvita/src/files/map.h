@@ -19,6 +19,9 @@ typedef struct vita_map {
 vita_status vita_map_open(const char *path, vita_map *map, vita_error *err);
 void vita_map_close(vita_map *map);
 
+/* Whole pages within these bytes need not stay in memory; they are read again when touched. */
+void vita_map_release(const vita_map *map, const void *data, uint64_t size);
+
 /* Blocks of memory that grow with what is put in; all of it is freed by vita_arena_free. */
 typedef struct vita_arena {
 	struct vita_arena_block *blocks;

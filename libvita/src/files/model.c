@@ -3,6 +3,7 @@
  * Model files: opening, closing, and finding tensors by name, whatever the format.
  */
 #include "files/model.h"
+#include "files/synthetic.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -193,16 +194,19 @@ vita_status vita_model_open(const char *path, uint32_t want, vita_model **out, v
 	uint32_t file;
 
 	*out = NULL;
-	if (stat(path, &info) != 0) {
+	bool synthetic = vita_synthetic_is_path(path);
+	if (!synthetic && stat(path, &info) != 0) {
 		if (errno == ENOENT || errno == ENOTDIR)
 			return vita_fail(err, VITA_E_NOTFOUND, "%s: there is no such model file or directory",
 			                 path);
 		return vita_fail(err, VITA_E_IO, "%s: cannot be opened: %s", path, strerror(errno));
 	}
-	vita_status status = model_create(path, S_ISDIR(info.st_mode), &model, err);
+	vita_status status = model_create(path, synthetic || S_ISDIR(info.st_mode), &model, err);
 	if (status != VITA_OK) return status;
 
-	if (model->is_directory) status = vita_model_read_directory(model, want, err);
+	model->is_synthetic = synthetic;
+	if (synthetic) status = vita_synthetic_read(model, err);
+	else if (model->is_directory) status = vita_model_read_directory(model, want, err);
 	else status = vita_model_read_file(model, path, &file, err);
 	if (status == VITA_OK) status = sort_entries(model, err);
 	if (status == VITA_OK) status = vita_model_require(model, want, err);
@@ -217,6 +221,7 @@ vita_status vita_model_open(const char *path, uint32_t want, vita_model **out, v
 void vita_model_close(vita_model *model)
 {
 	if (!model) return;
+	for (size_t i = 0; model->is_synthetic && i < model->n_entries; i++) vita_synthetic_drop(&model->entries[i]);
 	for (uint32_t i = 0; i < model->n_files; i++) vita_map_close(&model->files[i].map);
 	for (uint32_t i = 0; i < VITA_N_DOCUMENTS; i++) json_decref(model->documents[i].root);
 	free(model->files);
@@ -272,6 +277,39 @@ const char *vita_model_file_path(vita_model *model, const char *name)
 
 /* ---- tensors ------------------------------------------------------------------------------------- */
 
+static const char *path_of(const vita_model *model, const vita_model_entry *entry)
+{
+	return model->is_synthetic ? model->path : model->files[entry->file].path;
+}
+
+/* Where a model's numbers are made when they are asked for, make them. */
+static vita_status want_data(const vita_model *model, const vita_model_entry *entry, vita_error *err)
+{
+	vita_model *maker = (vita_model *)(uintptr_t)model;
+	if (!model->is_synthetic) return VITA_OK;
+	pthread_mutex_lock(&maker->lock);
+	vita_status status = vita_synthetic_fill(maker, (vita_model_entry *)(uintptr_t)entry, err);
+	pthread_mutex_unlock(&maker->lock);
+	return status;
+}
+
+void vita_model_release(vita_model *model, const void *data, uint64_t size)
+{
+	const unsigned char *first = data;
+	if (size == 0) return;
+	if (model->is_synthetic) {
+		pthread_mutex_lock(&model->lock);
+		for (size_t i = 0; i < model->n_entries; i++)
+			if (model->entries[i].data == first) vita_synthetic_drop(&model->entries[i]);
+		pthread_mutex_unlock(&model->lock);
+		return;
+	}
+	for (uint32_t i = 0; i < model->n_files; i++) {
+		const vita_map *map = &model->files[i].map;
+		if (first >= map->data && (size_t)(first - map->data) < map->size) vita_map_release(map, first, size);
+	}
+}
+
 static bool is_usable(const vita_model_entry *entry)
 {
 	return entry->dtype != VITA_DTYPE_NONE && entry->rank <= VITA_MAX_RANK;
@@ -301,8 +339,9 @@ uint64_t vita_model_n_tensors(const vita_model *model)
 vita_status vita_model_tensor_at(const vita_model *model, uint64_t index, vita_array *out)
 {
 	if (index >= model->n_entries) return VITA_E_INVALID;
-	fill_array(&model->entries[index], out);
-	return VITA_OK;
+	vita_status status = want_data(model, &model->entries[index], NULL);
+	if (status == VITA_OK) fill_array(&model->entries[index], out);
+	return status;
 }
 
 vita_status vita_model_tensor_describe(const vita_model *model, uint64_t index, vita_tensor_info *out)
@@ -314,7 +353,7 @@ vita_status vita_model_tensor_describe(const vita_model *model, uint64_t index, 
 	out->shape = entry->shape;
 	out->name = entry->name;
 	out->type = entry->type;
-	out->path = model->files[entry->file].path;
+	out->path = path_of(model, entry);
 	out->n_values = entry->n_values;
 	out->size_bytes = entry->size_bytes;
 	return VITA_OK;
@@ -369,7 +408,7 @@ vita_status vita_model_tensor(const vita_model *model, const char *name, uint32_
 	if (!entry)
 		return vita_fail(err, VITA_E_NOTFOUND, "%s: has no tensor \"%s\"", model->path,
 		                 vita_show(shown, name));
-	const char *path = model->files[entry->file].path;
+	const char *path = path_of(model, entry);
 	show_shape(found, sizeof found, entry->shape, entry->rank);
 	if (rank > 0 && !shape_fits(entry, rank, shape)) {
 		show_shape(wanted, sizeof wanted, shape, rank);
@@ -385,6 +424,7 @@ vita_status vita_model_tensor(const vita_model *model, const char *name, uint32_
 		                 "%s: tensor \"%s\" is of type %s, which cannot be used; "
 		                 "F32, F16, BF16, I32 and U8 can",
 		                 path, vita_show(shown, name), vita_show(type, entry->type));
-	fill_array(entry, out);
-	return VITA_OK;
+	vita_status status = want_data(model, entry, err);
+	if (status == VITA_OK) fill_array(entry, out);
+	return status;
 }

@@ -46,6 +46,7 @@ struct vita_model {
 	char *path;      /* as given to open */
 	char *directory; /* with a '/' at its end, or "" */
 	bool is_directory;
+	bool is_synthetic; /* numbers are made when asked for: synthetic.h */
 	vita_arena arena;
 	vita_model_document documents[VITA_N_DOCUMENTS];
 	vita_model_file *files;
@@ -92,5 +93,9 @@ char *vita_model_join(const vita_model *model, const char *name);
 
 /* Whether an open model has what `want` asks for, with vita_model_open's sentences. */
 vita_status vita_model_require(const vita_model *model, uint32_t want, vita_error *err);
+
+/* A device has a copy of this tensor's data: the memory may go back to the system until somebody asks again. The
+ * data of a synthetic model must be asked for again before it is read. */
+void vita_model_release(vita_model *model, const void *data, uint64_t size);
 
 #endif

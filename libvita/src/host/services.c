@@ -7,6 +7,8 @@
 
 #include "host/services.h"
 
+#include "files/model.h"
+#include "files/synthetic.h"
 #include "host/context_internal.h"
 #include "host/settings.h"
 
@@ -161,7 +163,8 @@ static vita_status host_model_open(void *context, const char *path, uint32_t wan
 	vita_services *services = context;
 	vita_status status = VITA_OK;
 	*out = NULL;
-	char *real_path = realpath(path, NULL);
+	/* A synthetic model is no file: its name is its path. */
+	char *real_path = vita_synthetic_is_path(path) ? strdup(path) : realpath(path, NULL);
 	if (!real_path) { /* opening fails too, and says why */
 		status = vita_model_open(path, want, out, err);
 		if (status != VITA_OK) return status;
@@ -206,6 +209,13 @@ static void host_model_close(void *context, vita_model *model)
 		vita_log_format(&services->log, VITA_LOG_WARNING, "host",
 		                "a model is closed more often than opened");
 	if (last) close_shared(last);
+}
+
+void vita_services_release(vita_services *services, const void *data, uint64_t size)
+{
+	(void)pthread_mutex_lock(&services->lock);
+	for (vita_shared_model *m = services->models; m; m = m->next) vita_model_release(m->model, data, size);
+	(void)pthread_mutex_unlock(&services->lock);
 }
 
 static const char *host_model_path(void *context, const vita_model *model)

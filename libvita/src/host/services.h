@@ -25,6 +25,9 @@ void vita_services_clear(vita_services *services);
 /* Without log and lock, for asking modules in a forked child; needs no clear and opens no models. */
 void vita_services_init_quiet(vita_services *services);
 
+/* A device has copied these bytes, of whichever open model they are: see vita_model_release. */
+void vita_services_release(vita_services *services, const void *data, uint64_t size);
+
 /* vita_host.weight_load and .tensor_copy (weights.c). */
 vita_status vita_host_weight_load(void *context, const vita_device *device, const vita_array *source,
                                   uint32_t dtype, vita_tensor *out, vita_error *err);

@@ -4,6 +4,7 @@
  */
 #include <config.h>
 
+#include "files/synthetic.h"
 #include "host/settings.h"
 #include "host/words.h"
 
@@ -166,7 +167,7 @@ vita_status vita_path_resolve(const char *path, const char *base, const char *wh
 			                 where, path);
 		front = home;
 		rest = path + 1;
-	} else if (path[0] != '/' && path[0] && base && *base) {
+	} else if (path[0] != '/' && path[0] && base && *base && !vita_synthetic_is_path(path)) {
 		front = base;
 	}
 	const char *joint = *front && *rest && *rest != '/' && front[strlen(front) - 1] != '/' ? "/" : "";

@@ -155,7 +155,7 @@ vita_status vita_host_weight_load(void *context, const vita_device *device, cons
                                   uint32_t dtype, vita_tensor *out, vita_error *err)
 {
 	vita_error declined;
-	(void)context;
+	vita_services *services = context;
 	VITA_INIT(out);
 	if (dtype == VITA_DTYPE_NONE) dtype = source->dtype;
 	vita_status status = check_source(source, dtype, err);
@@ -165,11 +165,14 @@ vita_status vita_host_weight_load(void *context, const vita_device *device, cons
 		status = device->api->load(device->self, source, dtype, out, err);
 		if (status == VITA_E_UNSUPPORTED && dtype != source->dtype && vita_dtype_block(dtype) > 1)
 			status = load_converted(device, source, dtype, out, err);
+		if (status == VITA_OK) vita_services_release(services, source->data, source->size_bytes);
 		if (status != VITA_E_UNSUPPORTED) return status;
 		VITA_INIT(out);
 	}
 	if (use_pages(device, source, dtype, out, &declined) == VITA_OK) return VITA_OK;
-	return upload(device, source, dtype, out, err);
+	status = upload(device, source, dtype, out, err);
+	if (status == VITA_OK) vita_services_release(services, source->data, source->size_bytes);
+	return status;
 }
 
 /* ---- from device to device ------------------------------------------------------------------------- */
