@@ -42,20 +42,22 @@ static int note(reader *r, vita_status status)
 static int read_int(reader *r, const char *key, int64_t min, int64_t max, int64_t *value)
 {
 	if (r->status != VITA_OK) return 0;
-	return note(r, r->host->model_get_int(r->host->context, r->model, VITA_CONFIG_MODEL, key, min, max, value,
-	                                      r->err));
+	return note(r, r->host->model_get_int(r->host->context, r->model, VITA_CONFIG_MODEL, key, min, max,
+	                                      value, r->err));
 }
 
 static int read_bool(reader *r, const char *key, int32_t *value)
 {
 	if (r->status != VITA_OK) return 0;
-	return note(r, r->host->model_get_bool(r->host->context, r->model, VITA_CONFIG_MODEL, key, value, r->err));
+	return note(r, r->host->model_get_bool(r->host->context, r->model, VITA_CONFIG_MODEL, key, value,
+	                                       r->err));
 }
 
 static int read_string(reader *r, const char *key, const char **value)
 {
 	if (r->status != VITA_OK) return 0;
-	return note(r, r->host->model_get_string(r->host->context, r->model, VITA_CONFIG_MODEL, key, value, r->err));
+	return note(r, r->host->model_get_string(r->host->context, r->model, VITA_CONFIG_MODEL, key, value,
+	                                         r->err));
 }
 
 /* A number above 0, or from 0 on where zero is set. */
@@ -63,7 +65,8 @@ static int read_float(reader *r, const char *key, int zero, double *value)
 {
 	double found = *value;
 	if (r->status != VITA_OK) return 0;
-	if (!note(r, r->host->model_get_float(r->host->context, r->model, VITA_CONFIG_MODEL, key, &found, r->err)))
+	if (!note(r, r->host->model_get_float(r->host->context, r->model, VITA_CONFIG_MODEL, key, &found,
+	                                      r->err)))
 		return 0;
 	if (!isfinite(found) || found < 0 || (found == 0 && !zero)) {
 		r->status = vita_fail(r->err, VITA_E_FORMAT, "%s: %s in config.json is %g, but must be %s",
@@ -84,7 +87,8 @@ static void refuse(reader *r, vita_status status, const char *format, ...)
 	va_start(args, format);
 	(void)vsnprintf(text, sizeof text, format, args);
 	va_end(args);
-	r->status = vita_fail(r->err, status, "%s: %s", r->host->model_path(r->host->context, r->model), text);
+	r->status = vita_fail(r->err, status, "%s: %s", r->host->model_path(r->host->context, r->model),
+	                      text);
 }
 
 static int has_tensor(const reader *r, const char *name)
@@ -102,9 +106,12 @@ static const family *find_family(reader *r)
 		if (strcmp(families[i].model_type, type) == 0) return &families[i];
 	char known[128] = "";
 	for (size_t i = 0, n = 0; i < N_FAMILIES && n < sizeof known; i++)
-		n += (size_t)snprintf(known + n, sizeof known - n, "%s%s", i ? ", " : "", families[i].model_type);
-	if (type) refuse(r, VITA_E_UNSUPPORTED, "model_type is \"%.64s\", but must be one of %s", type, known);
-	else refuse(r, VITA_E_FORMAT, "config.json must give a model_type (one of %s)", known);
+		n += (size_t)snprintf(known + n, sizeof known - n, "%s%s", i ? ", " : "",
+		                      families[i].model_type);
+	if (type)
+		refuse(r, VITA_E_UNSUPPORTED, "model_type is \"%.64s\", but must be one of %s", type, known);
+	else
+		refuse(r, VITA_E_FORMAT, "config.json must give a model_type (one of %s)", known);
 	return NULL;
 }
 
@@ -117,15 +124,19 @@ static void read_heads(reader *r, const family *f, decoder_config *c)
 	c->head_dim = f->head_dim;
 	if (!read_int(r, "head_dim", 2, 65536, &c->head_dim) && !f->head_dim) {
 		if (c->hidden_size % c->n_heads != 0)
-			refuse(r, VITA_E_FORMAT, "hidden_size %lld is not a multiple of num_attention_heads %lld, and config.json "
-			       "gives no head_dim", (long long)c->hidden_size, (long long)c->n_heads);
-		else c->head_dim = c->hidden_size / c->n_heads;
+			refuse(r, VITA_E_FORMAT,
+			       "hidden_size %lld is not a multiple of num_attention_heads %lld, and "
+			       "config.json gives no head_dim",
+			       (long long)c->hidden_size, (long long)c->n_heads);
+		else
+			c->head_dim = c->hidden_size / c->n_heads;
 	}
 	if (c->head_dim % 2 != 0 || c->head_dim == 0)
 		refuse(r, VITA_E_FORMAT, "heads of %lld values cannot be rotated; head_dim must be even",
 		       (long long)c->head_dim);
 	if (c->n_heads % c->n_kv_heads != 0)
-		refuse(r, VITA_E_FORMAT, "num_attention_heads %lld is not a multiple of num_key_value_heads %lld",
+		refuse(r, VITA_E_FORMAT,
+		       "num_attention_heads %lld is not a multiple of num_key_value_heads %lld",
 		       (long long)c->n_heads, (long long)c->n_kv_heads);
 }
 
@@ -136,8 +147,10 @@ static void read_layers(reader *r, const family *f, decoder_config *c)
 	c->n_predict = f->n_predict;
 	(void)read_int(r, "num_nextn_predict_layers", 0, 16384, &c->n_predict);
 	if (c->n_predict >= all)
-		refuse(r, VITA_E_FORMAT, "num_hidden_layers %lld counts the num_nextn_predict_layers %lld too, and leaves no "
-		       "layer for the backbone", (long long)all, (long long)c->n_predict);
+		refuse(r, VITA_E_FORMAT,
+		       "num_hidden_layers %lld counts the num_nextn_predict_layers %lld too, and leaves no "
+		       "layer for the backbone",
+		       (long long)all, (long long)c->n_predict);
 	c->n_layers = all - c->n_predict;
 }
 
@@ -180,7 +193,8 @@ static void read_rope(reader *r, decoder_config *c)
 		return;
 	}
 	if (strcmp(type, "llama3") != 0) {
-		refuse(r, VITA_E_UNSUPPORTED, "RoPE scaling \"%.64s\" is not known; default, linear and llama3 are", type);
+		refuse(r, VITA_E_UNSUPPORTED,
+		       "RoPE scaling \"%.64s\" is not known; default, linear and llama3 are", type);
 		return;
 	}
 	c->rope_kind = DECODER_ROPE_LLAMA3;
@@ -189,10 +203,12 @@ static void read_rope(reader *r, decoder_config *c)
 	c->rope_original = 8192;
 	(void)read_float(r, rope_key(key, sizeof key, newer, "low_freq_factor"), 0, &c->rope_low);
 	(void)read_float(r, rope_key(key, sizeof key, newer, "high_freq_factor"), 0, &c->rope_high);
-	(void)read_float(r, rope_key(key, sizeof key, newer, "original_max_position_embeddings"), 0, &c->rope_original);
+	(void)read_float(r, rope_key(key, sizeof key, newer, "original_max_position_embeddings"), 0,
+	                 &c->rope_original);
 	if (c->rope_high <= c->rope_low)
-		refuse(r, VITA_E_FORMAT, "RoPE scaling wants high_freq_factor (%g) above low_freq_factor (%g)",
-		       c->rope_high, c->rope_low);
+		refuse(r, VITA_E_FORMAT,
+		       "RoPE scaling wants high_freq_factor (%g) above low_freq_factor (%g)", c->rope_high,
+		       c->rope_low);
 }
 
 static void read_context(reader *r, const family *f, decoder_config *c)
@@ -230,7 +246,8 @@ vita_status decoder_config_read(const vita_host *host, const vita_model *model, 
 	(void)read_bool(&r, "tie_word_embeddings", &c->tied);
 	(void)read_string(&r, "hidden_act", &activation);
 	if (r.status == VITA_OK && strcmp(activation, "silu") != 0 && strcmp(activation, "swish") != 0)
-		refuse(&r, VITA_E_UNSUPPORTED, "hidden_act is \"%.64s\", but only silu is supported", activation);
+		refuse(&r, VITA_E_UNSUPPORTED, "hidden_act is \"%.64s\", but only silu is supported",
+		       activation);
 	if (r.status == VITA_OK) read_heads(&r, f, c);
 	if (r.status == VITA_OK) read_layers(&r, f, c);
 	if (r.status == VITA_OK) read_biases(&r, f, c);

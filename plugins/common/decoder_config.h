@@ -13,19 +13,19 @@
 #define DECODER_ROPE_LLAMA3 2u /* long waves stretched by rope_factor, short ones not, smooth between */
 
 typedef struct decoder_config {
-	int64_t vocab_size;        /* 0: config.json does not say, the embedding's rows decide */
+	int64_t vocab_size; /* 0: config.json does not say, the embedding's rows decide */
 	int64_t hidden_size, intermediate_size;
 	int64_t n_heads, n_kv_heads, head_dim;
-	int64_t n_layers;          /* of the backbone */
-	int64_t n_predict;         /* MCTP modules; module k's layer has number n_layers + k */
-	int64_t context;           /* max_position_embeddings */
-	int64_t window;            /* tokens that sliding-window layers see; 0: there are none */
-	int32_t tied;              /* the output matrix is the embedding table */
+	int64_t n_layers;                     /* of the backbone */
+	int64_t n_predict;                    /* MCTP modules; module k's layer has number n_layers + k */
+	int64_t context;                      /* max_position_embeddings */
+	int64_t window;                       /* tokens that sliding-window layers see; 0: there are none */
+	int32_t tied;                         /* the output matrix is the embedding table */
 	int32_t qkv_bias, out_bias, mlp_bias; /* which projections have a bias */
-	int32_t qk_norm;           /* queries and keys are normalised per head before RoPE */
+	int32_t qk_norm;                      /* queries and keys are normalised per head before RoPE */
 	double norm_epsilon;
 	double rope_theta;
-	uint32_t rope_kind;        /* DECODER_ROPE_* */
+	uint32_t rope_kind;                                     /* DECODER_ROPE_* */
 	double rope_factor, rope_low, rope_high, rope_original; /* LINEAR: the first; LLAMA3: all */
 } decoder_config;
 

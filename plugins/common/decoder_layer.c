@@ -6,17 +6,19 @@
 
 #include <math.h>
 
-#define CACHE_STEP 64  /* rows; a cache's capacity is a multiple of it, or the whole context */
-#define ALIGNMENT 256  /* bytes, of each tensor in the scratch buffer */
+#define CACHE_STEP 64 /* rows; a cache's capacity is a multiple of it, or the whole context */
+#define ALIGNMENT 256 /* bytes, of each tensor in the scratch buffer */
 
 static vita_status read_cache_dtype(decoder *d, const vita_settings *settings, vita_error *err)
 {
 	const char *name = d->host->setting_string(d->host->context, settings, "cache");
 	d->cache_dtype = vita_dtype_parse(name && name[0] ? name : "f32");
 	if (d->cache_dtype == VITA_DTYPE_NONE)
-		return vita_fail(err, VITA_E_CONFIG, "cache = %.64s is not a type; f32, f16, bf16 and q8_0 are", name);
+		return vita_fail(err, VITA_E_CONFIG,
+		                 "cache = %.64s is not a type; f32, f16, bf16 and q8_0 are", name);
 	if (d->config.head_dim % (int64_t)vita_dtype_block(d->cache_dtype) != 0)
-		return vita_fail(err, VITA_E_CONFIG, "cache = %s needs heads of a multiple of %u values, and this model's have %lld",
+		return vita_fail(err, VITA_E_CONFIG,
+		                 "cache = %s needs heads of a multiple of %u values; this model's have %lld",
 		                 name, vita_dtype_block(d->cache_dtype), (long long)d->config.head_dim);
 	return VITA_OK;
 }
@@ -36,7 +38,8 @@ vita_status decoder_open(decoder *d, decoder_loader *loader, const vita_settings
 	d->rope.n_rotated = (uint32_t)c->head_dim;
 	d->rope.theta = c->rope_theta;
 	d->rope.scale = c->rope_kind == DECODER_ROPE_LINEAR ? 1 / c->rope_factor : 1;
-	if (c->rope_kind == DECODER_ROPE_LLAMA3) return decoder_rope_factors(loader, c, &d->rope_factors, err);
+	if (c->rope_kind == DECODER_ROPE_LLAMA3)
+		return decoder_rope_factors(loader, c, &d->rope_factors, err);
 	return VITA_OK;
 }
 
@@ -45,12 +48,14 @@ void decoder_close(decoder *d)
 	if (d->device) device_tensor_free(d->device, &d->rope_factors);
 }
 
-/* ---- KV cache --------------------------------------------------------------------------------------- */
+/* ---- KV cache -------------------------------------------------------------------------------------- */
 
 /* Keys (part 0) or values (part 1) of rows first … first + count - 1: [count, n_kv_heads * head_dim]. */
-static vita_tensor cache_rows(const decoder *d, const decoder_cache *cache, int part, int64_t first, int64_t count)
+static vita_tensor cache_rows(const decoder *d, const decoder_cache *cache, int part, int64_t first,
+                              int64_t count)
 {
-	int64_t width = d->config.n_kv_heads * d->config.head_dim, row = vita_row_bytes(d->cache_dtype, width);
+	int64_t width = d->config.n_kv_heads * d->config.head_dim;
+	int64_t row = vita_row_bytes(d->cache_dtype, width);
 	uint64_t offset = (uint64_t)((part * cache->capacity + first) * row);
 	return vita_view(cache->buffer, offset, d->cache_dtype, 2, count, width, 0, 0);
 }
@@ -75,12 +80,14 @@ vita_status decoder_cache_reserve(const decoder *d, vita_recorder *r, decoder_ca
 	const vita_backend_api *api = d->device->api;
 	if (needed <= cache->capacity) return VITA_OK;
 	decoder_cache larger = { NULL, grown(cache->capacity, needed, d->context) };
-	vita_status status = api->alloc(d->device->self, (uint64_t)larger.capacity * decoder_cache_row_bytes(d),
+	vita_status status = api->alloc(d->device->self,
+	                                (uint64_t)larger.capacity * decoder_cache_row_bytes(d),
 	                                &larger.buffer, err);
 	if (status != VITA_OK) return status;
 	vita_recorder_begin(r, d->device, err);
 	for (int part = 0; part < 2 && used > 0; part++) {
-		vita_tensor from = cache_rows(d, cache, part, 0, used), to = cache_rows(d, &larger, part, 0, used);
+		vita_tensor from = cache_rows(d, cache, part, 0, used);
+		vita_tensor to = cache_rows(d, &larger, part, 0, used);
 		vita_copy(r, &from, &to);
 	}
 	status = vita_recorder_end(r);
@@ -100,7 +107,7 @@ void decoder_cache_free(const decoder *d, decoder_cache *cache)
 	cache->capacity = 0;
 }
 
-/* ---- one pass --------------------------------------------------------------------------------------- */
+/* ---- one pass -------------------------------------------------------------------------------------- */
 
 int64_t decoder_walk_next(decoder_walk *walk)
 {
@@ -139,29 +146,37 @@ vita_status decoder_scratch_reserve(const decoder *d, decoder_scratch *scratch, 
 		vita_tensor *tensor;
 		int64_t width;
 	} parts[] = {
-		{ &scratch->x, c->hidden_size }, { &scratch->a, c->hidden_size },
-		{ &scratch->q, q }, { &scratch->k, kv }, { &scratch->v, kv }, { &scratch->o, q },
-		{ &scratch->gate, c->intermediate_size }, { &scratch->up, c->intermediate_size },
+		{ &scratch->x, c->hidden_size },
+		{ &scratch->a, c->hidden_size },
+		{ &scratch->q, q },
+		{ &scratch->k, kv },
+		{ &scratch->v, kv },
+		{ &scratch->o, q },
+		{ &scratch->gate, c->intermediate_size },
+		{ &scratch->up, c->intermediate_size },
 	};
 	const size_t n_parts = sizeof parts / sizeof parts[0];
 	int64_t capacity = 16, offset = 0;
 	if (rows <= scratch->capacity) return VITA_OK;
-	while (capacity < rows) capacity *= 2;
-	for (size_t i = 0; i < n_parts; i++) offset += aligned(capacity * parts[i].width * (int64_t)sizeof(float));
+	while (capacity < rows)
+		capacity *= 2;
+	for (size_t i = 0; i < n_parts; i++)
+		offset += aligned(capacity * parts[i].width * (int64_t)sizeof(float));
 	scratch->capacity = 0;
 	vita_status status = device_memory_reserve(d->device, &scratch->memory, (uint64_t)offset, err);
 	if (status != VITA_OK) return status;
 	offset = 0;
 	for (size_t i = 0; i < n_parts; i++) {
-		*parts[i].tensor = vita_view(scratch->memory.buffer, (uint64_t)offset, VITA_F32, 2, capacity, parts[i].width, 0, 0);
+		*parts[i].tensor = vita_view(scratch->memory.buffer, (uint64_t)offset, VITA_F32, 2, capacity,
+		                             parts[i].width, 0, 0);
 		offset += aligned(capacity * parts[i].width * (int64_t)sizeof(float));
 	}
 	scratch->capacity = capacity;
 	return VITA_OK;
 }
 
-vita_status decoder_indices_upload(const vita_device *device, decoder_indices *indices, int64_t n, vita_tensor *out,
-                                   vita_error *err)
+vita_status decoder_indices_upload(const vita_device *device, decoder_indices *indices, int64_t n,
+                                   vita_tensor *out, vita_error *err)
 {
 	vita_status status = device_memory_reserve(device, &indices->memory, sizeof indices->host, err);
 	if (status != VITA_OK) return status;
@@ -170,8 +185,8 @@ vita_status decoder_indices_upload(const vita_device *device, decoder_indices *i
 }
 
 /* y = x weightᵀ + bias, then act; y += residual where there is one. */
-static void linear(vita_recorder *r, const vita_tensor *x, const decoder_linear *w, const vita_tensor *residual,
-                   const vita_tensor *y)
+static void linear(vita_recorder *r, const vita_tensor *x, const decoder_linear *w,
+                   const vita_tensor *residual, const vita_tensor *y)
 {
 	vita_matmul(r, x, &w->weight, w->bias.buffer ? &w->bias : NULL, residual, VITA_UNARY_NONE, y);
 }
@@ -186,8 +201,8 @@ static void rotate(const decoder *d, vita_recorder *r, const vita_tensor *rows, 
 }
 
 /* The segment's keys and values join its cache; its queries look at all of it. */
-static void attend(const decoder *d, vita_recorder *r, const decoder_scratch *s, const decoder_segment *segment,
-                   const decoder_cache *cache)
+static void attend(const decoder *d, vita_recorder *r, const decoder_scratch *s,
+                   const decoder_segment *segment, const decoder_cache *cache)
 {
 	const decoder_config *c = &d->config;
 	vita_tensor fresh[2] = { vita_slice(&s->k, 0, segment->row, segment->count),
@@ -203,7 +218,8 @@ static void attend(const decoder *d, vita_recorder *r, const decoder_scratch *s,
 	vita_tensor o = vita_slice(&s->o, 0, segment->row, segment->count);
 	q = vita_split(&q, c->n_heads, c->head_dim);
 	o = vita_split(&o, c->n_heads, c->head_dim);
-	vita_attention(r, &q, &seen[0], &seen[1], NULL, VITA_MASK_CAUSAL, 0, 1 / sqrt((double)c->head_dim), &o);
+	vita_attention(r, &q, &seen[0], &seen[1], NULL, VITA_MASK_CAUSAL, 0, 1 / sqrt((double)c->head_dim),
+	               &o);
 }
 
 void decoder_layer_record(const decoder *d, vita_recorder *r, const decoder_layer *layer, uint32_t index,
@@ -222,7 +238,8 @@ void decoder_layer_record(const decoder *d, vita_recorder *r, const decoder_laye
 	linear(r, &a, &layer->v, NULL, &v);
 	rotate(d, r, &q, c->n_heads, &layer->q_norm, positions);
 	rotate(d, r, &k, c->n_kv_heads, &layer->k_norm, positions);
-	for (uint32_t i = 0; i < n_segments; i++) attend(d, r, scratch, &segments[i], &segments[i].caches[index]);
+	for (uint32_t i = 0; i < n_segments; i++)
+		attend(d, r, scratch, &segments[i], &segments[i].caches[index]);
 	linear(r, &o, &layer->o, &x, &x);
 
 	vita_rms_norm(r, &x, &layer->post_norm, c->norm_epsilon, &a);

@@ -4,7 +4,7 @@
  * several conversations' rows through one layer.
  *
  *     a = RMSNorm(x)    q, k, v = a·Wqᵀ, a·Wkᵀ, a·Wvᵀ    rotated by position; k and v join the cache
- *     x = x + softmax(q·kᵀ / √d)·v·Woᵀ                   each row sees its own conversation's earlier rows
+ *     x = x + softmax(q·kᵀ / √d)·v·Woᵀ     each row sees its own conversation's earlier rows
  *     b = RMSNorm(x)    x = x + (silu(b·Wgateᵀ) ⊙ b·Wupᵀ)·Wdownᵀ
  */
 #ifndef COMMON_DECODER_LAYER_H
@@ -24,21 +24,22 @@ typedef struct decoder {
 	const vita_device *device;
 	decoder_config config;
 	vita_rope_params rope;
-	vita_tensor rope_factors;  /* buffer NULL: all 1 */
+	vita_tensor rope_factors; /* buffer NULL: all 1 */
 	uint32_t cache_dtype;
-	int64_t context;           /* rows that a cache may get */
+	int64_t context; /* rows that a cache may get */
 } decoder;
 
 /* The `cache` key that both plugins declare, and its value checked against the shape of a head. */
 #define DECODER_CACHE_KEY(section) \
 	{ sizeof(vita_key), VITA_KEY_CHOICE, "cache", "f32", \
-	  "type of the " section "'s KV cache; f16 halves its memory, q8_0 quarters it", "f32 f16 bf16 q8_0", 0, 0 }
+	  "type of the " section "'s KV cache; f16 halves its memory, q8_0 quarters it", \
+	  "f32 f16 bf16 q8_0", 0, 0 }
 
 /* Everything but context, from the model's config.json, the settings and the loader's device. */
 vita_status decoder_open(decoder *d, decoder_loader *loader, const vita_settings *settings, vita_error *err);
 void decoder_close(decoder *d);
 
-/* ---- KV cache of one layer and one conversation ----------------------------------------------------- */
+/* ---- KV cache of one layer and one conversation ---------------------------------------------------- */
 
 /* Keys of all rows, then values of all rows. {0} is an empty one; its owner counts the rows in use. */
 typedef struct decoder_cache {
@@ -53,7 +54,7 @@ vita_status decoder_cache_reserve(const decoder *d, vita_recorder *r, decoder_ca
 void decoder_cache_free(const decoder *d, decoder_cache *cache);
 uint64_t decoder_cache_row_bytes(const decoder *d); /* keys and values of one row */
 
-/* ---- one pass --------------------------------------------------------------------------------------- */
+/* ---- one pass -------------------------------------------------------------------------------------- */
 
 /* Rows that one conversation adds to its caches: numbers length … length + count - 1. */
 typedef struct decoder_block {
@@ -65,17 +66,17 @@ typedef struct decoder_block {
 typedef struct decoder_segment {
 	const decoder_cache *caches;
 	uint32_t block;
-	uint32_t last;               /* 1: the block ends with it */
-	int64_t first;               /* row of the block */
-	int64_t row;                 /* row of the piece */
+	uint32_t last; /* 1: the block ends with it */
+	int64_t first; /* row of the block */
+	int64_t row;   /* row of the piece */
 	int64_t count;
-	int64_t length;              /* rows in the cache before it */
+	int64_t length; /* rows in the cache before it */
 } decoder_segment;
 
 /* Activations of a piece, f32, and the indices that it is made of. */
 typedef struct decoder_scratch {
 	device_memory memory;
-	int64_t capacity;            /* rows */
+	int64_t capacity; /* rows */
 	vita_tensor x, a, q, k, v, o, gate, up;
 } decoder_scratch;
 
@@ -87,7 +88,7 @@ typedef struct decoder_indices {
 /* Where a walk over the blocks' rows stands. */
 typedef struct decoder_walk {
 	const decoder_block *blocks;
-	decoder_segment *segments;   /* [n_blocks] of the present piece */
+	decoder_segment *segments; /* [n_blocks] of the present piece */
 	uint32_t n_blocks, n_segments;
 	uint32_t block;
 	int64_t first;
@@ -96,11 +97,12 @@ typedef struct decoder_walk {
 /* Fill segments with the next piece; its rows, 0 after the last. */
 int64_t decoder_walk_next(decoder_walk *walk);
 
-vita_status decoder_scratch_reserve(const decoder *d, decoder_scratch *scratch, int64_t rows, vita_error *err);
+vita_status decoder_scratch_reserve(const decoder *d, decoder_scratch *scratch, int64_t rows,
+                                    vita_error *err);
 
 /* The first n of indices->host as an i32 tensor on the device, n at most DECODER_MAX_ROWS. */
-vita_status decoder_indices_upload(const vita_device *device, decoder_indices *indices, int64_t n, vita_tensor *out,
-                                   vita_error *err);
+vita_status decoder_indices_upload(const vita_device *device, decoder_indices *indices, int64_t n,
+                                   vita_tensor *out, vita_error *err);
 
 /* scratch->x (n rows) through a layer, in place. positions i32 [n]; room in the caches is there. */
 void decoder_layer_record(const decoder *d, vita_recorder *r, const decoder_layer *layer, uint32_t index,

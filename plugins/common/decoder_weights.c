@@ -18,8 +18,10 @@ vita_status decoder_dtype_setting(const vita_host *host, const vita_settings *se
 	if (!name || !name[0] || strcmp(name, "as-is") == 0) return VITA_OK;
 	*dtype = vita_dtype_parse(name);
 	if (*dtype != VITA_DTYPE_NONE && *dtype != VITA_I32 && *dtype != VITA_U8) return VITA_OK;
-	return vita_fail(err, VITA_E_CONFIG, "dtype = %.64s is not a type for weights; as-is, f32, f16, bf16, q8_0, q4_0, "
-	                 "q4_1, q4_k and q6_k are", name);
+	return vita_fail(err, VITA_E_CONFIG,
+	                 "dtype = %.64s is not a type for weights; as-is, f32, f16, bf16, q8_0, q4_0, "
+	                 "q4_1, q4_k and q6_k are",
+	                 name);
 }
 
 /* Types whose blocks of 256 values do not divide a row give way to those of 32, and these to f16. */
@@ -29,8 +31,10 @@ static uint32_t fitting_dtype(decoder_loader *loader, const char *name, int64_t 
 	if (wanted == VITA_DTYPE_NONE || columns % (int64_t)vita_dtype_block(wanted) == 0) return wanted;
 	if (columns % 32 == 0) fitting = wanted == VITA_Q6_K ? VITA_Q8_0 : VITA_Q4_1;
 	if (!loader->warned)
-		vita_logf(loader->host, VITA_LOG_INFO, "decoder", "rows of %lld values do not fit %s: %s and others like it "
-		          "are held in %s", (long long)columns, vita_dtype_name(wanted), name, vita_dtype_name(fitting));
+		vita_logf(loader->host, VITA_LOG_INFO, "decoder",
+		          "rows of %lld values do not fit %s: %s and others like it "
+		          "are held in %s",
+		          (long long)columns, vita_dtype_name(wanted), name, vita_dtype_name(fitting));
 	loader->warned = 1;
 	return fitting;
 }
@@ -56,7 +60,8 @@ vita_status decoder_matrix_load(decoder_loader *loader, const char *name, int64_
 	const int64_t shape[2] = { rows, columns };
 	vita_array array;
 	VITA_INIT(&array);
-	vita_status status = loader->host->model_tensor(loader->host->context, loader->model, name, 2, shape, &array, err);
+	vita_status status = loader->host->model_tensor(loader->host->context, loader->model, name, 2, shape,
+	                                                &array, err);
 	if (status != VITA_OK) return status;
 	return load(loader, &array, fitting_dtype(loader, name, columns), out, err);
 }
@@ -66,7 +71,8 @@ vita_status decoder_vector_load(decoder_loader *loader, const char *name, int64_
 {
 	vita_array array;
 	VITA_INIT(&array);
-	vita_status status = loader->host->model_tensor(loader->host->context, loader->model, name, 1, &n, &array, err);
+	vita_status status = loader->host->model_tensor(loader->host->context, loader->model, name, 1, &n,
+	                                                &array, err);
 	if (status != VITA_OK) return status;
 	return load(loader, &array, VITA_F32, out, err);
 }
@@ -109,7 +115,8 @@ vita_status decoder_layer_load(decoder_loader *loader, const decoder_config *c, 
 		char name[96];
 		if (!p->wanted) continue;
 		(void)snprintf(name, sizeof name, "model.layers.%lld.%s", (long long)index, p->name);
-		vita_status status = p->columns ? decoder_matrix_load(loader, name, p->rows, p->columns, p->target, err)
+		vita_status status = p->columns ? decoder_matrix_load(loader, name, p->rows, p->columns,
+		                                                      p->target, err)
 		                                : decoder_vector_load(loader, name, p->rows, p->target, err);
 		if (status != VITA_OK) return status;
 	}
@@ -156,15 +163,18 @@ vita_status decoder_rope_factors(decoder_loader *loader, const decoder_config *c
 	float *factors = host_zeroed(loader->host, (uint64_t)half, sizeof *factors);
 	if (!factors) return vita_fail(err, VITA_E_NOMEM, "no memory for %lld RoPE factors", (long long)half);
 	for (int64_t j = 0; j < half; j++)
-		factors[j] = (float)llama3_stretch(c, pow(c->rope_theta, -2.0 * (double)j / (double)c->head_dim));
+		factors[j] = (float)llama3_stretch(c, pow(c->rope_theta,
+		                                          -2.0 * (double)j / (double)c->head_dim));
 	vita_tensor tensor = vita_view(NULL, 0, VITA_F32, 1, half, 0, 0, 0);
 	device_memory memory = { 0 };
 	vita_status status = device_memory_reserve(loader->device, &memory, bytes, err);
 	if (status == VITA_OK) {
 		tensor.buffer = memory.buffer;
 		status = loader->device->api->write(loader->device->self, &tensor, factors, bytes, err);
-		if (status == VITA_OK) *out = tensor;
-		else device_memory_free(loader->device, &memory);
+		if (status == VITA_OK)
+			*out = tensor;
+		else
+			device_memory_free(loader->device, &memory);
 	}
 	host_release(loader->host, factors);
 	return status;

@@ -13,9 +13,9 @@ typedef struct decoder_loader {
 	const vita_host *host;
 	const vita_device *device;
 	const vita_model *model;
-	uint32_t dtype;      /* of matrices; VITA_DTYPE_NONE: as they are */
-	int32_t warned;      /* dtype did not fit some matrix, and the log knows */
-	uint64_t bytes;      /* loaded so far, as the device holds them */
+	uint32_t dtype; /* of matrices; VITA_DTYPE_NONE: as they are */
+	int32_t warned; /* dtype did not fit some matrix, and the log knows */
+	uint64_t bytes; /* loaded so far, as the device holds them */
 } decoder_loader;
 
 /* y = x weightᵀ + bias; bias.buffer is NULL where there is none. */

@@ -43,6 +43,6 @@ typedef struct pass_pool {
 void pass_pool_init(pass_pool *pool);
 pass_item *pass_pool_take(pass_pool *pool); /* NULL: none is idle, make one */
 void pass_pool_give(pass_pool *pool, pass_item *item);
-void pass_pool_destroy(pass_pool *pool);    /* after all items were taken out and freed */
+void pass_pool_destroy(pass_pool *pool); /* after all items were taken out and freed */
 
 #endif

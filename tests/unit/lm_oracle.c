@@ -73,11 +73,13 @@ static double *weights(const vita_model *m, const char *format, int64_t number)
 	(void)snprintf(name, sizeof name, format, (int)number);
 	if (vita_model_tensor(m, name, 0, NULL, &a, NULL) != VITA_OK) return NULL;
 	int64_t n = 1;
-	for (uint32_t i = 0; i < a.rank; i++) n *= a.shape[i];
+	for (uint32_t i = 0; i < a.rank; i++)
+		n *= a.shape[i];
 	float *f = must(malloc((size_t)n * sizeof *f));
 	if (vita_convert(a.dtype, a.data, VITA_F32, f, (uint64_t)n, NULL) != VITA_OK) abort();
 	double *d = zeros(n);
-	for (int64_t i = 0; i < n; i++) d[i] = (double)f[i];
+	for (int64_t i = 0; i < n; i++)
+		d[i] = (double)f[i];
 	free(f);
 	return d;
 }
@@ -97,7 +99,8 @@ static double *product(const double *x, int64_t n, double *w, double *b, int64_t
 	for (int64_t i = 0; i < n; i++)
 		for (int64_t o = 0; o < rows; o++) {
 			double sum = b ? b[o] : 0;
-			for (int64_t j = 0; j < columns; j++) sum += x[i * columns + j] * w[o * columns + j];
+			for (int64_t j = 0; j < columns; j++)
+				sum += x[i * columns + j] * w[o * columns + j];
 			y[i * rows + o] = sum;
 		}
 	free(w);
@@ -111,8 +114,10 @@ static double *normed(const double *x, int64_t n, int64_t k, double *w, double e
 	double *y = zeros(n * k);
 	for (int64_t i = 0; i < n; i++) {
 		double sum = 0;
-		for (int64_t j = 0; j < k; j++) sum += x[i * k + j] * x[i * k + j];
-		for (int64_t j = 0; j < k; j++) y[i * k + j] = x[i * k + j] / sqrt(sum / (double)k + epsilon) * w[j];
+		for (int64_t j = 0; j < k; j++)
+			sum += x[i * k + j] * x[i * k + j];
+		for (int64_t j = 0; j < k; j++)
+			y[i * k + j] = x[i * k + j] / sqrt(sum / (double)k + epsilon) * w[j];
 	}
 	free(w);
 	return y;
@@ -134,7 +139,8 @@ static void rotate(const shape *s, double *x, int64_t n, int64_t heads, int64_t 
 	int64_t half = s->head_dim / 2;
 	for (int64_t i = 0; i < n * heads; i++)
 		for (int64_t j = 0; j < half; j++) {
-			double angle = (double)(first + i / heads) * frequency(s, j), *a = &x[i * s->head_dim + j], *b = a + half;
+			double angle = (double)(first + i / heads) * frequency(s, j);
+			double *a = &x[i * s->head_dim + j], *b = a + half;
 			double turned = *a * cos(angle) - *b * sin(angle);
 			*b = *b * cos(angle) + *a * sin(angle);
 			*a = turned;
@@ -151,29 +157,32 @@ static double *attention(const shape *s, const double *q, const double *k, const
 			for (int64_t j = 0; j <= i; j++) {
 				score[j] = 0;
 				for (int64_t e = 0; e < d; e++)
-					score[j] += q[(i * s->heads + h) * d + e] * k[(j * s->kv_heads + h / group) * d + e];
+					score[j] += q[(i * s->heads + h) * d + e] *
+					            k[(j * s->kv_heads + h / group) * d + e];
 				score[j] /= sqrt((double)d);
 				if (score[j] > top) top = score[j];
 			}
-			for (int64_t j = 0; j <= i; j++) sum += score[j] = exp(score[j] - top);
+			for (int64_t j = 0; j <= i; j++)
+				sum += score[j] = exp(score[j] - top);
 			for (int64_t j = 0; j <= i; j++)
 				for (int64_t e = 0; e < d; e++)
-					o[(i * s->heads + h) * d + e] += score[j] / sum * v[(j * s->kv_heads + h / group) * d + e];
+					o[(i * s->heads + h) * d + e] +=
+						score[j] / sum * v[(j * s->kv_heads + h / group) * d + e];
 		}
 	free(score);
 	return o;
 }
 
 /* Queries or keys of a layer, rotated. */
-static double *rotated(const vita_model *m, const shape *s, int64_t layer, const double *a, int64_t n, int64_t heads,
-                       const char *letter, int64_t first)
+static double *rotated(const vita_model *m, const shape *s, int64_t layer, const double *a, int64_t n,
+                       int64_t heads, const char *letter, int64_t first)
 {
 	char weight[64], bias[64], norm[64];
 	(void)snprintf(weight, sizeof weight, "self_attn.%s_proj.weight", letter);
 	(void)snprintf(bias, sizeof bias, "self_attn.%s_proj.bias", letter);
 	(void)snprintf(norm, sizeof norm, "self_attn.%s_norm.weight", letter);
-	double *x = product(a, n, layer_weights(m, layer, weight), layer_weights(m, layer, bias), heads * s->head_dim,
-	                    s->hidden);
+	double *x = product(a, n, layer_weights(m, layer, weight), layer_weights(m, layer, bias),
+	                    heads * s->head_dim, s->hidden);
 	double *w = layer_weights(m, layer, norm);
 	if (w) {
 		double *y = normed(x, n * heads, s->head_dim, w, s->epsilon);
@@ -186,7 +195,8 @@ static double *rotated(const vita_model *m, const shape *s, int64_t layer, const
 
 static void add(double *x, double *y, int64_t n)
 {
-	for (int64_t i = 0; i < n; i++) x[i] += y[i];
+	for (int64_t i = 0; i < n; i++)
+		x[i] += y[i];
 	free(y);
 }
 
@@ -200,12 +210,18 @@ static void decode(const vita_model *m, const shape *s, int64_t layer, double *x
 	double *v = product(a, n, layer_weights(m, layer, "self_attn.v_proj.weight"),
 	                    layer_weights(m, layer, "self_attn.v_proj.bias"), kv, s->hidden);
 	double *o = attention(s, q, k, v, n);
-	add(x, product(o, n, layer_weights(m, layer, "self_attn.o_proj.weight"), NULL, s->hidden, width), n * s->hidden);
-	double *b = normed(x, n, s->hidden, layer_weights(m, layer, "post_attention_layernorm.weight"), s->epsilon);
-	double *g = product(b, n, layer_weights(m, layer, "mlp.gate_proj.weight"), NULL, s->intermediate, s->hidden);
-	double *u = product(b, n, layer_weights(m, layer, "mlp.up_proj.weight"), NULL, s->intermediate, s->hidden);
-	for (int64_t i = 0; i < n * s->intermediate; i++) g[i] = g[i] / (1 + exp(-g[i])) * u[i];
-	add(x, product(g, n, layer_weights(m, layer, "mlp.down_proj.weight"), NULL, s->hidden, s->intermediate),
+	add(x, product(o, n, layer_weights(m, layer, "self_attn.o_proj.weight"), NULL, s->hidden, width),
+	    n * s->hidden);
+	double *b = normed(x, n, s->hidden, layer_weights(m, layer, "post_attention_layernorm.weight"),
+	                   s->epsilon);
+	double *g = product(b, n, layer_weights(m, layer, "mlp.gate_proj.weight"), NULL, s->intermediate,
+	                    s->hidden);
+	double *u = product(b, n, layer_weights(m, layer, "mlp.up_proj.weight"), NULL, s->intermediate,
+	                    s->hidden);
+	for (int64_t i = 0; i < n * s->intermediate; i++)
+		g[i] = g[i] / (1 + exp(-g[i])) * u[i];
+	add(x,
+	    product(g, n, layer_weights(m, layer, "mlp.down_proj.weight"), NULL, s->hidden, s->intermediate),
 	    n * s->hidden);
 	free(a), free(q), free(k), free(v), free(o), free(b), free(g), free(u);
 }
@@ -214,13 +230,13 @@ static void decode(const vita_model *m, const shape *s, int64_t layer, double *x
 static double *logits(const vita_model *m, const shape *s, const double *x, int64_t n, double **hidden)
 {
 	*hidden = normed(x, n, s->hidden, weights(m, "model.norm.weight", 0), s->epsilon);
-	return product(*hidden, n, weights(m, s->tied ? "model.embed_tokens.weight" : "lm_head.weight", 0), NULL, s->vocab,
-	               s->hidden);
+	return product(*hidden, n, weights(m, s->tied ? "model.embed_tokens.weight" : "lm_head.weight", 0),
+	               NULL, s->vocab, s->hidden);
 }
 
 /* Module k: rows of [ norm(embedding of token i+k+1) ‖ norm(hidden i) ], projected, through its layer. */
-static double *module_rows(const vita_model *m, const shape *s, int64_t k, const double *table, const int32_t *ids,
-                           const double *hidden, int64_t n)
+static double *module_rows(const vita_model *m, const shape *s, int64_t k, const double *table,
+                           const int32_t *ids, const double *hidden, int64_t n)
 {
 	double *e = zeros(n * s->hidden), *u = zeros(n * 2 * s->hidden);
 	for (int64_t i = 0; i < n; i++)
@@ -237,8 +253,8 @@ static double *module_rows(const vita_model *m, const shape *s, int64_t k, const
 	return z;
 }
 
-void lm_oracle_run(const vita_model *m, const int32_t *ids, int64_t n, const float *rows, const uint32_t *row_index,
-                   uint32_t n_rows, lm_oracle *out)
+void lm_oracle_run(const vita_model *m, const int32_t *ids, int64_t n, const float *rows,
+                   const uint32_t *row_index, uint32_t n_rows, lm_oracle *out)
 {
 	shape s = read_shape(m);
 	double *table = weights(m, "model.embed_tokens.weight", 0), *x = zeros(n * s.hidden), *hidden = NULL;
@@ -249,8 +265,10 @@ void lm_oracle_run(const vita_model *m, const int32_t *ids, int64_t n, const flo
 	for (int64_t i = 0; i < n; i++)
 		memcpy(&x[i * s.hidden], &table[ids[i] * s.hidden], (size_t)s.hidden * sizeof *x);
 	for (uint32_t r = 0; r < n_rows; r++)
-		for (int64_t j = 0; j < s.hidden; j++) x[row_index[r] * s.hidden + j] = (double)rows[r * s.hidden + j];
-	for (int64_t l = 0; l < s.layers; l++) decode(m, &s, l, x, n, 0);
+		for (int64_t j = 0; j < s.hidden; j++)
+			x[row_index[r] * s.hidden + j] = (double)rows[r * s.hidden + j];
+	for (int64_t l = 0; l < s.layers; l++)
+		decode(m, &s, l, x, n, 0);
 	out->main = logits(m, &s, x, n, &hidden);
 	free(x);
 	for (int64_t k = 0; k < s.modules && n - 1 - k > 0; k++) {
@@ -267,5 +285,6 @@ void lm_oracle_run(const vita_model *m, const int32_t *ids, int64_t n, const flo
 void lm_oracle_free(lm_oracle *o)
 {
 	free(o->main);
-	for (int k = 0; k < 8; k++) free(o->module[k]);
+	for (int k = 0; k < 8; k++)
+		free(o->module[k]);
 }

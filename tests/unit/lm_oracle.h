@@ -15,8 +15,8 @@ typedef struct lm_oracle {
 } lm_oracle;
 
 /* rows (may be NULL): embeddings [n_rows, hidden] that the backbone, and only it, sees at row_index. */
-void lm_oracle_run(const vita_model *model, const int32_t *ids, int64_t n, const float *rows, const uint32_t *row_index,
-                   uint32_t n_rows, lm_oracle *out);
+void lm_oracle_run(const vita_model *model, const int32_t *ids, int64_t n, const float *rows,
+                   const uint32_t *row_index, uint32_t n_rows, lm_oracle *out);
 void lm_oracle_free(lm_oracle *o);
 
 #endif

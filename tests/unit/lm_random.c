@@ -41,8 +41,9 @@ lm_shape lm_random_shape(uint64_t *state)
 	if (s.modules == 0 && lm_random_below(state, 2)) {
 		s.model_type = s.bias ? "qwen2" : "llama";
 	} else if (lm_random_below(state, 4) == 0) {
-		s.extra = ", \"rope_scaling\": {\"rope_type\": \"llama3\", \"factor\": 8, \"low_freq_factor\": 1, "
-		          "\"high_freq_factor\": 4, \"original_max_position_embeddings\": 16}";
+		s.extra = ", \"rope_scaling\": {\"rope_type\": \"llama3\", \"factor\": 8, "
+		          "\"low_freq_factor\": 1, \"high_freq_factor\": 4, "
+		          "\"original_max_position_embeddings\": 16}";
 		s.qk_norm = 1;
 	} else if (lm_random_below(state, 4) == 0) {
 		s.extra = ", \"rope_scaling\": {\"type\": \"linear\", \"factor\": 2.5}";
@@ -81,7 +82,8 @@ static void add(tensors *t, const char *name, int64_t rows, int64_t columns, flo
 	if (t->misshapen && strcmp(name, t->misshapen) == 0) rows--;
 	int64_t n = rows * (columns ? columns : 1);
 	float *data = must(malloc((size_t)n * sizeof *data));
-	for (int64_t i = 0; i < n; i++) data[i] = centre + spread * lm_random_value(&t->state);
+	for (int64_t i = 0; i < n; i++)
+		data[i] = centre + spread * lm_random_value(&t->state);
 	a->dtype = VITA_F32;
 	a->rank = columns ? 2 : 1;
 	a->shape[0] = rows;
@@ -102,9 +104,12 @@ static void add_layer(tensors *t, const lm_shape *s, int64_t layer)
 		int32_t wanted;
 	} parts[] = {
 		{ "input_layernorm.weight", s->hidden, 0, 1, 0.5f, 1 },
-		{ "self_attn.q_proj.weight", q, s->hidden, 0, 0.5f, 1 }, { "self_attn.q_proj.bias", q, 0, 0, 0.5f, s->bias },
-		{ "self_attn.k_proj.weight", kv, s->hidden, 0, 0.5f, 1 }, { "self_attn.k_proj.bias", kv, 0, 0, 0.5f, s->bias },
-		{ "self_attn.v_proj.weight", kv, s->hidden, 0, 0.5f, 1 }, { "self_attn.v_proj.bias", kv, 0, 0, 0.5f, s->bias },
+		{ "self_attn.q_proj.weight", q, s->hidden, 0, 0.5f, 1 },
+		{ "self_attn.q_proj.bias", q, 0, 0, 0.5f, s->bias },
+		{ "self_attn.k_proj.weight", kv, s->hidden, 0, 0.5f, 1 },
+		{ "self_attn.k_proj.bias", kv, 0, 0, 0.5f, s->bias },
+		{ "self_attn.v_proj.weight", kv, s->hidden, 0, 0.5f, 1 },
+		{ "self_attn.v_proj.bias", kv, 0, 0, 0.5f, s->bias },
 		{ "self_attn.q_norm.weight", s->head_dim, 0, 1, 0.5f, s->qk_norm },
 		{ "self_attn.k_norm.weight", s->head_dim, 0, 1, 0.5f, s->qk_norm },
 		{ "self_attn.o_proj.weight", s->hidden, q, 0, 0.5f, 1 },
@@ -116,7 +121,8 @@ static void add_layer(tensors *t, const lm_shape *s, int64_t layer)
 	for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
 		char name[96];
 		(void)snprintf(name, sizeof name, "model.layers.%d.%s", (int)layer, parts[i].name);
-		if (parts[i].wanted) add(t, name, parts[i].rows, parts[i].columns, parts[i].centre, parts[i].spread);
+		if (parts[i].wanted)
+			add(t, name, parts[i].rows, parts[i].columns, parts[i].centre, parts[i].spread);
 	}
 }
 
@@ -151,13 +157,17 @@ static void write_file(const char *directory, const char *name, const char *text
 static void write_config(const char *directory, const lm_shape *s)
 {
 	char text[2048];
-	(void)snprintf(text, sizeof text, "{\"model_type\": \"%s\", \"vocab_size\": %d, \"hidden_size\": %d, "
-	               "\"intermediate_size\": %d, \"num_hidden_layers\": %d, \"num_nextn_predict_layers\": %d, "
-	               "\"num_attention_heads\": %d, \"num_key_value_heads\": %d, \"head_dim\": %d, \"rope_theta\": 10000.0, "
-	               "\"rms_norm_eps\": 1e-6, \"max_position_embeddings\": 4096, \"attention_bias\": %s, "
-	               "\"tie_word_embeddings\": %s%s}", s->model_type, (int)s->vocab, (int)s->hidden, (int)s->intermediate,
-	               (int)(s->layers + s->modules), (int)s->modules, (int)s->heads, (int)s->kv_heads, (int)s->head_dim,
-	               s->bias ? "true" : "false", s->tied ? "true" : "false", s->extra);
+	(void)snprintf(
+		text, sizeof text,
+		"{\"model_type\": \"%s\", \"vocab_size\": %d, \"hidden_size\": %d, "
+		"\"intermediate_size\": %d, \"num_hidden_layers\": %d, \"num_nextn_predict_layers\": %d, "
+		"\"num_attention_heads\": %d, \"num_key_value_heads\": %d, \"head_dim\": %d, "
+		"\"rope_theta\": 10000.0, "
+		"\"rms_norm_eps\": 1e-6, \"max_position_embeddings\": 4096, \"attention_bias\": %s, "
+		"\"tie_word_embeddings\": %s%s}",
+		s->model_type, (int)s->vocab, (int)s->hidden, (int)s->intermediate,
+		(int)(s->layers + s->modules), (int)s->modules, (int)s->heads, (int)s->kv_heads,
+		(int)s->head_dim, s->bias ? "true" : "false", s->tied ? "true" : "false", s->extra);
 	write_file(directory, "config.json", text);
 }
 
@@ -170,8 +180,10 @@ char *lm_random_write(const lm_shape *s, uint64_t seed, const char *without, con
 	t->without = without;
 	t->misshapen = misshapen;
 	add(t, "model.embed_tokens.weight", s->vocab, s->hidden, 0, 1);
-	for (int64_t i = 0; i < s->layers; i++) add_layer(t, s, i);
-	for (int64_t k = 0; k < s->modules; k++) add_module(t, s, k);
+	for (int64_t i = 0; i < s->layers; i++)
+		add_layer(t, s, i);
+	for (int64_t k = 0; k < s->modules; k++)
+		add_module(t, s, k);
 	add(t, "model.norm.weight", s->hidden, 0, 1, 0.5f);
 	if (!s->tied) add(t, "lm_head.weight", s->vocab, s->hidden, 0, 1);
 	(void)snprintf(path, sizeof path, "%s/model.safetensors", directory);

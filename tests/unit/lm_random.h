@@ -10,9 +10,9 @@
 typedef struct lm_shape {
 	const char *model_type;
 	int64_t vocab, hidden, intermediate, heads, kv_heads, head_dim;
-	int64_t layers, modules;   /* of the backbone; MCTP modules */
+	int64_t layers, modules; /* of the backbone; MCTP modules */
 	int32_t tied, bias, qk_norm;
-	const char *extra;         /* more of config.json, each member with a comma before it; may be "" */
+	const char *extra; /* more of config.json, each member with a comma before it; may be "" */
 } lm_shape;
 
 /* Uniform in 0 … n-1, and in -1 … 1; the state is any number. */

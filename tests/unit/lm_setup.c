@@ -12,7 +12,7 @@ void lm_ok(vita_status status, const vita_error *err)
 	assert_int_equal(status, VITA_OK);
 }
 
-/* ---- opening ----------------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------------- */
 
 static void quiet(void *user, uint32_t level, const char *topic, const char *text)
 {
@@ -24,10 +24,13 @@ static void quiet(void *user, uint32_t level, const char *topic, const char *tex
 
 static vita_status make_context(lm *m, const lm_options *options, vita_error *err)
 {
-	static const char *const always[] = { "llm.plugin=qwen2", "heads.plugin=mctp", "backend.name=reference", NULL };
+	static const char *const always[] = {
+		"llm.plugin=qwen2", "heads.plugin=mctp", "backend.name=reference", NULL,
+	};
 	vita_config *config = NULL;
 	vita_status status = vita_config_create(&config, err);
-	for (uint32_t i = 0; always[i] && status == VITA_OK; i++) status = vita_config_set(config, always[i], err);
+	for (uint32_t i = 0; always[i] && status == VITA_OK; i++)
+		status = vita_config_set(config, always[i], err);
 	for (uint32_t i = 0; options->settings && options->settings[i] && status == VITA_OK; i++)
 		status = vita_config_set(config, options->settings[i], err);
 	if (status == VITA_OK) status = vita_context_create(config, quiet, NULL, &m->context, err);
@@ -60,7 +63,8 @@ static vita_status open_head(lm *m, vita_error *err)
 	if (status == VITA_OK) status = vita_context_settings(m->context, "heads", factory, &settings, err);
 	if (status == VITA_OK) {
 		m->head_api = factory->api;
-		status = m->head_api->open(m->host, &m->head_trace->device, m->llm_api, m->llm, settings, &m->head, err);
+		status = m->head_api->open(m->host, &m->head_trace->device, m->llm_api, m->llm, settings,
+		                           &m->head, err);
 	}
 	vita_settings_destroy(settings);
 	if (status != VITA_OK) return status;
@@ -85,7 +89,8 @@ vita_status lm_open(lm *m, const char *path, const lm_options *options, vita_err
 		assert_true(m->llm_trace && m->head_trace);
 		lm_trace_init(m->llm_trace, m->device);
 		if (options->apart) lm_trace_init(m->head_trace, m->device);
-		status = vita_model_open(path, VITA_MODEL_WANT_CONFIG | VITA_MODEL_WANT_TENSORS, &m->model, err);
+		status = vita_model_open(path, VITA_MODEL_WANT_CONFIG | VITA_MODEL_WANT_TENSORS, &m->model,
+		                         err);
 	}
 	if (status == VITA_OK) status = open_llm(m, err);
 	if (status == VITA_OK && !options->no_heads) status = open_head(m, err);
@@ -117,7 +122,7 @@ void lm_open_golden(lm *m, const char *name, const lm_options *options)
 	free(path);
 }
 
-/* ---- one conversation -------------------------------------------------------------------------------- */
+/* ---- one conversation ------------------------------------------------------------------------------ */
 
 void lm_talk_open(lm_talk *t, lm *m, const int32_t *prompt, uint32_t n)
 {
@@ -193,10 +198,14 @@ static void head_step(lm_talk *t)
 void lm_talk_step(lm_talk *t, const int32_t *mode, uint32_t n_mode)
 {
 	uint32_t j = t->n - t->n_prompt;
-	if (lm_schedule(mode, n_mode, j) == 'M') t->next = UINT32_MAX;
-	else if (lm_schedule(mode, n_mode, j - 1) == 'M') t->next = 0;
-	if (t->next < t->m->head_info.count && j > 0) head_step(t);
-	else main_step(t);
+	if (lm_schedule(mode, n_mode, j) == 'M')
+		t->next = UINT32_MAX;
+	else if (lm_schedule(mode, n_mode, j - 1) == 'M')
+		t->next = 0;
+	if (t->next < t->m->head_info.count && j > 0)
+		head_step(t);
+	else
+		main_step(t);
 }
 
 int32_t lm_talk_best(const lm_talk *t)
@@ -218,7 +227,8 @@ void lm_talk_cut(lm_talk *t, uint32_t length)
 	lm *m = t->m;
 	vita_error err;
 	t->n = length;
-	if (m->llm_api->state_length(t->state) > length) lm_ok(m->llm_api->state_truncate(t->state, length, &err), &err);
+	if (m->llm_api->state_length(t->state) > length)
+		lm_ok(m->llm_api->state_truncate(t->state, length, &err), &err);
 	if (t->head) lm_ok(m->head_api->truncate(t->head, length, &err), &err);
 }
 
@@ -244,13 +254,14 @@ double lm_distance_double(const float *a, const double *b, int64_t n)
 	return worst / largest;
 }
 
-/* ---- golden data ------------------------------------------------------------------------------------- */
+/* ---- golden data ----------------------------------------------------------------------------------- */
 
 char *lm_golden_path(const char *name, const char *file)
 {
 	char *path = malloc(1024);
 	assert_non_null(path);
-	(void)snprintf(path, 1024, "%s/tests/golden/llm/%s%s%s", unit_srcdir(), name, file[0] ? "/" : "", file);
+	(void)snprintf(path, 1024, "%s/tests/golden/llm/%s%s%s", unit_srcdir(), name, file[0] ? "/" : "",
+	               file);
 	return path;
 }
 

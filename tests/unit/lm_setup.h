@@ -17,21 +17,22 @@
 typedef struct lm {
 	vita_context *context;
 	const vita_host *host;
-	const vita_device *device;         /* the backend's own */
-	lm_trace *llm_trace, *head_trace;  /* devices in front of it; the same where the heads share the LLM's */
+	const vita_device *device; /* the backend's own */
+	lm_trace *llm_trace;       /* devices in front of it: what the LLM and the heads compute on */
+	lm_trace *head_trace;      /* the same where the heads share the LLM's */
 	vita_model *model;
 	const vita_llm_api *llm_api;
 	const vita_head_api *head_api;
 	vita_llm *llm;
-	vita_head *head;                   /* NULL where the model has none */
+	vita_head *head; /* NULL where the model has none */
 	vita_llm_info info;
 	vita_head_info head_info;
 } lm;
 
 /* How to open one; zeroed is the default. */
 typedef struct lm_options {
-	const char *const *settings;       /* "section.key=value", NULL-terminated; or NULL */
-	int apart;                         /* the heads get a device of their own */
+	const char *const *settings; /* "section.key=value", NULL-terminated; or NULL */
+	int apart;                   /* the heads get a device of their own */
 	int no_heads;
 } lm_options;
 
@@ -45,7 +46,7 @@ void lm_open_golden(lm *m, const char *name, const lm_options *options);
 /* Fails the test with the sentence. */
 void lm_ok(vita_status status, const vita_error *err);
 
-/* ---- one conversation -------------------------------------------------------------------------------- */
+/* ---- one conversation ------------------------------------------------------------------------------ */
 
 #define LM_MAX_TOKENS 1024
 
@@ -55,10 +56,10 @@ typedef struct lm_talk {
 	vita_head_state *head;
 	int32_t tokens[LM_MAX_TOKENS];
 	uint32_t n, n_prompt;
-	uint32_t next;        /* head to ask next */
-	uint32_t row;         /* of the newest logits in its stage: token - 1 - stage */
-	uint32_t stage;       /* 0 the backbone, k + 1 module k */
-	float *logits;        /* of the newest step */
+	uint32_t next;  /* head to ask next */
+	uint32_t row;   /* of the newest logits in its stage: token - 1 - stage */
+	uint32_t stage; /* 0 the backbone, k + 1 module k */
+	float *logits;  /* of the newest step */
 } lm_talk;
 
 void lm_talk_open(lm_talk *t, lm *m, const int32_t *prompt, uint32_t n);
@@ -79,7 +80,7 @@ void lm_talk_cut(lm_talk *t, uint32_t length);
 double lm_distance(const float *a, const float *b, int64_t n);
 double lm_distance_double(const float *a, const double *b, int64_t n);
 
-/* ---- golden data ------------------------------------------------------------------------------------- */
+/* ---- golden data ----------------------------------------------------------------------------------- */
 
 /* Path of tests/golden/llm/NAME/FILE (FILE may be ""); the caller frees. */
 char *lm_golden_path(const char *name, const char *file);

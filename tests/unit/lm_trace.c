@@ -46,7 +46,8 @@ static void note(lm_trace *t, const vita_op *op)
 	if (op->code == VITA_OP_ROPE) {
 		vita_tensor head = *op->input[1];
 		if (head.shape[0] > LM_TRACE_ROWS) head.shape[0] = LM_TRACE_ROWS;
-		(void)inner->api->read(inner->self, &head, t->positions, (uint64_t)head.shape[0] * sizeof(int32_t), NULL);
+		(void)inner->api->read(inner->self, &head, t->positions,
+		                       (uint64_t)head.shape[0] * sizeof(int32_t), NULL);
 	} else if (op->code == VITA_OP_ATTENTION && t->n < LM_TRACE_MAX) {
 		lm_trace_call *call = &t->call[t->n++];
 		call->rows = op->input[0]->shape[0];
@@ -61,7 +62,8 @@ static vita_status trace_submit(vita_backend *b, const vita_op *const *ops, uint
 	t->submits++;
 	if (t->fail_after == 0) return vita_fail(err, VITA_E_DEVICE, "the device was told to fail");
 	if (t->fail_after > 0) t->fail_after--;
-	for (uint32_t i = 0; i < n; i++) note(t, ops[i]);
+	for (uint32_t i = 0; i < n; i++)
+		note(t, ops[i]);
 	return t->inner->api->submit(t->inner->self, ops, n, err);
 }
 

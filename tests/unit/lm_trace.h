@@ -17,7 +17,7 @@ typedef struct lm_trace_call {
 } lm_trace_call;
 
 typedef struct lm_trace {
-	vita_device device;               /* what to hand out */
+	vita_device device; /* what to hand out */
 	vita_backend_api api;
 	const vita_device *inner;
 	uint32_t n;

@@ -2,8 +2,8 @@
  *
  * The mctp heads on the reference backend: golden runs, the rows that every call processes, and the
  * self-consistency of the specification's section 4.6 over random models, prompts and modes. Each logit row
- * belongs to a stage (0 the backbone, k + 1 module k) and a row number of it, and must be the same bits however
- * the schedule came there.
+ * belongs to a stage (0 the backbone, k + 1 module k) and a row number of it, and must be the same bits
+ * however the schedule came there.
  */
 #include "lm_oracle.h"
 #include "lm_random.h"
@@ -16,7 +16,7 @@
 static const char *const golden_models[] = { "tiny", "tiny-tied", "tiny-bf16-sharded" };
 #define N_GOLDEN (sizeof golden_models / sizeof golden_models[0])
 
-/* ---- golden runs ------------------------------------------------------------------------------------- */
+/* ---- golden runs ----------------------------------------------------------------------------------- */
 
 static json_t *golden_json(const char *name)
 {
@@ -42,7 +42,8 @@ static uint32_t read_list(const json_t *list, int32_t *out)
 {
 	size_t n = json_array_size(list);
 	assert_true(n > 0 && n <= LM_MAX_TOKENS);
-	for (size_t i = 0; i < n; i++) out[i] = (int32_t)json_integer_value(json_array_get(list, i));
+	for (size_t i = 0; i < n; i++)
+		out[i] = (int32_t)json_integer_value(json_array_get(list, i));
 	return (uint32_t)n;
 }
 
@@ -58,17 +59,18 @@ static void check_calls(const lm_trace *trace, const json_t *calls)
 		for (size_t l = 0; l < json_array_size(json_object_get(call, "layers")); l++, at++) {
 			assert_true(at < trace->n);
 			assert_int_equal(trace->call[at].rows, n);
-			assert_int_equal(trace->call[at].before, json_integer_value(json_object_get(call, "kv_before")));
+			assert_int_equal(trace->call[at].before,
+			                 json_integer_value(json_object_get(call, "kv_before")));
 			assert_memory_equal(trace->call[at].positions, positions, n * sizeof *positions);
 		}
 	}
 	assert_int_equal(at, trace->n);
 }
 
-/* Run the mode greedily (or along `forced`) and compare tokens, who gave them, and calls; logits are those of the
- * first n_logits steps. The recorded calls of a greedy run end before the pass for a token beyond it. */
-static void check_run(lm *m, const int32_t *prompt, uint32_t n_prompt, const json_t *run, const int32_t *forced,
-                      const float *logits, int64_t n_logits)
+/* Run the mode greedily (or along `forced`) and compare tokens, who gave them, and calls; logits are those
+ * of the first n_logits steps. */
+static void check_run(lm *m, const int32_t *prompt, uint32_t n_prompt, const json_t *run,
+                      const int32_t *forced, const float *logits, int64_t n_logits)
 {
 	static int32_t mode[LM_MAX_TOKENS], tokens[LM_MAX_TOKENS];
 	uint32_t n_mode = read_list(json_object_get(run, "mode"), mode);
@@ -81,7 +83,8 @@ static void check_run(lm *m, const int32_t *prompt, uint32_t n_prompt, const jso
 	for (uint32_t j = 0; j < n; j++) {
 		lm_talk_step(&talk, mode, n_mode);
 		if (schedule) assert_int_equal(lm_schedule(mode, n_mode, j), schedule[j]);
-		if (j < n_logits) assert_true(lm_distance(talk.logits, logits + j * vocab, vocab) < TOLERANCE);
+		if (j < n_logits)
+			assert_true(lm_distance(talk.logits, logits + j * vocab, vocab) < TOLERANCE);
 		if (!forced) assert_int_equal(lm_talk_best(&talk), tokens[j]);
 		lm_talk_add(&talk, tokens[j]);
 	}
@@ -103,7 +106,8 @@ static void check_golden(const char *name)
 	json_array_foreach(json_object_get(json, "runs"), i, run) {
 		char key[64];
 		int64_t rows;
-		(void)snprintf(key, sizeof key, "%s.logits_first8", json_string_value(json_object_get(run, "key")));
+		(void)snprintf(key, sizeof key, "%s.logits_first8",
+		               json_string_value(json_object_get(run, "key")));
 		float *logits = lm_golden_floats(tensors, key, &rows);
 		check_run(&m, prompt, n, run, NULL, logits, rows);
 		free(logits);
@@ -120,8 +124,10 @@ static void check_golden(const char *name)
 		free(logits);
 	}
 	free(forced);
-	if (json_object_get(json, "over")) check_run(&m, prompt, n, json_object_get(json, "over"), NULL, NULL, 0);
-	if (json_object_get(json, "eos")) check_run(&m, prompt, n, json_object_get(json, "eos"), NULL, NULL, 0);
+	if (json_object_get(json, "over"))
+		check_run(&m, prompt, n, json_object_get(json, "over"), NULL, NULL, 0);
+	if (json_object_get(json, "eos"))
+		check_run(&m, prompt, n, json_object_get(json, "eos"), NULL, NULL, 0);
 	const json_t *one = json_object_get(json, "prompt1");
 	if (one) {
 		n = read_list(json_object_get(one, "prompt"), prompt);
@@ -136,10 +142,11 @@ static void check_golden(const char *name)
 static void test_golden_runs(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < N_GOLDEN; i++) check_golden(golden_models[i]);
+	for (size_t i = 0; i < N_GOLDEN; i++)
+		check_golden(golden_models[i]);
 }
 
-/* ---- every row of every stage ------------------------------------------------------------------------- */
+/* ---- every row of every stage ---------------------------------------------------------------------- */
 
 /* Logits by stage and row for one sequence of tokens. */
 typedef struct table {
@@ -184,7 +191,8 @@ static table make_table(lm *m, const int32_t *ids, uint32_t n)
 /* The newest logits are the bits of the table. */
 static void check_row(const lm_talk *talk, const table *t)
 {
-	assert_memory_equal(talk->logits, table_row(t, talk->stage, talk->row), (size_t)t->vocab * sizeof(float));
+	assert_memory_equal(talk->logits, table_row(t, talk->stage, talk->row),
+	                    (size_t)t->vocab * sizeof(float));
 }
 
 static void check_table_golden(const char *name)
@@ -214,10 +222,11 @@ static void check_table_golden(const char *name)
 static void test_golden_teacher_forced(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < N_GOLDEN; i++) check_table_golden(golden_models[i]);
+	for (size_t i = 0; i < N_GOLDEN; i++)
+		check_table_golden(golden_models[i]);
 }
 
-/* ---- random models, prompts and modes ------------------------------------------------------------------ */
+/* ---- random models, prompts and modes -------------------------------------------------------------- */
 
 static uint32_t random_mode(uint64_t *seed, int32_t *mode)
 {
@@ -242,12 +251,14 @@ static void check_oracle(const table *t, const lm *m)
 	assert_int_equal(oracle.modules, m->head_info.count);
 	assert_true(lm_distance_double(table_row(t, 0, 0), oracle.main, t->n * t->vocab) < TOLERANCE);
 	for (uint32_t k = 0; k + 1 < t->stages; k++)
-		assert_true(lm_distance_double(table_row(t, k + 1, 0), oracle.module[k], (t->n - 1 - k) * t->vocab) < TOLERANCE);
+		assert_true(lm_distance_double(table_row(t, k + 1, 0), oracle.module[k],
+		                               (t->n - 1 - k) * t->vocab) < TOLERANCE);
 	lm_oracle_free(&oracle);
 }
 
 /* After each step of a mode its logits are those of the table. */
-static void follow(lm *m, const table *t, uint32_t n_prompt, const int32_t *mode, uint32_t n_mode, int prefill)
+static void follow(lm *m, const table *t, uint32_t n_prompt, const int32_t *mode, uint32_t n_mode,
+                   int prefill)
 {
 	lm_talk talk;
 	vita_error err;
@@ -273,7 +284,8 @@ static void test_random_models(void **state)
 		vita_error err;
 		lm m;
 		lm_ok(lm_open(&m, path, NULL, &err), &err);
-		for (int i = 0; i < 40; i++) ids[i] = (int32_t)lm_random_below(&seed, (uint32_t)shape.vocab);
+		for (int i = 0; i < 40; i++)
+			ids[i] = (int32_t)lm_random_below(&seed, (uint32_t)shape.vocab);
 		table t = make_table(&m, ids, 40);
 		check_oracle(&t, &m);
 		for (int run = 0; run < 6; run++) {
@@ -286,7 +298,7 @@ static void test_random_models(void **state)
 	}
 }
 
-/* ---- one model for the rest ------------------------------------------------------------------------------ */
+/* ---- one model for the rest ------------------------------------------------------------------------ */
 
 static const lm_shape usual = { "qwen2_mtp", 90, 24, 40, 6, 2, 8, 2, 4, 0, 1, 0, "" };
 
@@ -305,7 +317,8 @@ static int bench_up(void **state)
 	assert_non_null(b);
 	b->path = lm_random_write(&usual, 5, NULL, NULL);
 	lm_ok(lm_open(&b->m, b->path, NULL, &err), &err);
-	for (int i = 0; i < 120; i++) b->ids[i] = (int32_t)lm_random_below(&seed, 90);
+	for (int i = 0; i < 120; i++)
+		b->ids[i] = (int32_t)lm_random_below(&seed, 90);
 	b->t = make_table(&b->m, b->ids, 120);
 	*state = b;
 	return 0;
@@ -337,8 +350,10 @@ static void test_truncate(void **state)
 			if (kind == 1 && step % 3 == 0) back = lm_random_below(&seed, talk.n);
 			if (back > 0 && back < talk.n) {
 				lm_talk_cut(&talk, talk.n - back);
-				talk.n_prompt = talk.n; /* the schedule starts anew with a main pass over what is not held */
-				if (b->m.llm_api->state_length(talk.state) == talk.n) lm_talk_cut(&talk, talk.n - 1);
+				/* the schedule starts anew with a main pass over what is not held */
+				talk.n_prompt = talk.n;
+				if (b->m.llm_api->state_length(talk.state) == talk.n)
+					lm_talk_cut(&talk, talk.n - 1);
 				talk.n = talk.n_prompt;
 			}
 			if (talk.n == 120) break;
@@ -350,8 +365,9 @@ static void test_truncate(void **state)
 	}
 }
 
-/* What heads.verify = exact does: proposals, some of them wrong, run through a main pass and are taken back on both
- * sides as far as they are wrong. No module then does a row again but those that a wrong token spoiled. */
+/* What heads.verify = exact does: proposals, some of them wrong, run through a main pass and are taken back
+ * on both sides as far as they are wrong. No module then does a row again but those that a wrong token
+ * spoiled. */
 static void test_verify(void **state)
 {
 	bench *b = *state;
@@ -372,7 +388,8 @@ static void test_verify(void **state)
 			assert_int_equal(talk.stage, k + 1);
 			if (k <= right) check_row(&talk, &b->t);
 			uint32_t spoiled = k > before ? k - before : 0;
-			if (before != UINT32_MAX) assert_int_equal(b->m.llm_trace->call[k].rows, before + 1 + spoiled);
+			if (before != UINT32_MAX)
+				assert_int_equal(b->m.llm_trace->call[k].rows, before + 1 + spoiled);
 			lm_talk_add(&talk, k < right ? b->ids[talk.n] : (b->ids[talk.n] + 1) % 90);
 		}
 		vita_llm_block block, *blocks[1] = { &block };
@@ -422,7 +439,8 @@ static void test_long_prompt(void **state)
 	uint64_t seed = 21;
 	lm_talk talk;
 	assert_non_null(at_once);
-	for (int i = 0; i < LONG + 5; i++) ids[i] = (int32_t)lm_random_below(&seed, 90);
+	for (int i = 0; i < LONG + 5; i++)
+		ids[i] = (int32_t)lm_random_below(&seed, 90);
 	for (int gradual = 0; gradual < 2; gradual++) {
 		lm_talk_open(&talk, &b->m, ids, gradual ? 150 : LONG);
 		for (uint32_t n = talk.n; n <= LONG; n += 50) {
@@ -432,8 +450,11 @@ static void test_long_prompt(void **state)
 			for (uint32_t k = 0; k < 4; k++) {
 				lm_talk_add(&talk, ids[n + k]);
 				lm_talk_step(&talk, mode, 2);
-				if (!gradual) memcpy(at_once + 90 * k, talk.logits, 90 * sizeof *at_once);
-				else if (n == LONG) assert_memory_equal(at_once + 90 * k, talk.logits, 90 * sizeof *at_once);
+				if (!gradual)
+					memcpy(at_once + 90 * k, talk.logits, 90 * sizeof *at_once);
+				else if (n == LONG)
+					assert_memory_equal(at_once + 90 * k, talk.logits,
+					                    90 * sizeof *at_once);
 			}
 		}
 		lm_talk_close(&talk);
@@ -495,7 +516,8 @@ static void test_batch(void **state)
 	assert_memory_equal(logits[1] + 10, expected + 3, 4 * sizeof(float));
 	calls[1] = calls[0];
 	assert_int_equal(b->m.head_api->propose(b->m.head, calls, 2, NULL, &err), VITA_E_STATE);
-	for (int i = 0; i < 4; i++) lm_talk_close(&talk[i]);
+	for (int i = 0; i < 4; i++)
+		lm_talk_close(&talk[i]);
 }
 
 /* Whichever submit fails, the states stay as they were and the next try gives the right bits. */
@@ -514,7 +536,8 @@ static void test_device_failure(void **state)
 		lm_talk_step(&talk, mode, 2);
 		lm_talk_add(&talk, b->ids[20]);
 		vita_range all = { 0, 90 };
-		vita_head_call call = { sizeof call, 0, talk.head, talk.tokens, talk.n, 1, &all, talk.logits, 0, 0 };
+		vita_head_call call = { sizeof call, 0, talk.head, talk.tokens, talk.n, 1, &all,
+		                        talk.logits, 0, 0 };
 		vita_head_call *calls[1] = { &call };
 		m.head_trace->fail_after = after;
 		vita_status status = m.head_api->propose(m.head, calls, 1, NULL, &err);
@@ -639,13 +662,17 @@ static void test_match(void **state)
 static void test_bad_checkpoints(void **state)
 {
 	static const char *const names[] = {
-		"mtp_projs.2.weight", "mtp_embed_norms.0.weight", "mtp_hidden_norms.3.weight", "model.layers.5.mlp.up_proj.weight",
+		"mtp_projs.2.weight",
+		"mtp_embed_norms.0.weight",
+		"mtp_hidden_norms.3.weight",
+		"model.layers.5.mlp.up_proj.weight",
 		"model.layers.2.self_attn.q_proj.bias",
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
 		for (int misshapen = 0; misshapen < 2; misshapen++) {
-			char *path = lm_random_write(&usual, 5, misshapen ? NULL : names[i], misshapen ? names[i] : NULL);
+			char *path = lm_random_write(&usual, 5, misshapen ? NULL : names[i],
+			                             misshapen ? names[i] : NULL);
 			vita_error err;
 			lm m;
 			vita_status status = lm_open(&m, path, NULL, &err);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The qwen2 language model on the reference backend: golden logits and hidden states, random models against the
- * specification in double precision, and states: blocks of any size, several at once, cut back, failing, full.
+ * The qwen2 language model on the reference backend: golden logits and hidden states, random models against
+ * the specification in double precision, and states: blocks of any size, several at once, cut back, failing,
+ * full.
  */
 #include "lm_oracle.h"
 #include "lm_random.h"
@@ -56,11 +57,11 @@ static void *room(uint64_t n, size_t size)
 	return memory;
 }
 
-/* ---- golden data -------------------------------------------------------------------------------------- */
+/* ---- golden data ----------------------------------------------------------------------------------- */
 
 /* ids into a model; its logits (all, or of the last row) and hidden states as the golden file has them. */
-static void check_golden(const char *name, const char *file, const int32_t *ids, int64_t n, const char *logits_name,
-                         const char *hidden_name)
+static void check_golden(const char *name, const char *file, const int32_t *ids, int64_t n,
+                         const char *logits_name, const char *hidden_name)
 {
 	vita_error err;
 	vita_model *golden;
@@ -131,7 +132,7 @@ static void test_describe(void **state)
 	free(path);
 }
 
-/* ---- random models -------------------------------------------------------------------------------------- */
+/* ---- random models --------------------------------------------------------------------------------- */
 
 /* Random shapes, with rows in place of some embeddings. */
 static void test_random_models(void **state)
@@ -149,11 +150,14 @@ static void test_random_models(void **state)
 		lm_oracle oracle;
 		lm m;
 		lm_ok(lm_open(&m, path, &llm_only, &err), &err);
-		for (uint32_t i = 0; i < n; i++) ids[i] = (int32_t)lm_random_below(&seed, (uint32_t)shape.vocab);
+		for (uint32_t i = 0; i < n; i++)
+			ids[i] = (int32_t)lm_random_below(&seed, (uint32_t)shape.vocab);
 		for (uint32_t i = 0; i < n && round % 2; i++)
 			if (lm_random_below(&seed, 3)) index[n_rows++] = i;
-		float *rows = room(24 * (uint64_t)shape.hidden, sizeof *rows), *logits = room(24 * (uint64_t)shape.vocab, 4);
-		for (int64_t i = 0; i < n_rows * shape.hidden; i++) rows[i] = lm_random_value(&seed);
+		float *rows = room(24 * (uint64_t)shape.hidden, sizeof *rows);
+		float *logits = room(24 * (uint64_t)shape.vocab, sizeof *logits);
+		for (int64_t i = 0; i < n_rows * shape.hidden; i++)
+			rows[i] = lm_random_value(&seed);
 		lm_ok(m.llm_api->state_open(m.llm, &talk, &err), &err);
 		VITA_INIT(&block);
 		block.state = talk;
@@ -174,7 +178,7 @@ static void test_random_models(void **state)
 	}
 }
 
-/* ---- one model for the rest ------------------------------------------------------------------------------ */
+/* ---- one model for the rest ------------------------------------------------------------------------ */
 
 #define N_IDS 1100
 #define VOCAB 70
@@ -203,7 +207,8 @@ static int bench_up(void **state)
 	b->path = lm_random_write(&usual, 12, NULL, NULL);
 	lm_ok(lm_open(&b->m, b->path, &llm_only, &err), &err);
 	b->logits = room(N_IDS * VOCAB, sizeof *b->logits);
-	for (int i = 0; i < N_IDS; i++) b->ids[i] = (int32_t)lm_random_below(&seed, VOCAB);
+	for (int i = 0; i < N_IDS; i++)
+		b->ids[i] = (int32_t)lm_random_below(&seed, VOCAB);
 	lm_ok(b->m.llm_api->state_open(b->m.llm, &talk, &err), &err);
 	for (uint32_t i = 0; i < N_IDS; i++)
 		lm_ok(forward(&b->m, talk, b->ids + i, 1, b->logits + i * VOCAB, &block, &err), &err);
@@ -248,14 +253,16 @@ static void test_blocks(void **state)
 static void test_batch(void **state)
 {
 	bench *b = *state;
-	static const uint32_t start[5] = { 0, 3, 600, 40, 1 }, count[5] = { 7, 1, 450, 100, 3 }, wanted[5] = { 1, 1, 40, 0, 3 };
+	static const uint32_t start[5] = { 0, 3, 600, 40, 1 }, count[5] = { 7, 1, 450, 100, 3 };
+	static const uint32_t wanted[5] = { 1, 1, 40, 0, 3 };
 	vita_llm_block block[5], *blocks[5], first;
 	vita_error err;
 	for (int i = 0; i < 5; i++) {
 		VITA_INIT(&block[i]);
 		blocks[i] = &block[i];
 		lm_ok(b->m.llm_api->state_open(b->m.llm, &block[i].state, &err), &err);
-		if (start[i]) lm_ok(forward(&b->m, block[i].state, b->ids, start[i], NULL, &first, &err), &err);
+		if (start[i])
+			lm_ok(forward(&b->m, block[i].state, b->ids, start[i], NULL, &first, &err), &err);
 		block[i].ids = b->ids + start[i];
 		block[i].n_tokens = count[i];
 		block[i].n_logits = wanted[i];
@@ -311,7 +318,8 @@ static void test_rows(void **state)
 	lm_ok(vita_model_tensor(b->m.model, "model.embed_tokens.weight", 0, NULL, &table, &err), &err);
 	for (uint32_t i = 0; i < 600; i++) {
 		if (i % 50 >= 20 && i != 511 && i != 512 && i != 599) continue;
-		memcpy(rows + n * 32, (const char *)table.data + (size_t)b->ids[i] * 32 * sizeof(float), 32 * sizeof(float));
+		memcpy(rows + n * 32, (const char *)table.data + (size_t)b->ids[i] * 32 * sizeof(float),
+		       32 * sizeof(float));
 		index[n++] = i;
 	}
 	VITA_INIT(&block);
@@ -324,7 +332,8 @@ static void test_rows(void **state)
 	block.logits = logits;
 	lm_ok(b->m.llm_api->forward(b->m.llm, blocks, 1, NULL, &err), &err);
 	assert_memory_equal(logits, b->logits, 600 * VOCAB * sizeof *logits);
-	for (uint32_t i = 0; i < n * 32; i++) rows[i] += 1;
+	for (uint32_t i = 0; i < n * 32; i++)
+		rows[i] += 1;
 	lm_ok(b->m.llm_api->state_truncate(block.state, 0, &err), &err);
 	lm_ok(b->m.llm_api->forward(b->m.llm, blocks, 1, NULL, &err), &err);
 	assert_true(lm_distance(logits, b->logits, VOCAB) > 0.01);
@@ -332,7 +341,8 @@ static void test_rows(void **state)
 	free(logits);
 }
 
-static void expect_failure(bench *b, vita_llm_block *const *blocks, uint32_t n, vita_status expected, const char *words)
+static void expect_failure(bench *b, vita_llm_block *const *blocks, uint32_t n, vita_status expected,
+                           const char *words)
 {
 	vita_error err;
 	uint32_t length = b->m.llm_api->state_length(blocks[0]->state);
@@ -358,7 +368,8 @@ static void test_bad_blocks(void **state)
 	block.n_tokens = block.n_logits = 5;
 	block.logits = logits;
 	ids[3] = VOCAB;
-	expect_failure(b, blocks, 1, VITA_E_INVALID, "token id 70 at place 4 of 5 is outside the vocabulary of 70");
+	expect_failure(b, blocks, 1, VITA_E_INVALID,
+	               "token id 70 at place 4 of 5 is outside the vocabulary of 70");
 	ids[3] = -1;
 	expect_failure(b, blocks, 1, VITA_E_INVALID, "token id -1");
 	ids[3] = 4;
@@ -424,7 +435,8 @@ static void test_device_failure(void **state)
 	lm_ok(forward(&b->m, talk, b->ids, 60, NULL, &block, &err), &err);
 	for (;; after++) {
 		b->m.llm_trace->fail_after = after;
-		vita_status status = forward(&b->m, talk, b->ids + 60, 70, logits, &block, &err); /* caches must grow */
+		/* the caches must grow */
+		vita_status status = forward(&b->m, talk, b->ids + 60, 70, logits, &block, &err);
 		b->m.llm_trace->fail_after = -1;
 		if (status == VITA_OK) break;
 		assert_int_equal(status, VITA_E_DEVICE);
@@ -473,8 +485,10 @@ static void *work(void *argument)
 	vita_llm_block block;
 	if (w->b->m.llm_api->state_open(w->b->m.llm, &talk, NULL) != VITA_OK) return NULL;
 	for (uint32_t at = 0; at + w->block <= 300; at += w->block) {
-		if (forward(&w->b->m, talk, w->b->ids + at, w->block, logits, &block, NULL) != VITA_OK) w->wrong++;
-		if (memcmp(logits, expected_row(w->b, at), w->block * VOCAB * sizeof *logits) != 0) w->wrong++;
+		if (forward(&w->b->m, talk, w->b->ids + at, w->block, logits, &block, NULL) != VITA_OK)
+			w->wrong++;
+		if (memcmp(logits, expected_row(w->b, at), w->block * VOCAB * sizeof *logits) != 0)
+			w->wrong++;
 	}
 	w->b->m.llm_api->state_close(talk);
 	return w;
@@ -520,8 +534,8 @@ static void test_types(void **state)
 		const char *setting;
 		double near;
 	} types[] = {
-		{ "llm.cache=f16", 2e-2 }, { "llm.cache=bf16", 0.1 }, { "llm.dtype=f16", 2e-2 }, { "llm.dtype=bf16", 0.1 },
-		{ "llm.dtype=q8_0", 0.2 },
+		{ "llm.cache=f16", 2e-2 }, { "llm.cache=bf16", 0.1 }, { "llm.dtype=f16", 2e-2 },
+		{ "llm.dtype=bf16", 0.1 }, { "llm.dtype=q8_0", 0.2 },
 	};
 	for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
 		const char *const settings[] = { types[i].setting, NULL };
@@ -532,16 +546,19 @@ static void test_types(void **state)
 		lm_ok(lm_open(&m, b->path, &options, &err), &err);
 		forward_once(&m, b->ids, 40, logits);
 		double distance = lm_distance(logits, b->logits, 40 * VOCAB);
-		if (!(distance > 1e-6 && distance < types[i].near)) fail_msg("%s: %g", types[i].setting, distance);
+		if (!(distance > 1e-6 && distance < types[i].near))
+			fail_msg("%s: %g", types[i].setting, distance);
 		lm_close(&m);
 	}
 	/* rows of 32 values take q4_1 in place of q4_k, rows of 24 (down_proj) f16, vectors stay f32 */
-	static const char *const q4_k[] = { "llm.dtype=q4_k", NULL }, *const q8_cache[] = { "llm.cache=q8_0", NULL };
+	static const char *const q4_k[] = { "llm.dtype=q4_k", NULL };
+	static const char *const q8_cache[] = { "llm.cache=q8_0", NULL };
 	lm_options options = { q4_k, 0, 1 };
 	vita_error err;
 	lm m;
 	lm_ok(lm_open(&m, b->path, &options, &err), &err);
-	uint64_t rows = 2 * VOCAB + 2 * (32 + 16 + 16 + 32 + 24 + 24), vectors = 32 + 2 * (32 + 32 + 16 + 16 + 32);
+	uint64_t rows = 2 * VOCAB + 2 * (32 + 16 + 16 + 32 + 24 + 24);
+	uint64_t vectors = 32 + 2 * (32 + 32 + 16 + 16 + 32);
 	assert_int_equal(m.info.weight_bytes, rows * 20 + 2 * 32 * 24 * 2 + vectors * 4);
 	lm_close(&m);
 	options.settings = q8_cache;
@@ -568,7 +585,8 @@ static void test_lent(void **state)
 	lm_ok(b->m.llm_api->embed(b->m.llm, b->ids, N_IDS, &y, &err), &err);
 	float *rows = read_tensor(device, &y);
 	for (int i = 0; i < N_IDS; i++)
-		assert_memory_equal(rows + i * 32, (const char *)table.data + (size_t)b->ids[i] * 32 * sizeof(float), 128);
+		assert_memory_equal(rows + i * 32,
+		                    (const char *)table.data + (size_t)b->ids[i] * 32 * sizeof(float), 128);
 	free(rows);
 	assert_int_equal(b->m.llm_api->embed(b->m.llm, bad, 2, &y, &err), VITA_E_INVALID);
 
@@ -583,7 +601,8 @@ static void test_lent(void **state)
 		assert_memory_equal(rows + i * 16 + 15, logits + i * VOCAB + 33, sizeof(float));
 	}
 	free(rows);
-	assert_int_equal(b->m.llm_api->unembed(b->m.llm, &block.hidden, &outside, 1, &y, &err), VITA_E_INVALID);
+	assert_int_equal(b->m.llm_api->unembed(b->m.llm, &block.hidden, &outside, 1, &y, &err),
+	                 VITA_E_INVALID);
 
 	vita_array norm;
 	VITA_INIT(&norm);
@@ -592,9 +611,11 @@ static void test_lent(void **state)
 	lm_ok(b->m.llm_api->final_norm(b->m.llm, &block.hidden, &block.hidden, &err), &err);
 	float *after = read_tensor(device, &block.hidden);
 	double square = 0;
-	for (int j = 0; j < 32; j++) square += (double)before[j] * (double)before[j];
+	for (int j = 0; j < 32; j++)
+		square += (double)before[j] * (double)before[j];
 	for (int j = 0; j < 32; j++) {
-		double expected = (double)before[j] / sqrt(square / 32 + 1e-6) * (double)((const float *)norm.data)[j];
+		double expected = (double)before[j] / sqrt(square / 32 + 1e-6) *
+		                  (double)((const float *)norm.data)[j];
 		assert_true(fabs((double)after[j] - expected) < 1e-5);
 	}
 	free(before), free(after);
@@ -602,22 +623,28 @@ static void test_lent(void **state)
 	device->api->free(device->self, buffer);
 }
 
-/* ---- checkpoints that are wrong --------------------------------------------------------------------------- */
+/* ---- checkpoints that are wrong -------------------------------------------------------------------- */
 
-static void expect_refused(const char *path, const lm_options *options, vita_status expected, const char *words)
+static void expect_refused(const char *path, const lm_options *options, vita_status expected,
+                           const char *words)
 {
 	vita_error err = { 0 };
 	lm m;
 	vita_status status = lm_open(&m, path, options, &err);
 	if (status != expected || !strstr(err.message, words))
-		fail_msg("status %d instead of %d, \"%s\" does not say \"%s\"", status, expected, err.message, words);
+		fail_msg("status %d instead of %d, \"%s\" does not say \"%s\"", status, expected, err.message,
+		         words);
 }
 
 static void test_bad_tensors(void **state)
 {
 	static const char *const names[] = {
-		"model.embed_tokens.weight", "model.norm.weight", "lm_head.weight", "model.layers.1.self_attn.k_proj.weight",
-		"model.layers.0.self_attn.v_proj.bias", "model.layers.1.mlp.down_proj.weight",
+		"model.embed_tokens.weight",
+		"model.norm.weight",
+		"lm_head.weight",
+		"model.layers.1.self_attn.k_proj.weight",
+		"model.layers.0.self_attn.v_proj.bias",
+		"model.layers.1.mlp.down_proj.weight",
 		"model.layers.0.post_attention_layernorm.weight",
 	};
 	(void)state;
@@ -646,29 +673,40 @@ static void test_bad_configs(void **state)
 		{ "\"num_attention_heads\": 3, \"head_dim\": 8", VITA_E_FORMAT, "num_key_value_heads" },
 		{ "\"num_attention_heads\": 8, \"head_dim\": 8", VITA_E_SHAPE, "q_proj" },
 		{ "\"num_attention_heads\": 4, \"head_dim\": 7", VITA_E_FORMAT, "even" },
-		{ "\"num_attention_heads\": 4, \"num_hidden_layers\": 0", VITA_E_FORMAT, "num_hidden_layers" },
-		{ "\"num_attention_heads\": 4, \"num_hidden_layers\": 1e30", VITA_E_FORMAT, "num_hidden_layers" },
-		{ "\"num_attention_heads\": 4, \"num_hidden_layers\": 3", VITA_E_NOTFOUND, "model.layers.2." },
-		{ "\"num_attention_heads\": 4, \"num_nextn_predict_layers\": 2", VITA_E_FORMAT, "num_nextn_predict_layers" },
+		{ "\"num_attention_heads\": 4, \"num_hidden_layers\": 0", VITA_E_FORMAT,
+		  "num_hidden_layers" },
+		{ "\"num_attention_heads\": 4, \"num_hidden_layers\": 1e30", VITA_E_FORMAT,
+		  "num_hidden_layers" },
+		{ "\"num_attention_heads\": 4, \"num_hidden_layers\": 3", VITA_E_NOTFOUND,
+		  "model.layers.2." },
+		{ "\"num_attention_heads\": 4, \"num_nextn_predict_layers\": 2", VITA_E_FORMAT,
+		  "num_nextn_predict_layers" },
 		{ "\"num_attention_heads\": 4, \"hidden_size\": -32", VITA_E_FORMAT, "hidden_size" },
-		{ "\"num_attention_heads\": 4, \"hidden_size\": 64", VITA_E_SHAPE, "model.embed_tokens.weight" },
-		{ "\"num_attention_heads\": 4, \"vocab_size\": 71", VITA_E_SHAPE, "model.embed_tokens.weight" },
+		{ "\"num_attention_heads\": 4, \"hidden_size\": 64", VITA_E_SHAPE,
+		  "model.embed_tokens.weight" },
+		{ "\"num_attention_heads\": 4, \"vocab_size\": 71", VITA_E_SHAPE,
+		  "model.embed_tokens.weight" },
 		{ "\"num_attention_heads\": 4, \"rms_norm_eps\": -1", VITA_E_FORMAT, "rms_norm_eps" },
 		{ "\"num_attention_heads\": 4, \"rope_theta\": 0", VITA_E_FORMAT, "rope_theta" },
 		{ "\"num_attention_heads\": 4, \"hidden_act\": \"gelu\"", VITA_E_UNSUPPORTED, "hidden_act" },
-		{ "\"num_attention_heads\": 4, \"rope_scaling\": {\"type\": \"yarn\", \"factor\": 4}", VITA_E_UNSUPPORTED, "yarn" },
-		{ "\"num_attention_heads\": 4, \"rope_scaling\": {\"rope_type\": \"llama3\", \"low_freq_factor\": 4}", VITA_E_FORMAT,
-		  "high_freq_factor" },
+		{ "\"num_attention_heads\": 4, \"rope_scaling\": {\"type\": \"yarn\", \"factor\": 4}",
+		  VITA_E_UNSUPPORTED, "yarn" },
+		{ "\"num_attention_heads\": 4, "
+		  "\"rope_scaling\": {\"rope_type\": \"llama3\", \"low_freq_factor\": 4}",
+		  VITA_E_FORMAT, "high_freq_factor" },
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		char config[1024];
 		static const char *const keys[] = { "vocab_size", "hidden_size", "num_hidden_layers" };
 		static const int sizes[] = { VOCAB, 32, 2 };
-		int at = snprintf(config, sizeof config, "{\"model_type\": \"qwen2\", \"intermediate_size\": 24, "
-		                  "\"num_key_value_heads\": 2, %s", cases[i].members);
+		int at = snprintf(config, sizeof config,
+		                  "{\"model_type\": \"qwen2\", \"intermediate_size\": 24, "
+		                  "\"num_key_value_heads\": 2, %s",
+		                  cases[i].members);
 		for (int k = 0; k < 3; k++)
 			if (!strstr(cases[i].members, keys[k]))
-				at += snprintf(config + at, sizeof config - (size_t)at, ", \"%s\": %d", keys[k], sizes[k]);
+				at += snprintf(config + at, sizeof config - (size_t)at, ", \"%s\": %d",
+				               keys[k], sizes[k]);
 		(void)snprintf(config + at, sizeof config - (size_t)at, "}");
 		char *path = lm_random_config(b->path, config);
 		expect_refused(path, &llm_only, cases[i].status, cases[i].words);
@@ -722,24 +760,15 @@ static void test_sliding_window(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_golden),
-		cmocka_unit_test(test_golden_long),
-		cmocka_unit_test(test_describe),
-		cmocka_unit_test(test_random_models),
-		cmocka_unit_test(test_blocks),
-		cmocka_unit_test(test_batch),
-		cmocka_unit_test(test_truncate),
-		cmocka_unit_test(test_rows),
-		cmocka_unit_test(test_bad_blocks),
-		cmocka_unit_test(test_full_context),
-		cmocka_unit_test(test_device_failure),
-		cmocka_unit_test(test_cancel),
-		cmocka_unit_test(test_threads),
-		cmocka_unit_test(test_types),
-		cmocka_unit_test(test_lent),
-		cmocka_unit_test(test_bad_tensors),
-		cmocka_unit_test(test_bad_configs),
-		cmocka_unit_test(test_match),
+		cmocka_unit_test(test_golden),         cmocka_unit_test(test_golden_long),
+		cmocka_unit_test(test_describe),       cmocka_unit_test(test_random_models),
+		cmocka_unit_test(test_blocks),         cmocka_unit_test(test_batch),
+		cmocka_unit_test(test_truncate),       cmocka_unit_test(test_rows),
+		cmocka_unit_test(test_bad_blocks),     cmocka_unit_test(test_full_context),
+		cmocka_unit_test(test_device_failure), cmocka_unit_test(test_cancel),
+		cmocka_unit_test(test_threads),        cmocka_unit_test(test_types),
+		cmocka_unit_test(test_lent),           cmocka_unit_test(test_bad_tensors),
+		cmocka_unit_test(test_bad_configs),    cmocka_unit_test(test_match),
 		cmocka_unit_test(test_sliding_window),
 	};
 	return cmocka_run_group_tests(tests, bench_up, bench_down);

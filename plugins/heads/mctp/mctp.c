@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * Head plugin mctp: the cascade of VITA-Audio's multiple cross-modal token prediction (arXiv 2505.03739). Each
- * module is one decoder layer that makes, from the hidden state of the stage before it and the newest token, the
- * hidden state of the next token. This file loads the weights and describes the plugin; state.c keeps what a
- * conversation needs; propose.c runs the modules.
+ * Head plugin mctp: the cascade of VITA-Audio's multiple cross-modal token prediction (arXiv 2505.03739).
+ * Each module is one decoder layer that makes, from the hidden state of the stage before it and the newest
+ * token, the hidden state of the next token. This file loads the weights and describes the plugin; state.c
+ * keeps what a conversation needs; propose.c runs the modules.
  */
 #include "mctp.h"
 
@@ -18,7 +18,9 @@ static int32_t match(const vita_host *host, const vita_model *model)
 	vita_array array;
 	VITA_INIT(&array);
 	if (modules_in_config(host, model) == 0) return 0;
-	return host->model_tensor(host->context, model, "mtp_projs.0.weight", 0, NULL, &array, NULL) == VITA_OK ? 100 : 0;
+	vita_status found =
+		host->model_tensor(host->context, model, "mtp_projs.0.weight", 0, NULL, &array, NULL);
+	return found == VITA_OK ? 100 : 0;
 }
 
 static vita_status load_module(vita_head *head, decoder_loader *loader, uint32_t k, vita_error *err)
@@ -27,12 +29,16 @@ static vita_status load_module(vita_head *head, decoder_loader *loader, uint32_t
 	mctp_module *m = &head->modules[k];
 	char name[64];
 	(void)snprintf(name, sizeof name, "mtp_projs.%u.weight", k);
-	vita_status status = decoder_matrix_load(loader, name, c->hidden_size, 2 * c->hidden_size, &m->projection, err);
+	vita_status status = decoder_matrix_load(loader, name, c->hidden_size, 2 * c->hidden_size,
+	                                         &m->projection, err);
 	(void)snprintf(name, sizeof name, "mtp_embed_norms.%u.weight", k);
-	if (status == VITA_OK) status = decoder_vector_load(loader, name, c->hidden_size, &m->embed_norm, err);
+	if (status == VITA_OK)
+		status = decoder_vector_load(loader, name, c->hidden_size, &m->embed_norm, err);
 	(void)snprintf(name, sizeof name, "mtp_hidden_norms.%u.weight", k);
-	if (status == VITA_OK) status = decoder_vector_load(loader, name, c->hidden_size, &m->hidden_norm, err);
-	if (status == VITA_OK) status = decoder_layer_load(loader, c, c->n_layers + (int64_t)k, &m->layer, err);
+	if (status == VITA_OK)
+		status = decoder_vector_load(loader, name, c->hidden_size, &m->hidden_norm, err);
+	if (status == VITA_OK)
+		status = decoder_layer_load(loader, c, c->n_layers + (int64_t)k, &m->layer, err);
 	return status;
 }
 
@@ -41,7 +47,8 @@ static vita_status choose_count(vita_head *head, const vita_settings *settings, 
 	int64_t there = head->decoder.config.n_predict;
 	int64_t asked = head->host->setting_int(head->host->context, settings, "count");
 	if (asked > there)
-		return vita_fail(err, VITA_E_CONFIG, "count = %lld in [heads], but %s has %lld MCTP modules", (long long)asked,
+		return vita_fail(err, VITA_E_CONFIG, "count = %lld in [heads], but %s has %lld MCTP modules",
+		                 (long long)asked,
 		                 head->host->model_path(head->host->context, head->llm_api->model(head->llm)),
 		                 (long long)there);
 	head->count = (uint32_t)(asked < 0 ? there : asked);
@@ -56,7 +63,8 @@ static vita_status check_llm(vita_head *head, vita_error *err)
 	head->vocab_size = info.vocab_size;
 	head->decoder.context = info.context;
 	if (info.hidden_size == head->decoder.config.hidden_size) return VITA_OK;
-	return vita_fail(err, VITA_E_SHAPE, "the LLM's hidden states have %u values, but its config.json says %lld",
+	return vita_fail(err, VITA_E_SHAPE,
+	                 "the LLM's hidden states have %u values, but its config.json says %lld",
 	                 info.hidden_size, (long long)head->decoder.config.hidden_size);
 }
 
@@ -64,7 +72,8 @@ static void head_close(vita_head *head)
 {
 	if (!head) return;
 	const vita_host *host = head->host;
-	for (pass_item *item; (item = pass_pool_take(&head->pool)) != NULL;) mctp_pass_free(head, (mctp_pass *)item);
+	for (pass_item *item; (item = pass_pool_take(&head->pool)) != NULL;)
+		mctp_pass_free(head, (mctp_pass *)item);
 	pass_pool_destroy(&head->pool);
 	for (uint32_t k = 0; head->modules && k < head->count; k++) {
 		device_tensor_free(head->device, &head->modules[k].projection);
@@ -82,7 +91,8 @@ static vita_status load_modules(vita_head *head, decoder_loader *loader, vita_er
 	vita_status status = VITA_OK;
 	head->modules = host_zeroed(head->host, head->count, sizeof *head->modules);
 	if (!head->modules) return vita_fail(err, VITA_E_NOMEM, "no memory for %u MCTP modules", head->count);
-	for (uint32_t k = 0; k < head->count && status == VITA_OK; k++) status = load_module(head, loader, k, err);
+	for (uint32_t k = 0; k < head->count && status == VITA_OK; k++)
+		status = load_module(head, loader, k, err);
 	head->weight_bytes = loader->bytes;
 	return status;
 }

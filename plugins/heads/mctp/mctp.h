@@ -7,10 +7,10 @@
  *     s       = layer(u · projectionᵀ), at position i+k+1, seeing this module's rows 0 … i
  *     hᵏ⁺¹[i] = the LLM's final norm of s, from which come the logits of token i+k+2
  *
- * So row i of module k depends on tokens up to i+k+1. A state keeps per module how many rows it has done, a KV
- * cache of them, and those rows of hᵏ that may still be needed:
- *   - all rows of h⁰ (hidden_size f32 values a token, about an eighth of an f32 KV cache): from them everything
- *     can be made again, however far back a conversation is cut;
+ * So row i of module k depends on tokens up to i+k+1. A state keeps per module how many rows it has done, a
+ * KV cache of them, and those rows of hᵏ that may still be needed:
+ *   - all rows of h⁰ (hidden_size f32 values a token, about an eighth of an f32 KV cache at 7B): from them
+ *     everything can be made again, however far back a conversation is cut;
  *   - of hᵏ, k > 0, the rows not done yet, and done ones until their room is wanted. What of them is missing
  *     after a cut, at most count rows a module, is made again.
  */
@@ -22,19 +22,19 @@
 #include <vita/head.h>
 
 typedef struct mctp_module {
-	vita_tensor projection;      /* [hidden_size, 2 * hidden_size] */
+	vita_tensor projection; /* [hidden_size, 2 * hidden_size] */
 	vita_tensor embed_norm, hidden_norm;
 	decoder_layer layer;
 } mctp_module;
 
 struct vita_head {
 	const vita_host *host;
-	const vita_device *device;   /* of the modules */
+	const vita_device *device; /* of the modules */
 	const vita_llm_api *llm_api;
 	vita_llm *llm;
 	const vita_device *llm_device;
-	int32_t one_device;          /* both are the same */
-	uint32_t count;              /* modules in use */
+	int32_t one_device; /* both are the same */
+	uint32_t count;     /* modules in use */
 	int64_t vocab_size;
 	decoder decoder;
 	mctp_module *modules;
@@ -42,31 +42,31 @@ struct vita_head {
 	pass_pool pool;
 };
 
-/* Rows first … of a stage's hidden states, f32 [capacity, hidden_size] on the modules' device. Where they end
- * is the stage's affair. */
+/* Rows first … of a stage's hidden states, f32 [capacity, hidden_size] on the modules' device. Where they
+ * end is the stage's affair. */
 typedef struct mctp_rows {
 	vita_buffer *buffer;
 	int64_t first, capacity;
 } mctp_rows;
 
 typedef struct mctp_stage {
-	int64_t done;                /* rows that the module has done */
-	decoder_cache cache;         /* their keys and values */
-	mctp_rows hidden;            /* hᵏ: what the module reads */
+	int64_t done;        /* rows that the module has done */
+	decoder_cache cache; /* their keys and values */
+	mctp_rows hidden;    /* hᵏ: what the module reads */
 } mctp_stage;
 
 struct vita_head_state {
 	vita_head *head;
-	int64_t observed;            /* rows of h⁰ */
-	mctp_stage *stages;          /* count */
+	int64_t observed;   /* rows of h⁰ */
+	mctp_stage *stages; /* count */
 };
 
 /* Rows that one state's module k has yet to do. */
 typedef struct mctp_job {
 	vita_head_state *state;
-	const int32_t *tokens;       /* all */
-	int64_t end;                 /* rows done … end-1 are to be done */
-	const vita_head_call *call;  /* who wants logits of the last row, or NULL */
+	const int32_t *tokens;      /* all */
+	int64_t end;                /* rows done … end-1 are to be done */
+	const vita_head_call *call; /* who wants logits of the last row, or NULL */
 } mctp_job;
 
 /* Working memory of one running pass; idle whenever it is in the pool. */
@@ -76,9 +76,9 @@ typedef struct mctp_pass {
 	decoder_scratch scratch;
 	decoder_indices positions;
 	int32_t ids[DECODER_MAX_ROWS];
-	device_memory embeddings, inputs;      /* on the modules' device: [n, h] and [n, 2h] */
-	device_memory transfer, last, logits;  /* on the LLM's: [n, h], [jobs, h], [jobs, wanted rows] */
-	uint32_t capacity;                     /* jobs that the lists have room for */
+	device_memory embeddings, inputs;     /* on the modules' device: [n, h] and [n, 2h] */
+	device_memory transfer, last, logits; /* on the LLM's: [n, h], [jobs, h], [jobs, wanted rows] */
+	uint32_t capacity;                    /* jobs that the lists have room for */
 	mctp_job *jobs;
 	decoder_block *blocks;
 	decoder_segment *segments;
@@ -97,21 +97,23 @@ int64_t mctp_stage_end(const vita_head_state *state, uint32_t k);
 vita_tensor mctp_stage_rows(const vita_head_state *state, uint32_t k, int64_t first, int64_t count);
 
 /* Room for stage k's hidden states up to row `needed`; those that module k has not done are kept. */
-vita_status mctp_stage_reserve(vita_head_state *state, mctp_pass *pass, uint32_t k, int64_t needed, vita_error *err);
+vita_status mctp_stage_reserve(vita_head_state *state, mctp_pass *pass, uint32_t k, int64_t needed,
+                               vita_error *err);
 
-/* Module k over the first n of pass->jobs: rows, caches and the next stage's hidden states are written, and the last
- * rows' logits where wanted. No state has moved on yet when it returns. */
+/* Module k over the first n of pass->jobs: rows, caches and the next stage's hidden states are written, and
+ * the last rows' logits where wanted. No state has moved on yet when it returns. */
 vita_status mctp_run(vita_head *head, mctp_pass *pass, uint32_t k, uint32_t n, const vita_cancel *cancel,
                      vita_error *err);
 
 /* The methods of vita_head_api that are not in mctp.c. */
 vita_status mctp_state_open(vita_head *head, vita_head_state **out, vita_error *err);
 void mctp_state_close(vita_head_state *state);
-vita_status mctp_observe(vita_head_state *state, uint32_t first, uint32_t n, const vita_tensor *hidden, vita_error *err);
+vita_status mctp_observe(vita_head_state *state, uint32_t first, uint32_t n, const vita_tensor *hidden,
+                         vita_error *err);
 vita_status mctp_truncate(vita_head_state *state, uint32_t length, vita_error *err);
 vita_status mctp_propose(vita_head *head, vita_head_call *const *calls, uint32_t n, const vita_cancel *cancel,
                          vita_error *err);
-vita_status mctp_prefill(vita_head_state *state, const int32_t *tokens, uint32_t n_tokens, const vita_cancel *cancel,
-                         vita_error *err);
+vita_status mctp_prefill(vita_head_state *state, const int32_t *tokens, uint32_t n_tokens,
+                         const vita_cancel *cancel, vita_error *err);
 
 #endif

@@ -5,7 +5,7 @@
  */
 #include "mctp.h"
 
-/* ---- working memory --------------------------------------------------------------------------------- */
+/* ---- working memory -------------------------------------------------------------------------------- */
 
 static vita_status reserve_jobs(vita_head *head, mctp_pass *pass, uint32_t n, vita_error *err)
 {
@@ -64,10 +64,11 @@ vita_status mctp_pass_finish(vita_head *head, mctp_pass *pass, vita_status statu
 	return status;
 }
 
-static vita_status reserve_matrix(const vita_device *device, device_memory *memory, int64_t rows, int64_t columns,
-                                  vita_tensor *out, vita_error *err)
+static vita_status reserve_matrix(const vita_device *device, device_memory *memory, int64_t rows,
+                                  int64_t columns, vita_tensor *out, vita_error *err)
 {
-	vita_status status = device_memory_reserve(device, memory, (uint64_t)(rows * columns) * sizeof(float), err);
+	vita_status status = device_memory_reserve(device, memory, (uint64_t)(rows * columns) * sizeof(float),
+	                                           err);
 	*out = vita_view(memory->buffer, 0, VITA_F32, 2, rows, columns, 0, 0);
 	return status;
 }
@@ -80,15 +81,19 @@ static vita_status reserve(vita_head *head, mctp_pass *pass, uint32_t k, uint32_
 	for (uint32_t i = 0; i < n && status == VITA_OK; i++) {
 		const mctp_job *job = &pass->jobs[i];
 		mctp_stage *stage = &job->state->stages[k];
-		status = decoder_cache_reserve(&head->decoder, &pass->recorder, &stage->cache, stage->done, job->end, err);
-		if (status == VITA_OK && k + 1 < head->count) status = mctp_stage_reserve(job->state, pass, k + 1, job->end, err);
+		status = decoder_cache_reserve(&head->decoder, &pass->recorder, &stage->cache, stage->done,
+		                               job->end, err);
+		if (status == VITA_OK && k + 1 < head->count)
+			status = mctp_stage_reserve(job->state, pass, k + 1, job->end, err);
 		pass->blocks[i] = (decoder_block){ &stage->cache, stage->done, job->end - stage->done };
-		rows = rows + pass->blocks[i].count < DECODER_MAX_ROWS ? rows + pass->blocks[i].count : DECODER_MAX_ROWS;
+		rows = rows + pass->blocks[i].count < DECODER_MAX_ROWS ? rows + pass->blocks[i].count
+		                                                       : DECODER_MAX_ROWS;
 	}
-	return status == VITA_OK ? decoder_scratch_reserve(&head->decoder, &pass->scratch, rows, err) : status;
+	return status == VITA_OK ? decoder_scratch_reserve(&head->decoder, &pass->scratch, rows, err)
+	                         : status;
 }
 
-/* ---- one piece of a module's rows ------------------------------------------------------------------- */
+/* ---- one piece of a module's rows ------------------------------------------------------------------ */
 
 /* Embeddings of the tokens that rows of the piece are paired with, on the modules' device. */
 static vita_status embed(vita_head *head, mctp_pass *pass, uint32_t k, const decoder_walk *walk, int64_t n,
@@ -114,16 +119,18 @@ static vita_status embed(vita_head *head, mctp_pass *pass, uint32_t k, const dec
 }
 
 /* scratch.x = layer([ norm(embedding) ‖ norm(hidden) ] · projectionᵀ) */
-static vita_status run_layer(vita_head *head, mctp_pass *pass, uint32_t k, const decoder_walk *walk, int64_t n,
-                             vita_error *err)
+static vita_status run_layer(vita_head *head, mctp_pass *pass, uint32_t k, const decoder_walk *walk,
+                             int64_t n, vita_error *err)
 {
 	const decoder_config *c = &head->decoder.config;
 	const mctp_module *m = &head->modules[k];
 	vita_recorder *r = &pass->recorder;
 	vita_tensor embeddings, inputs, positions;
 	vita_status status = embed(head, pass, k, walk, n, &embeddings, err);
-	if (status == VITA_OK) status = reserve_matrix(head->device, &pass->inputs, n, 2 * c->hidden_size, &inputs, err);
-	if (status == VITA_OK) status = decoder_indices_upload(head->device, &pass->positions, n, &positions, err);
+	if (status == VITA_OK)
+		status = reserve_matrix(head->device, &pass->inputs, n, 2 * c->hidden_size, &inputs, err);
+	if (status == VITA_OK)
+		status = decoder_indices_upload(head->device, &pass->positions, n, &positions, err);
 	if (status != VITA_OK) return status;
 	vita_tensor left = vita_slice(&inputs, 1, 0, c->hidden_size);
 	vita_tensor right = vita_slice(&inputs, 1, c->hidden_size, c->hidden_size);
@@ -132,7 +139,8 @@ static vita_status run_layer(vita_head *head, mctp_pass *pass, uint32_t k, const
 	vita_rms_norm(r, &embeddings, &m->embed_norm, c->norm_epsilon, &left);
 	for (uint32_t s = 0; s < walk->n_segments; s++) {
 		const decoder_segment *segment = &walk->segments[s];
-		vita_tensor h = mctp_stage_rows(pass->jobs[segment->block].state, k, segment->length, segment->count);
+		vita_tensor h = mctp_stage_rows(pass->jobs[segment->block].state, k, segment->length,
+		                                segment->count);
 		vita_tensor part = vita_slice(&right, 0, segment->row, segment->count);
 		vita_rms_norm(r, &h, &m->hidden_norm, c->norm_epsilon, &part);
 	}
@@ -143,8 +151,8 @@ static vita_status run_layer(vita_head *head, mctp_pass *pass, uint32_t k, const
 }
 
 /* The LLM's final norm of scratch.x, into *here on the modules' device and *there on the LLM's. */
-static vita_status norm(vita_head *head, mctp_pass *pass, uint32_t k, int64_t n, vita_tensor *here, vita_tensor *there,
-                        vita_error *err)
+static vita_status norm(vita_head *head, mctp_pass *pass, uint32_t k, int64_t n, vita_tensor *here,
+                        vita_tensor *there, vita_error *err)
 {
 	const vita_host *host = head->host;
 	vita_tensor x = vita_slice(&pass->scratch.x, 0, 0, n);
@@ -153,15 +161,17 @@ static vita_status norm(vita_head *head, mctp_pass *pass, uint32_t k, int64_t n,
 		*there = *here;
 		return head->llm_api->final_norm(head->llm, &x, here, err);
 	}
-	vita_status status = reserve_matrix(head->llm_device, &pass->transfer, n, head->decoder.config.hidden_size, there, err);
-	if (status == VITA_OK) status = host->tensor_copy(host->context, head->device, &x, head->llm_device, there, err);
+	vita_status status = reserve_matrix(head->llm_device, &pass->transfer, n,
+	                                    head->decoder.config.hidden_size, there, err);
+	if (status == VITA_OK)
+		status = host->tensor_copy(host->context, head->device, &x, head->llm_device, there, err);
 	if (status == VITA_OK) status = head->llm_api->final_norm(head->llm, there, there, err);
 	if (status != VITA_OK || k + 1 == head->count) return status;
 	return host->tensor_copy(host->context, head->llm_device, there, head->device, here, err);
 }
 
-static vita_status run_piece(vita_head *head, mctp_pass *pass, uint32_t k, const decoder_walk *walk, int64_t n,
-                             const vita_tensor *last, vita_error *err)
+static vita_status run_piece(vita_head *head, mctp_pass *pass, uint32_t k, const decoder_walk *walk,
+                             int64_t n, const vita_tensor *last, vita_error *err)
 {
 	vita_recorder *r = &pass->recorder;
 	vita_tensor here, there;
@@ -172,7 +182,8 @@ static vita_status run_piece(vita_head *head, mctp_pass *pass, uint32_t k, const
 	for (uint32_t s = 0; s < walk->n_segments && k + 1 < head->count; s++) {
 		const decoder_segment *segment = &walk->segments[s];
 		vita_tensor from = vita_slice(&here, 0, segment->row, segment->count);
-		vita_tensor to = mctp_stage_rows(pass->jobs[segment->block].state, k + 1, segment->length, segment->count);
+		vita_tensor to = mctp_stage_rows(pass->jobs[segment->block].state, k + 1, segment->length,
+		                                 segment->count);
 		vita_copy(r, &from, &to);
 	}
 	status = vita_recorder_end(r);
@@ -188,12 +199,13 @@ static vita_status run_piece(vita_head *head, mctp_pass *pass, uint32_t k, const
 	return vita_recorder_end(r);
 }
 
-/* ---- logits ----------------------------------------------------------------------------------------- */
+/* ---- logits ---------------------------------------------------------------------------------------- */
 
 static int64_t wanted_rows(const vita_head_call *call)
 {
 	int64_t n = 0;
-	for (uint32_t i = 0; i < call->n_ranges; i++) n += call->ranges[i].count;
+	for (uint32_t i = 0; i < call->n_ranges; i++)
+		n += call->ranges[i].count;
 	return n;
 }
 
@@ -201,13 +213,23 @@ static int same_ranges(const vita_head_call *a, const vita_head_call *b)
 {
 	if (a->n_ranges != b->n_ranges) return 0;
 	for (uint32_t i = 0; i < a->n_ranges; i++)
-		if (a->ranges[i].first != b->ranges[i].first || a->ranges[i].count != b->ranges[i].count) return 0;
+		if (a->ranges[i].first != b->ranges[i].first || a->ranges[i].count != b->ranges[i].count)
+			return 0;
 	return 1;
 }
 
+/* How many jobs from this one on want the same rows of the output matrix. */
+static uint32_t count_alike(const mctp_job *jobs, uint32_t n)
+{
+	uint32_t alike = 1;
+	while (alike < n && jobs[0].call && jobs[alike].call && same_ranges(jobs[0].call, jobs[alike].call))
+		alike++;
+	return alike;
+}
+
 /* Logits of jobs first … first+n-1, who want the same rows of the output matrix. */
-static vita_status give_logits(vita_head *head, mctp_pass *pass, const vita_tensor *last, uint32_t first, uint32_t n,
-                               vita_error *err)
+static vita_status give_logits(vita_head *head, mctp_pass *pass, const vita_tensor *last, uint32_t first,
+                               uint32_t n, vita_error *err)
 {
 	const vita_head_call *call = pass->jobs[first].call;
 	int64_t width = wanted_rows(call);
@@ -215,10 +237,13 @@ static vita_status give_logits(vita_head *head, mctp_pass *pass, const vita_tens
 	if (width == 0) return VITA_OK;
 	vita_status status = reserve_matrix(head->llm_device, &pass->logits, n, width, &logits, err);
 	vita_tensor hidden = vita_slice(last, 0, first, n);
-	if (status == VITA_OK) status = head->llm_api->unembed(head->llm, &hidden, call->ranges, call->n_ranges, &logits, err);
+	if (status == VITA_OK)
+		status = head->llm_api->unembed(head->llm, &hidden, call->ranges, call->n_ranges, &logits,
+		                                err);
 	for (uint32_t i = 0; i < n && status == VITA_OK; i++) {
 		vita_tensor row = vita_slice(&logits, 0, i, 1);
-		status = head->llm_device->api->read(head->llm_device->self, &row, pass->jobs[first + i].call->logits,
+		status = head->llm_device->api->read(head->llm_device->self, &row,
+		                                     pass->jobs[first + i].call->logits,
 		                                     (uint64_t)width * sizeof(float), err);
 	}
 	return status;
@@ -230,55 +255,66 @@ vita_status mctp_run(vita_head *head, mctp_pass *pass, uint32_t k, uint32_t n, c
 	vita_tensor last;
 	vita_status status = reserve(head, pass, k, n, err);
 	if (status == VITA_OK)
-		status = reserve_matrix(head->llm_device, &pass->last, n, head->decoder.config.hidden_size, &last, err);
+		status = reserve_matrix(head->llm_device, &pass->last, n, head->decoder.config.hidden_size,
+		                        &last, err);
 	decoder_walk walk = { pass->blocks, pass->segments, n, 0, 0, 0 };
 	for (int64_t rows; status == VITA_OK && (rows = decoder_walk_next(&walk)) > 0;) {
 		if (head->host->cancelled(head->host->context, cancel))
 			return vita_fail(err, VITA_E_CANCELLED, "the proposal was cancelled at head %u", k);
 		status = run_piece(head, pass, k, &walk, rows, &last, err);
 	}
-	for (uint32_t first = 0, end; status == VITA_OK && first < n; first = end) {
-		for (end = first + 1; end < n && pass->jobs[first].call && pass->jobs[end].call &&
-		     same_ranges(pass->jobs[first].call, pass->jobs[end].call);) end++;
-		if (pass->jobs[first].call) status = give_logits(head, pass, &last, first, end - first, err);
+	for (uint32_t first = 0, alike; status == VITA_OK && first < n; first += alike) {
+		alike = count_alike(&pass->jobs[first], n - first);
+		if (pass->jobs[first].call) status = give_logits(head, pass, &last, first, alike, err);
 	}
 	return status;
 }
 
-/* ---- proposals -------------------------------------------------------------------------------------- */
+/* ---- proposals ------------------------------------------------------------------------------------- */
 
 static vita_status check_call(const vita_head *head, const vita_head_call *call, vita_error *err)
 {
 	const vita_head_state *state = call->state;
-	if (!state || state->head != head || !call->tokens || (call->n_ranges > 0 && (!call->ranges || !call->logits)))
-		return vita_fail(err, VITA_E_INVALID, "a proposal needs a state of these heads, tokens, and memory for logits");
+	if (!state || state->head != head || !call->tokens ||
+	    (call->n_ranges > 0 && (!call->ranges || !call->logits)))
+		return vita_fail(err, VITA_E_INVALID,
+		                 "a proposal needs a state of these heads, tokens, and memory for logits");
 	if (call->index >= head->count)
-		return vita_fail(err, VITA_E_STATE, "head %u was asked, but there are %u", call->index, head->count);
+		return vita_fail(err, VITA_E_STATE, "head %u was asked, but there are %u", call->index,
+		                 head->count);
 	if ((int64_t)call->n_tokens != state->observed + 1 + (int64_t)call->index)
-		return vita_fail(err, VITA_E_STATE, "head %u was asked about %u tokens, but after a main pass over %lld it takes %lld",
-		                 call->index, call->n_tokens, (long long)state->observed,
-		                 (long long)state->observed + 1 + (long long)call->index);
+		return vita_fail(
+			err, VITA_E_STATE,
+			"head %u was asked about %u tokens, but after a main pass over %lld it takes %lld",
+			call->index, call->n_tokens, (long long)state->observed,
+			(long long)state->observed + 1 + (long long)call->index);
 	if (mctp_stage_end(state, call->index) != state->observed)
-		return vita_fail(err, VITA_E_STATE, "head %u was asked before head %u", call->index, call->index - 1);
+		return vita_fail(err, VITA_E_STATE, "head %u was asked before head %u", call->index,
+		                 call->index - 1);
 	if (state->stages[call->index].done >= state->observed)
-		return vita_fail(err, VITA_E_STATE, "head %u was asked twice after one main pass", call->index);
+		return vita_fail(err, VITA_E_STATE, "head %u was asked twice after one main pass",
+		                 call->index);
 	for (uint32_t i = 0; i < call->n_ranges; i++) {
 		const vita_range *range = &call->ranges[i];
-		if (range->first < 0 || range->count < 0 || (int64_t)range->first + range->count > head->vocab_size)
-			return vita_fail(err, VITA_E_INVALID, "%d rows from %d on reach outside the vocabulary of %lld", range->count,
-			                 range->first, (long long)head->vocab_size);
+		if (range->first < 0 || range->count < 0 ||
+		    (int64_t)range->first + range->count > head->vocab_size)
+			return vita_fail(err, VITA_E_INVALID,
+			                 "%d rows from %d on reach outside the vocabulary of %lld",
+			                 range->count, range->first, (long long)head->vocab_size);
 	}
 	return VITA_OK;
 }
 
-static vita_status check_calls(const vita_head *head, vita_head_call *const *calls, uint32_t n, vita_error *err)
+static vita_status check_calls(const vita_head *head, vita_head_call *const *calls, uint32_t n,
+                               vita_error *err)
 {
 	for (uint32_t i = 0; i < n; i++) {
 		vita_status status = check_call(head, calls[i], err);
 		if (status != VITA_OK) return status;
 		for (uint32_t j = 0; j < i; j++)
 			if (calls[j]->state == calls[i]->state)
-				return vita_fail(err, VITA_E_INVALID, "calls %u and %u are of the same state", j, i);
+				return vita_fail(err, VITA_E_INVALID, "calls %u and %u are of the same state",
+				                 j, i);
 	}
 	return VITA_OK;
 }
@@ -294,7 +330,8 @@ vita_status mctp_propose(vita_head *head, vita_head_call *const *calls, uint32_t
 		uint32_t n_jobs = 0;
 		for (uint32_t i = 0; i < n; i++)
 			if (calls[i]->index == k)
-				pass->jobs[n_jobs++] = (mctp_job){ calls[i]->state, calls[i]->tokens, calls[i]->state->observed, calls[i] };
+				pass->jobs[n_jobs++] = (mctp_job){ calls[i]->state, calls[i]->tokens,
+					                           calls[i]->state->observed, calls[i] };
 		if (n_jobs > 0) status = mctp_run(head, pass, k, n_jobs, cancel, err);
 	}
 	status = mctp_pass_finish(head, pass, status, err);
@@ -303,8 +340,8 @@ vita_status mctp_propose(vita_head *head, vita_head_call *const *calls, uint32_t
 	return status;
 }
 
-vita_status mctp_prefill(vita_head_state *state, const int32_t *tokens, uint32_t n_tokens, const vita_cancel *cancel,
-                         vita_error *err)
+vita_status mctp_prefill(vita_head_state *state, const int32_t *tokens, uint32_t n_tokens,
+                         const vita_cancel *cancel, vita_error *err)
 {
 	vita_head *head = state->head;
 	mctp_pass *pass = NULL;

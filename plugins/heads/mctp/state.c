@@ -49,8 +49,8 @@ int64_t mctp_stage_end(const vita_head_state *state, uint32_t k)
 static vita_tensor rows_view(const vita_head *head, const mctp_rows *rows, int64_t first, int64_t count)
 {
 	int64_t width = head->decoder.config.hidden_size;
-	return vita_view(rows->buffer, (uint64_t)((first - rows->first) * width) * sizeof(float), VITA_F32, 2, count, width,
-	                 0, 0);
+	return vita_view(rows->buffer, (uint64_t)((first - rows->first) * width) * sizeof(float), VITA_F32, 2,
+	                 count, width, 0, 0);
 }
 
 vita_tensor mctp_stage_rows(const vita_head_state *state, uint32_t k, int64_t first, int64_t count)
@@ -58,7 +58,8 @@ vita_tensor mctp_stage_rows(const vita_head_state *state, uint32_t k, int64_t fi
 	return rows_view(state->head, &state->stages[k].hidden, first, count);
 }
 
-vita_status mctp_stage_reserve(vita_head_state *state, mctp_pass *pass, uint32_t k, int64_t needed, vita_error *err)
+vita_status mctp_stage_reserve(vita_head_state *state, mctp_pass *pass, uint32_t k, int64_t needed,
+                               vita_error *err)
 {
 	vita_head *head = state->head;
 	mctp_rows *rows = &state->stages[k].hidden, moved = *rows;
@@ -69,12 +70,15 @@ vita_status mctp_stage_reserve(vita_head_state *state, mctp_pass *pass, uint32_t
 	if (grow) {
 		moved.capacity = (wanted + wanted / 2 + ROWS_STEP - 1) / ROWS_STEP * ROWS_STEP;
 		uint64_t row = (uint64_t)head->decoder.config.hidden_size * sizeof(float);
-		vita_status status = head->device->api->alloc(head->device->self, (uint64_t)moved.capacity * row, &moved.buffer, err);
+		vita_status status = head->device->api->alloc(head->device->self,
+		                                              (uint64_t)moved.capacity * row, &moved.buffer,
+		                                              err);
 		if (status != VITA_OK) return status;
 	}
 	vita_recorder_begin(&pass->recorder, head->device, err);
 	if (kept > 0) {
-		vita_tensor from = rows_view(head, rows, moved.first, kept), to = rows_view(head, &moved, moved.first, kept);
+		vita_tensor from = rows_view(head, rows, moved.first, kept),
+			    to = rows_view(head, &moved, moved.first, kept);
 		vita_copy(&pass->recorder, &from, &to);
 	}
 	vita_status status = vita_recorder_end(&pass->recorder);
@@ -88,29 +92,33 @@ vita_status mctp_stage_reserve(vita_head_state *state, mctp_pass *pass, uint32_t
 }
 
 /* Rows between tensors of the LLM's device and the modules'. */
-static vita_status copy_observed(vita_head *head, mctp_pass *pass, const vita_tensor *from, const vita_tensor *to,
-                                 vita_error *err)
+static vita_status copy_observed(vita_head *head, mctp_pass *pass, const vita_tensor *from,
+                                 const vita_tensor *to, vita_error *err)
 {
 	if (!head->one_device)
-		return head->host->tensor_copy(head->host->context, head->llm_device, from, head->device, to, err);
+		return head->host->tensor_copy(head->host->context, head->llm_device, from, head->device, to,
+		                               err);
 	vita_recorder_begin(&pass->recorder, head->device, err);
 	vita_copy(&pass->recorder, from, to);
 	return vita_recorder_end(&pass->recorder);
 }
 
-vita_status mctp_observe(vita_head_state *state, uint32_t first, uint32_t n, const vita_tensor *hidden, vita_error *err)
+vita_status mctp_observe(vita_head_state *state, uint32_t first, uint32_t n, const vita_tensor *hidden,
+                         vita_error *err)
 {
 	vita_head *head = state->head;
 	mctp_pass *pass = NULL;
 	if (first != state->observed)
-		return vita_fail(err, VITA_E_STATE, "the heads have seen %lld tokens, but are shown those from number %u on",
+		return vita_fail(err, VITA_E_STATE,
+		                 "the heads have seen %lld tokens, but are shown those from number %u on",
 		                 (long long)state->observed, first);
 	if (hidden->rank != 2 || hidden->dtype != VITA_F32 || hidden->shape[0] != (int64_t)n ||
 	    hidden->shape[1] != head->decoder.config.hidden_size)
 		return vita_fail(err, VITA_E_INVALID, "hidden states for the heads must be f32 [%u, %lld]", n,
 		                 (long long)head->decoder.config.hidden_size);
 	if (state->observed + (int64_t)n > head->decoder.context)
-		return vita_fail(err, VITA_E_NOMEM, "the context of %lld tokens is full", (long long)head->decoder.context);
+		return vita_fail(err, VITA_E_NOMEM, "the context of %lld tokens is full",
+		                 (long long)head->decoder.context);
 	if (head->count > 0 && n > 0) {
 		vita_status status = mctp_pass_take(head, 0, &pass, err);
 		if (status != VITA_OK) return status;
@@ -140,8 +148,8 @@ vita_status mctp_truncate(vita_head_state *state, uint32_t length, vita_error *e
 		int64_t standing = (int64_t)length - (int64_t)k - 1; /* row i needs tokens up to i + k + 1 */
 		stage->done = least(stage->done, standing > 0 ? standing : 0);
 	}
-	/* Where a module would go on from a row of hidden states that is no longer kept, the module before it goes back
-	 * as far and makes that row again; its cache gets the same values as before. Stage 0 keeps all. */
+	/* Where a module would go on from a row of hidden states that is no longer kept, the module before it
+	 * goes back as far and makes that row again; its cache gets the same values. Stage 0 keeps all. */
 	for (uint32_t k = state->head->count; k-- > 1;) {
 		mctp_stage *stage = &state->stages[k];
 		if (stage->hidden.first <= stage->done) continue;

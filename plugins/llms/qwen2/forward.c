@@ -7,16 +7,17 @@
  */
 #include "qwen2.h"
 
-#define LOGITS_ROWS 32   /* rows of logits held on the device at once */
-#define HIDDEN_ROWS 64   /* rows of hidden states that a state keeps room for */
+#define LOGITS_ROWS 32 /* rows of logits held on the device at once */
+#define HIDDEN_ROWS 64 /* rows of hidden states that a state keeps room for */
 
-/* ---- states ----------------------------------------------------------------------------------------- */
+/* ---- states ---------------------------------------------------------------------------------------- */
 
 vita_status qwen2_state_open(vita_llm *llm, vita_llm_state **out, vita_error *err)
 {
 	*out = NULL;
 	vita_llm_state *state = host_zeroed(llm->host, 1, sizeof *state);
-	decoder_cache *caches = host_zeroed(llm->host, (uint64_t)llm->decoder.config.n_layers, sizeof *caches);
+	decoder_cache *caches = host_zeroed(llm->host, (uint64_t)llm->decoder.config.n_layers,
+	                                    sizeof *caches);
 	if (!state || !caches) {
 		host_release(llm->host, state);
 		host_release(llm->host, caches);
@@ -32,7 +33,8 @@ void qwen2_state_close(vita_llm_state *state)
 {
 	if (!state) return;
 	vita_llm *llm = state->llm;
-	for (int64_t i = 0; i < llm->decoder.config.n_layers; i++) decoder_cache_free(&llm->decoder, &state->caches[i]);
+	for (int64_t i = 0; i < llm->decoder.config.n_layers; i++)
+		decoder_cache_free(&llm->decoder, &state->caches[i]);
 	device_memory_free(llm->device, &state->hidden);
 	host_release(llm->host, state->caches);
 	host_release(llm->host, state);
@@ -64,10 +66,11 @@ static vita_status reserve_hidden(vita_llm_state *state, int64_t n, vita_error *
 static vita_tensor hidden_rows(const vita_llm_state *state, int64_t first, int64_t count)
 {
 	int64_t width = state->llm->decoder.config.hidden_size;
-	return vita_view(state->hidden.buffer, (uint64_t)(first * width) * sizeof(float), VITA_F32, 2, count, width, 0, 0);
+	return vita_view(state->hidden.buffer, (uint64_t)(first * width) * sizeof(float), VITA_F32, 2, count,
+	                 width, 0, 0);
 }
 
-/* ---- working memory --------------------------------------------------------------------------------- */
+/* ---- working memory -------------------------------------------------------------------------------- */
 
 static vita_status reserve_blocks(vita_llm *llm, qwen2_pass *pass, uint32_t n, vita_error *err)
 {
@@ -126,55 +129,67 @@ static vita_status finish(vita_llm *llm, qwen2_pass *pass, vita_status status, v
 	return status == VITA_OK ? waited : status;
 }
 
-/* ---- checks ----------------------------------------------------------------------------------------- */
+/* ---- checks ---------------------------------------------------------------------------------------- */
 
 vita_status qwen2_check_ids(const vita_llm *llm, const int32_t *ids, int64_t n, vita_error *err)
 {
 	int64_t vocab = llm->decoder.config.vocab_size;
 	for (int64_t i = 0; i < n; i++)
 		if (ids[i] < 0 || ids[i] >= vocab)
-			return vita_fail(err, VITA_E_INVALID, "token id %d at place %lld of %lld is outside the vocabulary of %lld "
-			                 "(0 to %lld)", ids[i], (long long)i + 1, (long long)n, (long long)vocab, (long long)vocab - 1);
+			return vita_fail(
+				err, VITA_E_INVALID,
+				"token id %d at place %lld of %lld is outside the vocabulary of %lld "
+				"(0 to %lld)",
+				ids[i], (long long)i + 1, (long long)n, (long long)vocab,
+				(long long)vocab - 1);
 	return VITA_OK;
 }
 
 static vita_status check_block(const vita_llm *llm, const vita_llm_block *b, vita_error *err)
 {
 	if (!b->state || b->state->llm != llm || !b->ids || b->n_tokens < 1)
-		return vita_fail(err, VITA_E_INVALID, "a block needs a state of this model and at least one token");
+		return vita_fail(err, VITA_E_INVALID,
+		                 "a block needs a state of this model and at least one token");
 	if (b->n_logits > b->n_tokens || (b->n_logits > 0 && !b->logits))
-		return vita_fail(err, VITA_E_INVALID, "a block of %u tokens cannot give %u rows of logits%s", b->n_tokens,
-		                 b->n_logits, b->logits ? "" : " without memory for them");
+		return vita_fail(err, VITA_E_INVALID, "a block of %u tokens cannot give %u rows of logits%s",
+		                 b->n_tokens, b->n_logits, b->logits ? "" : " without memory for them");
 	if (b->n_rows > 0 && (!b->rows || !b->row_index))
-		return vita_fail(err, VITA_E_INVALID, "a block that replaces %u embeddings lacks the rows or their places",
+		return vita_fail(err, VITA_E_INVALID,
+		                 "a block that replaces %u embeddings lacks the rows or their places",
 		                 b->n_rows);
 	for (uint32_t i = 0; i < b->n_rows; i++)
 		if (b->row_index[i] >= b->n_tokens || (i > 0 && b->row_index[i] <= b->row_index[i - 1]))
-			return vita_fail(err, VITA_E_INVALID, "row %u of %u goes to place %u, but places must rise and be below %u",
-			                 i, b->n_rows, b->row_index[i], b->n_tokens);
+			return vita_fail(
+				err, VITA_E_INVALID,
+				"row %u of %u goes to place %u, but places must rise and be below %u", i,
+				b->n_rows, b->row_index[i], b->n_tokens);
 	if (b->state->length + (int64_t)b->n_tokens > llm->decoder.context)
-		return vita_fail(err, VITA_E_NOMEM, "the context is full: it holds %lld tokens, of which %lld are taken, and %u "
-		                 "more are asked for (context in [llm] sets its size)", (long long)llm->decoder.context,
-		                 (long long)b->state->length, b->n_tokens);
+		return vita_fail(err, VITA_E_NOMEM,
+		                 "the context is full: it holds %lld tokens, of which %lld are taken, and %u "
+		                 "more are asked for (context in [llm] sets its size)",
+		                 (long long)llm->decoder.context, (long long)b->state->length, b->n_tokens);
 	return qwen2_check_ids(llm, b->ids, b->n_tokens, err);
 }
 
-static vita_status check_blocks(const vita_llm *llm, vita_llm_block *const *blocks, uint32_t n, vita_error *err)
+static vita_status check_blocks(const vita_llm *llm, vita_llm_block *const *blocks, uint32_t n,
+                                vita_error *err)
 {
 	for (uint32_t i = 0; i < n; i++) {
 		vita_status status = check_block(llm, blocks[i], err);
 		if (status != VITA_OK) return status;
 		for (uint32_t j = 0; j < i; j++)
 			if (blocks[j]->state == blocks[i]->state)
-				return vita_fail(err, VITA_E_INVALID, "blocks %u and %u of one pass are of the same state", j, i);
+				return vita_fail(err, VITA_E_INVALID,
+				                 "blocks %u and %u of one pass are of the same state", j, i);
 	}
 	return VITA_OK;
 }
 
-/* ---- a pass ----------------------------------------------------------------------------------------- */
+/* ---- a pass ---------------------------------------------------------------------------------------- */
 
 /* Caches, hidden rows and working memory, before anything is computed. */
-static vita_status reserve(vita_llm *llm, qwen2_pass *pass, vita_llm_block *const *blocks, uint32_t n, vita_error *err)
+static vita_status reserve(vita_llm *llm, qwen2_pass *pass, vita_llm_block *const *blocks, uint32_t n,
+                           vita_error *err)
 {
 	int64_t rows = 0;
 	vita_status status = VITA_OK;
@@ -182,8 +197,8 @@ static vita_status reserve(vita_llm *llm, qwen2_pass *pass, vita_llm_block *cons
 		vita_llm_state *state = blocks[i]->state;
 		int64_t count = (int64_t)blocks[i]->n_tokens;
 		for (int64_t l = 0; l < llm->decoder.config.n_layers && status == VITA_OK; l++)
-			status = decoder_cache_reserve(&llm->decoder, &pass->recorder, &state->caches[l], state->length,
-			                               state->length + count, err);
+			status = decoder_cache_reserve(&llm->decoder, &pass->recorder, &state->caches[l],
+			                               state->length, state->length + count, err);
 		if (status == VITA_OK) status = reserve_hidden(state, count, err);
 		if (status != VITA_OK) return status;
 		pass->blocks[i].caches = state->caches;
@@ -206,8 +221,8 @@ vita_status qwen2_gather(vita_llm *llm, qwen2_pass *pass, const int32_t *ids, in
 }
 
 /* Rows of the block that replace embeddings, written over the segment's part of x, run by run. */
-static vita_status splice(vita_llm *llm, qwen2_pass *pass, const vita_llm_block *block, const decoder_segment *segment,
-                          vita_error *err)
+static vita_status splice(vita_llm *llm, qwen2_pass *pass, const vita_llm_block *block,
+                          const decoder_segment *segment, vita_error *err)
 {
 	uint64_t width = (uint64_t)llm->decoder.config.hidden_size;
 	int64_t end = segment->first + segment->count;
@@ -218,7 +233,9 @@ static vita_status splice(vita_llm *llm, qwen2_pass *pass, const vita_llm_block 
 			i++;
 			continue;
 		}
-		while (i + run < block->n_rows && block->row_index[i + run] == place + run && place + run < end) run++;
+		while (i + run < block->n_rows && block->row_index[i + run] == place + run &&
+		       place + run < end)
+			run++;
 		vita_tensor x = vita_slice(&pass->scratch.x, 0, segment->row + place - segment->first, run);
 		vita_status status = llm->device->api->write(llm->device->self, &x, block->rows + i * width,
 		                                             run * width * sizeof(float), err);
@@ -229,8 +246,8 @@ static vita_status splice(vita_llm *llm, qwen2_pass *pass, const vita_llm_block 
 }
 
 /* Embeddings of a piece into x, and its positions. */
-static vita_status feed(vita_llm *llm, qwen2_pass *pass, vita_llm_block *const *blocks, const decoder_walk *walk,
-                        int64_t n, vita_tensor *positions, vita_error *err)
+static vita_status feed(vita_llm *llm, qwen2_pass *pass, vita_llm_block *const *blocks,
+                        const decoder_walk *walk, int64_t n, vita_tensor *positions, vita_error *err)
 {
 	for (uint32_t s = 0; s < walk->n_segments; s++) {
 		const decoder_segment *segment = &walk->segments[s];
@@ -248,8 +265,8 @@ static vita_status feed(vita_llm *llm, qwen2_pass *pass, vita_llm_block *const *
 }
 
 /* One piece of the pass: all layers, and the final norm into the states' hidden rows. */
-static vita_status run_piece(vita_llm *llm, qwen2_pass *pass, vita_llm_block *const *blocks, const decoder_walk *walk,
-                             int64_t n, const vita_cancel *cancel, vita_error *err)
+static vita_status run_piece(vita_llm *llm, qwen2_pass *pass, vita_llm_block *const *blocks,
+                             const decoder_walk *walk, int64_t n, const vita_cancel *cancel, vita_error *err)
 {
 	const decoder_config *c = &llm->decoder.config;
 	vita_recorder *r = &pass->recorder;
@@ -257,9 +274,10 @@ static vita_status run_piece(vita_llm *llm, qwen2_pass *pass, vita_llm_block *co
 	vita_status status = feed(llm, pass, blocks, walk, n, &positions, err);
 	for (int64_t l = 0; l < c->n_layers && status == VITA_OK; l++) {
 		if (llm->host->cancelled(llm->host->context, cancel))
-			return vita_fail(err, VITA_E_CANCELLED, "the pass was cancelled at layer %lld", (long long)l);
-		decoder_layer_record(&llm->decoder, r, &llm->layers[l], (uint32_t)l, &pass->scratch, &positions, n,
-		                     walk->segments, walk->n_segments);
+			return vita_fail(err, VITA_E_CANCELLED, "the pass was cancelled at layer %lld",
+			                 (long long)l);
+		decoder_layer_record(&llm->decoder, r, &llm->layers[l], (uint32_t)l, &pass->scratch,
+		                     &positions, n, walk->segments, walk->n_segments);
 		status = vita_recorder_end(r);
 	}
 	for (uint32_t s = 0; s < walk->n_segments && status == VITA_OK; s++) {
@@ -272,8 +290,8 @@ static vita_status run_piece(vita_llm *llm, qwen2_pass *pass, vita_llm_block *co
 }
 
 /* Hidden rows of the pieces, as one tensor: a view where there is one piece, else copied together. */
-static vita_status join_pieces(vita_llm *llm, qwen2_pass *pass, vita_llm_block *const *blocks, uint32_t n_pieces,
-                               int64_t rows, vita_tensor *out, vita_error *err)
+static vita_status join_pieces(vita_llm *llm, qwen2_pass *pass, vita_llm_block *const *blocks,
+                               uint32_t n_pieces, int64_t rows, vita_tensor *out, vita_error *err)
 {
 	int64_t width = llm->decoder.config.hidden_size, row = 0;
 	if (n_pieces == 1) {
@@ -295,12 +313,13 @@ static vita_status join_pieces(vita_llm *llm, qwen2_pass *pass, vita_llm_block *
 }
 
 /* Logits of the collected pieces to their blocks' memory. */
-static vita_status read_logits(vita_llm *llm, qwen2_pass *pass, vita_llm_block *const *blocks, uint32_t n_pieces,
-                               int64_t rows, vita_error *err)
+static vita_status read_logits(vita_llm *llm, qwen2_pass *pass, vita_llm_block *const *blocks,
+                               uint32_t n_pieces, int64_t rows, vita_error *err)
 {
 	int64_t vocab = llm->decoder.config.vocab_size, row = 0;
 	vita_tensor hidden;
-	vita_status status = device_memory_reserve(llm->device, &pass->logits, (uint64_t)(rows * vocab) * sizeof(float), err);
+	vita_status status = device_memory_reserve(llm->device, &pass->logits,
+	                                           (uint64_t)(rows * vocab) * sizeof(float), err);
 	if (status == VITA_OK) status = join_pieces(llm, pass, blocks, n_pieces, rows, &hidden, err);
 	if (status != VITA_OK) return status;
 	vita_tensor logits = vita_view(pass->logits.buffer, 0, VITA_F32, 2, rows, vocab, 0, 0);
@@ -363,7 +382,7 @@ vita_status qwen2_forward(vita_llm *llm, vita_llm_block *const *blocks, uint32_t
 	return status;
 }
 
-/* ---- lent to heads ---------------------------------------------------------------------------------- */
+/* ---- lent to heads --------------------------------------------------------------------------------- */
 
 vita_status qwen2_embed(vita_llm *llm, const int32_t *ids, uint32_t n, const vita_tensor *y, vita_error *err)
 {
@@ -379,14 +398,16 @@ vita_status qwen2_embed(vita_llm *llm, const int32_t *ids, uint32_t n, const vit
 	return finish(llm, pass, status, err);
 }
 
-vita_status qwen2_unembed(vita_llm *llm, const vita_tensor *hidden, const vita_range *ranges, uint32_t n_ranges,
-                          const vita_tensor *y, vita_error *err)
+vita_status qwen2_unembed(vita_llm *llm, const vita_tensor *hidden, const vita_range *ranges,
+                          uint32_t n_ranges, const vita_tensor *y, vita_error *err)
 {
 	int64_t vocab = llm->decoder.config.vocab_size, column = 0;
 	qwen2_pass *pass = NULL;
 	for (uint32_t i = 0; i < n_ranges; i++)
-		if (ranges[i].first < 0 || ranges[i].count < 0 || (int64_t)ranges[i].first + ranges[i].count > vocab)
-			return vita_fail(err, VITA_E_INVALID, "%d rows from %d on reach outside the vocabulary of %lld",
+		if (ranges[i].first < 0 || ranges[i].count < 0 ||
+		    (int64_t)ranges[i].first + ranges[i].count > vocab)
+			return vita_fail(err, VITA_E_INVALID,
+			                 "%d rows from %d on reach outside the vocabulary of %lld",
 			                 ranges[i].count, ranges[i].first, (long long)vocab);
 	vita_status status = qwen2_pass_take(llm, 0, &pass, err);
 	if (status != VITA_OK) return status;

@@ -11,12 +11,13 @@ static int32_t match(const vita_host *host, const vita_model *model)
 	vita_array array;
 	VITA_INIT(&array);
 	if (!decoder_config_known(host, model)) return 0;
-	return host->model_tensor(host->context, model, "model.embed_tokens.weight", 2, (const int64_t[]){ -1, -1 }, &array,
-	                          NULL) == VITA_OK ? 100 : 0;
+	vita_status found =
+		host->model_tensor(host->context, model, "model.embed_tokens.weight", 0, NULL, &array, NULL);
+	return found == VITA_OK ? 100 : 0;
 }
 
-/* The `context` key against what the model was made for. Sliding-window layers see what full ones would as long
- * as the conversation fits into the window, so that is where we end. */
+/* The `context` key against what the model was made for. Sliding-window layers see what full ones would as
+ * long as the conversation fits into the window, so that is where we end. */
 static vita_status choose_context(vita_llm *llm, const vita_settings *settings, vita_error *err)
 {
 	const decoder_config *c = &llm->decoder.config;
@@ -24,20 +25,26 @@ static vita_status choose_context(vita_llm *llm, const vita_settings *settings, 
 	int64_t asked = host->setting_int(host->context, settings, "context");
 	int64_t context = asked > 0 ? asked : c->context;
 	if (context > INT32_MAX)
-		return vita_fail(err, VITA_E_CONFIG, "context = %lld is more than %d, the most that positions can count",
+		return vita_fail(err, VITA_E_CONFIG,
+		                 "context = %lld is more than %d, the most that positions can count",
 		                 (long long)asked, INT32_MAX);
 	if (c->window && context > c->window) {
 		if (asked > 0)
-			return vita_fail(err, VITA_E_CONFIG, "context = %lld is more than the sliding window of %lld tokens of %s; "
-			                 "longer conversations are not supported for such models", (long long)asked,
-			                 (long long)c->window, host->model_path(host->context, llm->model));
-		vita_logf(host, VITA_LOG_INFO, "qwen2", "the context ends at the sliding window of %lld tokens",
-		          (long long)c->window);
+			return vita_fail(
+				err, VITA_E_CONFIG,
+				"context = %lld is more than the sliding window of %lld tokens of %s; "
+				"longer conversations are not supported for such models",
+				(long long)asked, (long long)c->window,
+				host->model_path(host->context, llm->model));
+		vita_logf(host, VITA_LOG_INFO, "qwen2",
+		          "the context ends at the sliding window of %lld tokens", (long long)c->window);
 		context = c->window;
 	}
 	if (context > c->context)
-		vita_logf(host, VITA_LOG_WARNING, "qwen2", "context = %lld is more than the %lld tokens that %s was made for",
-		          (long long)context, (long long)c->context, host->model_path(host->context, llm->model));
+		vita_logf(host, VITA_LOG_WARNING, "qwen2",
+		          "context = %lld is more than the %lld tokens that %s was made for",
+		          (long long)context, (long long)c->context,
+		          host->model_path(host->context, llm->model));
 	llm->decoder.context = context;
 	return VITA_OK;
 }
@@ -46,19 +53,26 @@ static vita_status load_weights(vita_llm *llm, decoder_loader *loader, vita_erro
 {
 	decoder_config *c = &llm->decoder.config;
 	int64_t rows = c->vocab_size > 0 ? c->vocab_size : -1;
-	vita_status status = decoder_matrix_load(loader, "model.embed_tokens.weight", rows, c->hidden_size, &llm->embedding,
-	                                         err);
+	vita_status status = decoder_matrix_load(loader, "model.embed_tokens.weight", rows, c->hidden_size,
+	                                         &llm->embedding, err);
 	if (status != VITA_OK) return status;
 	if (llm->embedding.shape[0] < 1 || llm->embedding.shape[0] > 1 << 28)
-		return vita_fail(err, VITA_E_SHAPE, "%s: model.embed_tokens.weight has %lld rows, but a vocabulary has 1 to %d",
-		                 llm->host->model_path(llm->host->context, llm->model), (long long)llm->embedding.shape[0], 1 << 28);
+		return vita_fail(err, VITA_E_SHAPE,
+		                 "%s: model.embed_tokens.weight has %lld rows, but a vocabulary has 1 to %d",
+		                 llm->host->model_path(llm->host->context, llm->model),
+		                 (long long)llm->embedding.shape[0], 1 << 28);
 	c->vocab_size = llm->embedding.shape[0];
-	if (c->tied) llm->output = llm->embedding;
-	else status = decoder_matrix_load(loader, "lm_head.weight", c->vocab_size, c->hidden_size, &llm->output, err);
-	if (status == VITA_OK) status = decoder_vector_load(loader, "model.norm.weight", c->hidden_size, &llm->norm, err);
+	if (c->tied)
+		llm->output = llm->embedding;
+	else
+		status = decoder_matrix_load(loader, "lm_head.weight", c->vocab_size, c->hidden_size,
+		                             &llm->output, err);
+	if (status == VITA_OK)
+		status = decoder_vector_load(loader, "model.norm.weight", c->hidden_size, &llm->norm, err);
 	if (status != VITA_OK) return status;
 	llm->layers = host_zeroed(llm->host, (uint64_t)c->n_layers, sizeof *llm->layers);
-	if (!llm->layers) return vita_fail(err, VITA_E_NOMEM, "no memory for %lld layers", (long long)c->n_layers);
+	if (!llm->layers)
+		return vita_fail(err, VITA_E_NOMEM, "no memory for %lld layers", (long long)c->n_layers);
 	for (int64_t i = 0; i < c->n_layers && status == VITA_OK; i++)
 		status = decoder_layer_load(loader, c, i, &llm->layers[i], err);
 	llm->weight_bytes = loader->bytes;
@@ -69,7 +83,8 @@ static void llm_close(vita_llm *llm)
 {
 	if (!llm) return;
 	const vita_host *host = llm->host;
-	for (pass_item *item; (item = pass_pool_take(&llm->pool)) != NULL;) qwen2_pass_free(llm, (qwen2_pass *)item);
+	for (pass_item *item; (item = pass_pool_take(&llm->pool)) != NULL;)
+		qwen2_pass_free(llm, (qwen2_pass *)item);
 	pass_pool_destroy(&llm->pool);
 	for (int64_t i = 0; llm->layers && i < llm->decoder.config.n_layers; i++)
 		decoder_layer_free(llm->device, &llm->layers[i]);
@@ -112,7 +127,8 @@ static void describe(const vita_llm *llm, vita_llm_info *info)
 	info->n_layers = (uint32_t)c->n_layers;
 	info->context = (uint32_t)llm->decoder.context;
 	info->weight_bytes = llm->weight_bytes;
-	info->state_bytes = (uint64_t)c->n_layers * (uint64_t)llm->decoder.context * decoder_cache_row_bytes(&llm->decoder);
+	info->state_bytes = (uint64_t)c->n_layers * (uint64_t)llm->decoder.context *
+	                    decoder_cache_row_bytes(&llm->decoder);
 }
 
 static const vita_device *lend_device(const vita_llm *llm)
@@ -142,7 +158,7 @@ static const vita_key cache_key = DECODER_CACHE_KEY("LLM");
 static const vita_key *const keys[] = { &cache_key };
 static const vita_factory factory = {
 	sizeof factory, 0, VITA_LLM_ID, "qwen2",
-	"Qwen2, Qwen3, Llama and Mistral decoders from Hugging Face checkpoints, VITA-Audio's backbone among them.",
+	"Qwen2, Qwen3, Llama and Mistral decoders from Hugging Face checkpoints, VITA-Audio's among them.",
 	&api, keys, 1, 0,
 };
 static const vita_factory *const factories[] = { &factory };

@@ -14,19 +14,19 @@ struct vita_llm {
 	const vita_device *device;
 	vita_model *model;
 	decoder decoder;
-	vita_tensor embedding;       /* [vocab_size, hidden_size] */
-	vita_tensor output;          /* the same; tied: the embedding itself */
+	vita_tensor embedding; /* [vocab_size, hidden_size] */
+	vita_tensor output;    /* the same; tied: the embedding itself */
 	vita_tensor norm;
-	decoder_layer *layers;       /* decoder.config.n_layers */
+	decoder_layer *layers; /* decoder.config.n_layers */
 	uint64_t weight_bytes;
 	pass_pool pool;
 };
 
 struct vita_llm_state {
 	vita_llm *llm;
-	int64_t length;              /* tokens held; what caches hold beyond is void */
-	decoder_cache *caches;       /* one a layer */
-	device_memory hidden;        /* of the last forward, f32 [n, hidden_size] */
+	int64_t length;        /* tokens held; what caches hold beyond is void */
+	decoder_cache *caches; /* one a layer */
+	device_memory hidden;  /* of the last forward, f32 [n, hidden_size] */
 };
 
 /* Wanted logits: rows of a block's hidden states. */
@@ -41,9 +41,9 @@ typedef struct qwen2_pass {
 	vita_recorder recorder;
 	decoder_scratch scratch;
 	decoder_indices ids, positions;
-	device_memory wanted;        /* hidden rows of several blocks side by side */
+	device_memory wanted; /* hidden rows of several blocks side by side */
 	device_memory logits;
-	uint32_t capacity;           /* blocks that the three lists have room for */
+	uint32_t capacity; /* blocks that the three lists have room for */
 	decoder_block *blocks;
 	decoder_segment *segments;
 	qwen2_piece *pieces;
@@ -69,8 +69,8 @@ vita_status qwen2_state_truncate(vita_llm_state *state, uint32_t length, vita_er
 vita_status qwen2_forward(vita_llm *llm, vita_llm_block *const *blocks, uint32_t n, const vita_cancel *cancel,
                           vita_error *err);
 vita_status qwen2_embed(vita_llm *llm, const int32_t *ids, uint32_t n, const vita_tensor *y, vita_error *err);
-vita_status qwen2_unembed(vita_llm *llm, const vita_tensor *hidden, const vita_range *ranges, uint32_t n_ranges,
-                          const vita_tensor *y, vita_error *err);
+vita_status qwen2_unembed(vita_llm *llm, const vita_tensor *hidden, const vita_range *ranges,
+                          uint32_t n_ranges, const vita_tensor *y, vita_error *err);
 vita_status qwen2_final_norm(vita_llm *llm, const vita_tensor *x, const vita_tensor *y, vita_error *err);
 
 #endif
