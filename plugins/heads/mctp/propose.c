@@ -292,8 +292,8 @@ static vita_status check_call(const vita_head *head, const vita_head_call *call,
 		return vita_fail(err, VITA_E_STATE, "head %u was asked before head %u", call->index,
 		                 call->index - 1);
 	if (state->stages[call->index].done >= state->observed)
-		return vita_fail(err, VITA_E_STATE, "head %u was asked twice after one main pass",
-		                 call->index);
+		return vita_fail(err, VITA_E_STATE,
+		                 "head %u was asked, but no main pass came since the last time", call->index);
 	for (uint32_t i = 0; i < call->n_ranges; i++) {
 		const vita_range *range = &call->ranges[i];
 		if (range->first < 0 || range->count < 0 ||
