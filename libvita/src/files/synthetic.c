@@ -136,7 +136,7 @@ static vita_status add_tensors(vita_model *model, const struct shape *s, uint32_
 static json_t *settings_of(const struct shape *s)
 {
 	return json_pack("{s:s, s:[s], s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:f, s:f, s:b, s:i}", "model_type",
-	                 s->mctp ? "qwen2_mtp" : "qwen2", "architectures", s->mctp ? "Qwen2MTPForCausalLM" : "Qwen2ForCausalLM",
+	                 "qwen2_mtp", "architectures", "Qwen2MTPForCausalLM",
 	                 "vocab_size", s->vocab, "hidden_size", s->hidden, "intermediate_size", s->intermediate,
 	                 "num_hidden_layers", s->layers + s->mctp, "num_nextn_predict_layers", s->mctp,
 	                 "num_attention_heads", s->heads, "num_key_value_heads", s->kv_heads, "head_dim", s->head_dim,

@@ -58,7 +58,7 @@ vita_status vita_context_device_open(vita_context *context, const char *section,
                                      vita_error *err);
 void vita_context_device_close(vita_context *context, const vita_device *device); /* NULL is a no-op */
 
-/* Name of the backend's factory ("cpu").                                                    [any-thread] */
+/* Name of the backend's factory.                                                            [any-thread] */
 const char *vita_context_device_name(const vita_context *context, const vita_device *device);
 
 /* ---- settings for a plugin's open ------------------------------------------------------------------ */
