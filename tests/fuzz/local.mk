@@ -5,6 +5,7 @@ fuzz_targets = \
 	%D%/fuzz_audio \
 	%D%/fuzz_config \
 	%D%/fuzz_index \
+	%D%/fuzz_ini \
 	%D%/fuzz_safetensors
 
 check_LTLIBRARIES += %D%/libfuzz.la
@@ -25,10 +26,12 @@ fuzz_ldadd = %D%/libfuzz.la libvita/libcore.la
 %C%_fuzz_config_LDADD = $(fuzz_ldadd)
 %C%_fuzz_index_LDFLAGS = $(fuzz_ldflags)
 %C%_fuzz_index_LDADD = $(fuzz_ldadd)
+%C%_fuzz_ini_LDFLAGS = $(fuzz_ldflags)
+%C%_fuzz_ini_LDADD = $(fuzz_ldadd)
 %C%_fuzz_safetensors_LDFLAGS = $(fuzz_ldflags)
 %C%_fuzz_safetensors_LDADD = $(fuzz_ldadd)
 
-EXTRA_DIST += %D%/seeds.sh %D%/run.sh %D%/fuzz_ini.c %D%/fuzz_text.c %D%/fuzz_tokenizer.c
+EXTRA_DIST += %D%/seeds.sh %D%/run.sh %D%/fuzz_text.c %D%/fuzz_tokenizer.c
 
 # The seeds: small inputs, made from the golden data and by hand.
 AM_TESTS_ENVIRONMENT += VITA_FUZZ_SEEDS='$(abs_top_builddir)/seeds'; export VITA_FUZZ_SEEDS;
