@@ -79,7 +79,7 @@ check_PROGRAMS += %D%/test_memory
 # The language model and its heads, from the modules of this build.
 lm_support = %D%/lm_random.c %D%/lm_random.h %D%/lm_oracle.c %D%/lm_oracle.h %D%/lm_setup.c %D%/lm_setup.h \
 	%D%/lm_trace.c %D%/lm_trace.h %D%/unit.h
-check_PROGRAMS += %D%/test_qwen2 %D%/test_mctp
+check_PROGRAMS += %D%/test_qwen2 %D%/test_mctp %D%/test_lm_checkpoints
 %C%_test_qwen2_SOURCES = %D%/test_qwen2.c $(lm_support)
 %C%_test_qwen2_CPPFLAGS = $(unit_cppflags)
 %C%_test_qwen2_CFLAGS = $(unit_cflags) -pthread
@@ -88,4 +88,8 @@ check_PROGRAMS += %D%/test_qwen2 %D%/test_mctp
 %C%_test_mctp_CPPFLAGS = $(unit_cppflags)
 %C%_test_mctp_CFLAGS = $(unit_cflags) $(JANSSON_CFLAGS)
 %C%_test_mctp_LDADD = $(unit_ldadd) $(JANSSON_LIBS)
+%C%_test_lm_checkpoints_SOURCES = %D%/test_lm_checkpoints.c $(lm_support)
+%C%_test_lm_checkpoints_CPPFLAGS = $(unit_cppflags)
+%C%_test_lm_checkpoints_CFLAGS = $(unit_cflags)
+%C%_test_lm_checkpoints_LDADD = $(unit_ldadd)
 endif

@@ -644,45 +644,6 @@ static void test_count(void **state)
 	assert_non_null(strstr(err.message, "count"));
 }
 
-static void test_match(void **state)
-{
-	bench *b = *state;
-	lm_shape plain = usual;
-	vita_model *model;
-	vita_error err;
-	plain.modules = 0;
-	assert_true(b->m.head_api->match(b->m.host, b->m.model) > 0);
-	char *path = lm_random_write(&plain, 3, NULL, NULL);
-	lm_ok(vita_model_open(path, VITA_MODEL_WANT_CONFIG | VITA_MODEL_WANT_TENSORS, &model, &err), &err);
-	assert_int_equal(b->m.head_api->match(b->m.host, model), 0);
-	vita_model_close(model);
-	lm_random_remove(path);
-}
-
-static void test_bad_checkpoints(void **state)
-{
-	static const char *const names[] = {
-		"mtp_projs.2.weight",
-		"mtp_embed_norms.0.weight",
-		"mtp_hidden_norms.3.weight",
-		"model.layers.5.mlp.up_proj.weight",
-		"model.layers.2.self_attn.q_proj.bias",
-	};
-	(void)state;
-	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-		for (int misshapen = 0; misshapen < 2; misshapen++) {
-			char *path = lm_random_write(&usual, 5, misshapen ? NULL : names[i],
-			                             misshapen ? names[i] : NULL);
-			vita_error err;
-			lm m;
-			vita_status status = lm_open(&m, path, NULL, &err);
-			assert_int_equal(status, misshapen ? VITA_E_SHAPE : VITA_E_NOTFOUND);
-			assert_non_null(strstr(err.message, names[i]));
-			lm_random_remove(path);
-		}
-	}
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -699,8 +660,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_wrong_order, bench_up, bench_down),
 		cmocka_unit_test_setup_teardown(test_cancel, bench_up, bench_down),
 		cmocka_unit_test_setup_teardown(test_count, bench_up, bench_down),
-		cmocka_unit_test_setup_teardown(test_match, bench_up, bench_down),
-		cmocka_unit_test(test_bad_checkpoints),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
