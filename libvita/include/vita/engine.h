@@ -35,7 +35,8 @@ typedef struct vita_conversation vita_conversation;
 /* Open the named parts of the context's config; a config need not describe the others.
  * OK | E_CONFIG (a key is missing or does not fit, names file and line) | what the parts' open returns
  *                                                                         [any-thread, may-block] */
-VITA_EXPORT vita_status vita_engine_open(vita_context *context, uint32_t parts, vita_engine **out, vita_error *err);
+VITA_EXPORT vita_status vita_engine_open(vita_context *context, uint32_t parts, vita_engine **out,
+                                         vita_error *err);
 VITA_EXPORT void vita_engine_close(vita_engine *engine);                   /* NULL is a no-op [one-thread] */
 
 /* Strings of parts that are not open are "", and the parts' own descriptions NULL. Everything pointed to
@@ -45,14 +46,14 @@ typedef struct vita_engine_info {
 	uint32_t parts;                       /* open ones */
 	const char *encoder, *llm, *head, *codec;             /* plugins' names */
 	const char *encoder_backend, *llm_backend, *head_backend, *codec_backend;
-	int32_t audio_first, audio_count;     /* token ids of <|audio_0|> …; -1, 0 where the tokenizer has none */
+	int32_t audio_first, audio_count;     /* ids of <|audio_0|> …; -1, 0 where the tokenizer has none */
 	const vita_encoder_info *encoder_info;
 	const vita_llm_info *llm_info;
 	const vita_head_info *head_info;
 	const vita_codec_info *codec_info;
 } vita_engine_info;
-/* Fills *info as far as its struct_size (VITA_INIT) reaches. */
-VITA_EXPORT void vita_engine_describe(const vita_engine *engine, vita_engine_info *info);      /* [any-thread] */
+/* Fills *info as far as its struct_size (VITA_INIT) reaches.                            [any-thread] */
+VITA_EXPORT void vita_engine_describe(const vita_engine *engine, vita_engine_info *info);
 
 /* Open parts for direct use, NULL where not open; live as long as the engine.            [any-thread] */
 VITA_EXPORT const vita_tokenizer *vita_engine_tokenizer(const vita_engine *engine);
@@ -61,6 +62,20 @@ VITA_EXPORT const vita_codec_api *vita_engine_codec(const vita_engine *engine, v
 
 /* ---- a turn --------------------------------------------------------------------------------------- */
 
+/* A task needs LLM; all but IDS need TOKENIZER, SPEECH and ASR need ENCODER. HEADS and CODEC are used
+ * where they are open: without a codec audio tokens are counted and not spoken.
+ *
+ * All but IDS speak the Qwen2 chat template. [generation] system is the first turn's system message (none
+ * by default); [generation] prompt stands before the question on a line of its own, in place of what the
+ * models were trained with: "Convert the speech to text." (ASR), "Convert the text to speech." (TTS),
+ * nothing otherwise. In both \n is a newline, and markup such as <|audio_7|> is meant; in a user's text it
+ * never is.
+ *
+ * [heads] schedule goes for every task. Where it is not given the model's own does (mtp_inference_mode),
+ * but for TEXT and ASR, whose answers are left to main passes: heads are made for speech.
+ *
+ * [generation] goes before the model's generation_config.json. An answer ends with an eos_token_id of that
+ * file or of config.json, and in a chat with <|im_end|>; the end token is part of it. */
 #define VITA_TASK_IDS 0u    /* continue the given ids; no template */
 #define VITA_TASK_TEXT 1u   /* a text question */
 #define VITA_TASK_SPEECH 2u /* a spoken question, text and speech answer */
@@ -71,7 +86,8 @@ VITA_EXPORT const vita_codec_api *vita_engine_codec(const vita_engine *engine, v
 #define VITA_STOP_LENGTH 1u /* max_tokens, or the context is full */
 
 /* Deliver up to capacity samples of the question at the encoder's rate; END with *n = 0 when it is over. */
-typedef vita_status (*vita_pcm_source)(void *user, float *pcm, uint64_t capacity, uint64_t *n, vita_error *err);
+typedef vita_status (*vita_pcm_source)(void *user, float *pcm, uint64_t capacity, uint64_t *n,
+                                       vita_error *err);
 
 /* What a turn tells as it goes. Any member may be NULL. A status other than OK ends the turn with it.
  * Called on the thread that runs the turn. */
@@ -83,9 +99,12 @@ typedef struct vita_turn_events {
 	 * logits: the f32 scores that it was chosen from, before any penalty: vocab_size values, or NULL
 	 * where only a part of the vocabulary was computed. Valid during the call. */
 	vita_status (*token)(void *user, int32_t id, uint32_t source, const float *logits, vita_error *err);
-	vita_status (*text)(void *user, const char *text, uint64_t size, vita_error *err); /* whole characters */
-	vita_status (*audio)(void *user, const float *pcm, uint64_t n, vita_error *err);   /* at the codec's rate */
-	vita_status (*progress)(void *user, uint64_t done, uint64_t total, vita_error *err); /* tokens of max_tokens */
+	/* Text that has become certain, whole characters, not NUL-terminated. */
+	vita_status (*text)(void *user, const char *text, uint64_t size, vita_error *err);
+	/* Samples of the answer, mono, at the codec's rate. */
+	vita_status (*audio)(void *user, const float *pcm, uint64_t n, vita_error *err);
+	/* Tokens so far, and the most that there will be. */
+	vita_status (*progress)(void *user, uint64_t done, uint64_t total, vita_error *err);
 } vita_turn_events;
 
 typedef struct vita_turn {
@@ -113,21 +132,27 @@ typedef struct vita_turn_result {
 	uint64_t n_accepted;          /* of those, kept (all, unless verify = exact) */
 	uint64_t n_samples;           /* of the answer's sound */
 	double encode_ms;             /* end of question to its last token */
-	double prefill_ms;
+	double prefill_ms;            /* from there to the answer's first token */
 	double first_audio_ms;        /* end of question to the first sample; -1 where none came */
 	double total_ms;              /* end of question to the end of the answer */
 	double question_s, answer_s;  /* lengths of sound */
-	double listen_ms;             /* start of the turn to the end of the question; with a source that waits for
-	                               * nobody (a file), the whole turn took listen_ms + total_ms */
+	/* Start of the turn to the end of the question. Encoder and LLM work while it comes in; so a turn
+	 * whose question is a file, which waits for nobody, took listen_ms + total_ms in all. */
+	double listen_ms;
 } vita_turn_result;
 
 /* A conversation keeps the KV cache from turn to turn.                                  [any-thread] */
 VITA_EXPORT vita_status vita_conversation_open(vita_engine *engine, vita_conversation **out, vita_error *err);
 VITA_EXPORT void vita_conversation_close(vita_conversation *conversation);
-VITA_EXPORT vita_status vita_conversation_reset(vita_conversation *conversation, vita_error *err); /* forget all */
+/* Forget all; seed and damage too. */
+VITA_EXPORT vita_status vita_conversation_reset(vita_conversation *conversation, vita_error *err);
 
-/* Run one turn. result (may be NULL) is filled as far as the turn came, also after a failure. After
- * E_CANCELLED the conversation holds what was said so far and can go on (barge-in).
+/* Run one turn. result (may be NULL) is filled as far as the turn came, also after a failure. After a failure
+ * or E_CANCELLED the conversation holds the tokens that were told and can go on (barge-in); a question whose
+ * answer had not begun is taken back.
+ * OK | E_CANCELLED | E_INVALID (an id, a text, a recording too short) | E_NOMEM (the context is full)
+ * | E_STATE (a part that the task needs is not open) | E_CONFIG (the tokenizer lacks what the task needs)
+ * | what the parts and the events return
  *                                                                          [one-thread, may-block] */
 VITA_EXPORT vita_status vita_turn_run(vita_conversation *conversation, const vita_turn *turn,
                                       vita_turn_result *result, vita_error *err);

@@ -1,7 +1,21 @@
 # Engine: schedule, sampling, prompts, the turn.
 
 libvita_libcore_la_SOURCES += \
+	%D%/answer.c \
+	%D%/conversation.c \
+	%D%/conversation.h \
+	%D%/engine.c \
+	%D%/engine_internal.h \
+	%D%/generation.c \
+	%D%/markers.c \
+	%D%/parts.c \
+	%D%/prompt.c \
+	%D%/question.c \
+	%D%/running.h \
 	%D%/sampling.c \
 	%D%/sampling.h \
 	%D%/schedule.c \
-	%D%/schedule.h
+	%D%/schedule.h \
+	%D%/speaker.c \
+	%D%/turn.c \
+	%D%/verify.c

@@ -34,7 +34,8 @@ vita_status vita_token_set_open(vita_token_set *set, uint32_t n_vocab, vita_erro
 	set->n_vocab = n_vocab;
 	if (set->bits && set->ids) return VITA_OK;
 	vita_token_set_close(set);
-	return vita_fail(err, VITA_E_NOMEM, "no memory to remember which of %u tokens were said", (unsigned)n_vocab);
+	return vita_fail(err, VITA_E_NOMEM, "no memory to remember which of %u tokens were said",
+	                 (unsigned)n_vocab);
 }
 
 void vita_token_set_close(vita_token_set *set)
@@ -206,8 +207,9 @@ static uint32_t partition(vita_candidate *c, uint32_t n, uint32_t pivot)
 	return place;
 }
 
-/* The first candidate, in dropping order, up to which more than `mass` of probability lies: the lowest that
- * top-p keeps. Quickselect by weight; the sums are compared in float, as the definition has them. c is shuffled. */
+/* The first candidate, in dropping order, up to which more than `mass` of probability lies: the lowest
+ * that top-p keeps. Quickselect by weight; the sums are compared in float, as the definition has them. c
+ * is shuffled. */
 static vita_candidate border(vita_candidate *c, uint32_t n, float mass)
 {
 	vita_random random = { n };
@@ -266,7 +268,8 @@ static uint32_t collect(vita_sampler *sampler, const vita_scores *row, float lea
 		int32_t count = usable(row, i);
 		for (int32_t j = 0; j < count; j++)
 			if (score[j] >= least && score[j] > -INFINITY)
-				sampler->candidate[n++] = (vita_candidate){ score[j], 0, row->ranges[i].first + j };
+				sampler->candidate[n++] =
+					(vita_candidate){ score[j], 0, row->ranges[i].first + j };
 		score += row->ranges[i].count;
 	}
 	return n;
@@ -292,7 +295,8 @@ uint32_t vita_sampler_distribution(vita_sampler *sampler, const vita_sampling *h
 	uint32_t n = adjust(sampler, how, row);
 	cool(sampler->score, row, how->temperature);
 	float least = -INFINITY;
-	if (how->top_k > 0 && how->top_k < n) least = kth_highest(sampler->heap, sampler->score, n, how->top_k);
+	if (how->top_k > 0 && how->top_k < n)
+		least = kth_highest(sampler->heap, sampler->score, n, how->top_k);
 	n = collect(sampler, row, least);
 	if (n > 1 && how->top_p < 1) n = keep_top_p(sampler, n, how->top_p);
 	if (n > 1 && how->min_p > 0) n = keep_min_p(sampler->candidate, n, how->min_p);
@@ -316,6 +320,7 @@ vita_status vita_sampler_choose(vita_sampler *sampler, const vita_sampling *how,
 		vita_sampler_greedy(sampler, how, row, id);
 	}
 	if (*id >= 0) return VITA_OK;
-	return vita_fail(err, VITA_E_INTERNAL, "none of the model's scores is a number: its weights are damaged, or the "
+	return vita_fail(err, VITA_E_INTERNAL,
+	                 "none of the model's scores is a number: its weights are damaged, or the "
 	                 "arithmetic of the device overflowed");
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * From a row of scores to a token: repetition penalty, minimum length, temperature, top-k, top-p, min-p, softmax,
- * draw, in this order and with the meaning that Hugging Face transformers gives each of them.
+ * From a row of scores to a token: repetition penalty, minimum length, temperature, top-k, top-p, min-p,
+ * softmax, draw, in this order and with the meaning that Hugging Face transformers gives each of them.
  */
 #ifndef VITA_ENGINE_SAMPLING_H
 #define VITA_ENGINE_SAMPLING_H
@@ -35,7 +35,8 @@ void vita_token_set_cut(vita_token_set *set, uint32_t n);    /* keep the first n
 
 /* ---- choosing ---- */
 
-/* Below it a temperature means greedy: the quotient of score and temperature would leave the range of float. */
+/* Below it a temperature means greedy: the quotient of score and temperature would leave the range of
+ * float. */
 #define VITA_LEAST_TEMPERATURE 1e-4
 
 typedef struct vita_sampling {
@@ -74,7 +75,8 @@ vita_status vita_sampler_open(vita_sampler *sampler, uint32_t n_vocab, vita_erro
 void vita_sampler_close(vita_sampler *sampler);
 
 /* The highest score after penalty and ban; *id is -1 where no score is a number above -infinity. */
-void vita_sampler_greedy(vita_sampler *sampler, const vita_sampling *how, const vita_scores *row, int32_t *id);
+void vita_sampler_greedy(vita_sampler *sampler, const vita_sampling *how, const vita_scores *row,
+                         int32_t *id);
 
 /* The whole chain without the draw: the ids that may be drawn, rising, in sampler->candidate with their
  * probabilities. Returns how many; 0 where no score is a number above -infinity. */

@@ -35,18 +35,23 @@ void vita_schedule_free(vita_schedule *schedule)
 static vita_status check_numbers(const int64_t *numbers, uint32_t n, vita_error *err)
 {
 	if (n == 0 || n % 2 != 0)
-		return vita_fail(err, VITA_E_CONFIG, "a schedule is pairs of main and head steps such as 1,4,3,8,4,10, "
-		                 "so an even count of numbers; this one has %u", (unsigned)n);
+		return vita_fail(err, VITA_E_CONFIG,
+		                 "a schedule is pairs of main and head steps such as 1,4,3,8,4,10, "
+		                 "so an even count of numbers; this one has %u",
+		                 (unsigned)n);
 	for (uint32_t i = 0; i < n; i++)
 		if (numbers[i] < 0)
-			return vita_fail(err, VITA_E_CONFIG, "a schedule's numbers are counts of steps; %lld is negative",
+			return vita_fail(err, VITA_E_CONFIG,
+			                 "a schedule's numbers are counts of steps; %lld is negative",
 			                 (long long)numbers[i]);
 	if (numbers[0] == 0)
-		return vita_fail(err, VITA_E_CONFIG, "a schedule starts with at least one main step, because heads read "
+		return vita_fail(err, VITA_E_CONFIG,
+		                 "a schedule starts with at least one main step, because heads read "
 		                 "what a main pass leaves; this one starts with 0");
 	for (uint32_t i = 0; i < n; i += 2)
 		if (numbers[i] == 0 && numbers[i + 1] == 0)
-			return vita_fail(err, VITA_E_CONFIG, "pair %u of the schedule is 0,0, which gives no token",
+			return vita_fail(err, VITA_E_CONFIG,
+			                 "pair %u of the schedule is 0,0, which gives no token",
 			                 (unsigned)(i / 2 + 1));
 	return VITA_OK;
 }
@@ -87,14 +92,18 @@ static vita_status parse_numbers(const char *text, int64_t *numbers, uint32_t n,
 		errno = 0;
 		long long value = strtoll(p, &end, 10);
 		if (!isdigit((unsigned char)*p) && *p != '-')
-			return vita_fail(err, VITA_E_CONFIG, "\"%s\" is not a schedule; expected vanilla, turbo, boost, balance "
-			                 "or a list of numbers such as 1,4,3,8,4,10", text);
+			return vita_fail(err, VITA_E_CONFIG,
+			                 "\"%s\" is not a schedule; expected vanilla, turbo, boost, balance "
+			                 "or a list of numbers such as 1,4,3,8,4,10",
+			                 text);
 		if (errno == ERANGE)
-			return vita_fail(err, VITA_E_CONFIG, "a number of the schedule \"%s\" is beyond 2^63", text);
+			return vita_fail(err, VITA_E_CONFIG, "a number of the schedule \"%s\" is beyond 2^63",
+			                 text);
 		numbers[i] = value;
 		p = skip_space(end);
 		if (*p != (i + 1 < n ? ',' : '\0'))
-			return vita_fail(err, VITA_E_CONFIG, "the schedule \"%s\" has '%c' where a comma or its end was expected",
+			return vita_fail(err, VITA_E_CONFIG,
+			                 "the schedule \"%s\" has '%c' where a comma or its end was expected",
 			                 text, *p);
 		p++;
 	}
@@ -111,11 +120,13 @@ vita_status vita_schedule_parse(vita_schedule *schedule, const char *text, vita_
 	uint32_t n = 1;
 	for (const char *p = text; *p; p++) {
 		if (*p == ',' && ++n > UINT16_MAX)
-			return vita_fail(err, VITA_E_CONFIG, "a schedule of more than %u numbers is not accepted",
+			return vita_fail(err, VITA_E_CONFIG,
+			                 "a schedule of more than %u numbers is not accepted",
 			                 (unsigned)UINT16_MAX);
 	}
 	int64_t *numbers = calloc(n, sizeof *numbers);
-	if (!numbers) return vita_fail(err, VITA_E_NOMEM, "no memory for a schedule of %u numbers", (unsigned)n);
+	if (!numbers)
+		return vita_fail(err, VITA_E_NOMEM, "no memory for a schedule of %u numbers", (unsigned)n);
 	vita_status status = parse_numbers(text, numbers, n, err);
 	if (status == VITA_OK) status = vita_schedule_set(schedule, numbers, n, err);
 	free(numbers);
@@ -128,8 +139,10 @@ static const vita_schedule_pair *locate(const vita_schedule *schedule, uint64_t 
 	uint32_t low = 0, high = schedule->n_pairs;
 	while (high - low > 1) {
 		uint32_t middle = low + (high - low) / 2;
-		if (schedule->pair[middle].start <= index) low = middle;
-		else high = middle;
+		if (schedule->pair[middle].start <= index)
+			low = middle;
+		else
+			high = middle;
 	}
 	const vita_schedule_pair *pair = &schedule->pair[low];
 	*place = (index - pair->start) % (pair->main_steps + pair->head_steps);
@@ -157,11 +170,14 @@ int vita_schedule_uses_heads(const vita_schedule *schedule)
 	return 0;
 }
 
-int64_t vita_schedule_step(const vita_schedule *schedule, uint64_t index, uint32_t n_heads, int64_t *next_head)
+int64_t vita_schedule_step(const vita_schedule *schedule, uint64_t index, uint32_t n_heads,
+                           int64_t *next_head)
 {
 	int64_t head = *next_head;
-	if (index == 0 || vita_schedule_is_main(schedule, index)) head = VITA_STEP_MAIN;
-	else if (vita_schedule_is_main(schedule, index - 1)) head = 0;
+	if (index == 0 || vita_schedule_is_main(schedule, index))
+		head = VITA_STEP_MAIN;
+	else if (vita_schedule_is_main(schedule, index - 1))
+		head = 0;
 	if (head < 0 || head >= (int64_t)n_heads) {
 		*next_head = 0;
 		return VITA_STEP_MAIN;

@@ -38,6 +38,7 @@ int vita_schedule_uses_heads(const vita_schedule *schedule);
 /* Who makes token `index`: a head's number or VITA_STEP_MAIN. *next_head carries the head whose turn it is
  * from step to step; its first value does not matter. Where the schedule asks for more heads than there are,
  * the surplus step is a main pass, after which the next head step starts at head 0 again. */
-int64_t vita_schedule_step(const vita_schedule *schedule, uint64_t index, uint32_t n_heads, int64_t *next_head);
+int64_t vita_schedule_step(const vita_schedule *schedule, uint64_t index, uint32_t n_heads,
+                           int64_t *next_head);
 
 #endif

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The answer, token by token: main passes and heads as the schedule says, until an end token or a limit.
+ */
+#include "engine/running.h"
+
+/* ---- choosing ------------------------------------------------------------------------------------- */
+
+int vita_answer_ends(const vita_running *r, int32_t id)
+{
+	const vita_generation *generation = &r->engine->generation;
+	for (uint32_t i = 0; i < generation->n_end_ids; i++)
+		if (generation->end_ids[i] == id) return 1;
+	/* A chat answer is over where its message is, whatever the model's files call the end. */
+	return r->turn->task != VITA_TASK_IDS && id == r->engine->markers.message_end;
+}
+
+vita_status vita_answer_choose(vita_running *r, const float *logits, int heads, int greedy, uint64_t index,
+                               int32_t *id)
+{
+	vita_conversation *c = r->conversation;
+	const vita_engine *engine = r->engine;
+	vita_sampling how = engine->generation.sampling;
+	vita_scores row = {
+		.logits = logits,
+		.ranges = heads ? engine->head_ranges : &engine->all_ids,
+		.n_ranges = heads ? engine->n_head_ranges : 1,
+		.limit = engine->id_limit,
+		.seen = &c->seen,
+	};
+	if (index < engine->generation.min_tokens) {
+		row.banned = engine->generation.end_ids;
+		row.n_banned = engine->generation.n_end_ids;
+	}
+	if (greedy) how.temperature = 0;
+	return vita_sampler_choose(&c->sampler, &how, &row, &c->random, id, r->err);
+}
+
+vita_status vita_answer_propose(vita_running *r, uint32_t head, uint32_t position, int greedy, uint64_t index,
+                                int32_t *id)
+{
+	vita_conversation *c = r->conversation;
+	const vita_engine *engine = r->engine;
+	vita_head_call call, *one = &call;
+	VITA_INIT(&call);
+	call.index = head;
+	call.state = c->head;
+	call.tokens = c->tokens;
+	call.n_tokens = position;
+	call.ranges = engine->head_ranges;
+	call.n_ranges = engine->n_head_ranges;
+	call.logits = c->logits;
+	call.token = -1;
+	*id = -1;
+	vita_status status = engine->head_api->propose(engine->head, &one, 1, r->turn->cancel, r->err);
+	if (status != VITA_OK) return status;
+	if (!engine->head_info.gives_tokens) return vita_answer_choose(r, c->logits, 1, greedy, index, id);
+	if (call.token >= engine->id_limit)
+		return vita_fail(r->err, VITA_E_INTERNAL,
+		                 "plugin %s proposed token %ld; ids go from 0 to %ld",
+		                 engine->head_part.factory->name, (long)call.token,
+		                 (long)engine->id_limit - 1);
+	if (call.token >= 0) *id = call.token;
+	return VITA_OK;
+}
+
+/* ---- telling -------------------------------------------------------------------------------------- */
+
+static vita_status tell(vita_running *r, int32_t id, uint32_t source, const float *logits)
+{
+	const vita_turn_events *events = &r->events;
+	vita_status status = VITA_OK;
+	if (events->token) status = events->token(events->user, id, source, logits, r->err);
+	if (status == VITA_OK) status = vita_speaker_token(r, id);
+	if (status == VITA_OK && events->progress)
+		status = events->progress(events->user, r->n_answer, r->max_tokens, r->err);
+	return status;
+}
+
+vita_status vita_answer_emit(vita_running *r, int32_t id, uint32_t source, const float *logits)
+{
+	vita_conversation *c = r->conversation;
+	vita_status status = vita_conversation_reserve(c, 1, r->err);
+	if (status != VITA_OK) return status;
+	c->tokens[c->n_tokens++] = id;
+	vita_token_set_add(&c->seen, id);
+	if (r->n_answer == 0) r->result.prefill_ms = vita_clock_ms() - r->encoded;
+	r->result.n_tokens = ++r->n_answer;
+	if (vita_answer_ends(r, id)) {
+		r->stopped = 1;
+		r->result.stop = VITA_STOP_TOKEN;
+	} else if (r->n_answer >= r->max_tokens || c->n_tokens >= r->engine->llm_info.context) {
+		r->stopped = 1;
+		r->result.stop = VITA_STOP_LENGTH;
+	}
+	return tell(r, id, source, logits);
+}
+
+/* ---- the loop ------------------------------------------------------------------------------------- */
+
+static vita_status main_step(vita_running *r)
+{
+	vita_conversation *c = r->conversation;
+	int32_t id;
+	vita_status status = vita_conversation_feed(c, 1, r->turn->cancel, r->err);
+	if (status == VITA_OK) status = vita_answer_choose(r, c->logits, 0, 0, r->n_answer, &id);
+	if (status != VITA_OK) return status;
+	if (r->n_answer > 0) r->result.n_main++;
+	return vita_answer_emit(r, id, 0, c->logits);
+}
+
+/* One token as the schedule says: what a head proposes is final. */
+static vita_status step(vita_running *r)
+{
+	vita_conversation *c = r->conversation;
+	uint32_t n_heads = c->head ? r->engine->head_info.count : 0;
+	int64_t head = vita_schedule_step(r->schedule, r->n_answer, n_heads, &r->next_head);
+	if (head == VITA_STEP_MAIN) return main_step(r);
+	int32_t id;
+	vita_status status = vita_answer_propose(r, (uint32_t)head, c->n_tokens, 0, r->n_answer, &id);
+	if (status != VITA_OK) return status;
+	if (id < 0) { /* the head has nothing to say: a main pass has */
+		r->next_head = 0;
+		return main_step(r);
+	}
+	r->result.n_proposed++;
+	r->result.n_accepted++;
+	return vita_answer_emit(r, id, (uint32_t)head + 1,
+	                        r->engine->head_rows_full && !r->engine->head_info.gives_tokens ? c->logits
+	                                                                                        : NULL);
+}
+
+vita_status vita_answer_run(vita_running *r)
+{
+	const vita_conversation *c = r->conversation;
+	int verify = r->engine->verify && c->head;
+	if (r->max_tokens == 0 || c->n_tokens >= r->engine->llm_info.context) {
+		r->stopped = 1;
+		r->result.stop = VITA_STOP_LENGTH;
+	}
+	while (!r->stopped) {
+		vita_status status = vita_running_check(r);
+		if (status == VITA_OK) status = verify ? vita_answer_verify(r) : step(r);
+		if (status != VITA_OK) return status;
+	}
+	return vita_speaker_finish(r);
+}
