@@ -26,14 +26,10 @@ typedef struct golden_case {
 
 /* sampling.json */
 static const golden_case cases[] = {
-	{ "temp", { 0.7, 1, 0, 1, 0 } },
-	{ "topk", { 1, 1, 0, 1, 20 } },
-	{ "topp", { 1, 0.8, 0, 1, 0 } },
-	{ "rep", { 1, 1, 0, 1.2, 0 } },
-	{ "all", { 0.8, 0.9, 0, 1.05, 50 } },
-	{ "minp", { 1, 1, 0.05, 1, 0 } },
-	{ "k1", { 1, 1, 0, 1, 1 } },
-	{ "ptiny", { 1, 0.01, 0, 1, 0 } },
+	{ "temp", { 0.7, 1, 0, 1, 0 } },      { "topk", { 1, 1, 0, 1, 20 } },
+	{ "topp", { 1, 0.8, 0, 1, 0 } },      { "rep", { 1, 1, 0, 1.2, 0 } },
+	{ "all", { 0.8, 0.9, 0, 1.05, 50 } }, { "minp", { 1, 1, 0.05, 1, 0 } },
+	{ "k1", { 1, 1, 0, 1, 1 } },          { "ptiny", { 1, 0.01, 0, 1, 0 } },
 };
 
 typedef struct golden {
@@ -49,7 +45,8 @@ static void golden_open(golden *g)
 	const int64_t any[2] = { -1, -1 };
 	vita_error err = { 0 };
 	snprintf(path, sizeof path, "%s/tests/golden/llm/sampling.safetensors", root ? root : ".");
-	if (vita_model_open(path, VITA_MODEL_WANT_TENSORS, &g->model, &err) != VITA_OK) fail_msg("%s", err.message);
+	if (vita_model_open(path, VITA_MODEL_WANT_TENSORS, &g->model, &err) != VITA_OK)
+		fail_msg("%s", err.message);
 	assert_int_equal(vita_model_tensor(g->model, "logits", 2, any, &g->logits, &err), VITA_OK);
 	assert_int_equal(vita_model_tensor(g->model, "history", 2, any, &g->history, &err), VITA_OK);
 	g->n_rows = (uint32_t)g->logits.shape[0];
@@ -57,23 +54,28 @@ static void golden_open(golden *g)
 	g->n_history = (uint32_t)g->history.shape[1];
 }
 
-/* The reference sorts unstably, so which of several equal scores at top-p's border it drops is an accident of its
- * sort. Ours drops the lower ids. So ids whose raw scores are equal may change places, and nothing else may. */
-static void assert_row(const golden_case *c, uint32_t row, const float *logits, const float *got, const float *want,
-                       uint32_t n)
+/* The reference sorts unstably, so which of several equal scores at top-p's border it drops is an accident
+ * of its sort. Ours drops the lower ids. So ids whose raw scores are equal may change places, and nothing
+ * else may. */
+static void assert_row(const golden_case *c, uint32_t row, const float *logits, const float *got,
+                       const float *want, uint32_t n)
 {
 	uint32_t n_swapped = 0;
 	for (uint32_t i = 0; i < n; i++) {
 		if ((got[i] > 0) == (want[i] > 0)) {
 			if (fabsf(got[i] - want[i]) > 1e-6f)
-				fail_msg("%s row %u id %u: %.9g, expected %.9g", c->name, row, i, (double)got[i], (double)want[i]);
+				fail_msg("%s row %u id %u: %.9g, expected %.9g", c->name, row, i,
+				         (double)got[i], (double)want[i]);
 			continue;
 		}
 		uint32_t other = n;
 		for (uint32_t j = 0; j < n; j++)
-			if (logits[j] == logits[i] && fabsf(got[i] - want[j]) < 1e-6f && fabsf(got[j] - want[i]) < 1e-6f)
+			if (logits[j] == logits[i] && fabsf(got[i] - want[j]) < 1e-6f &&
+			    fabsf(got[j] - want[i]) < 1e-6f)
 				other = j;
-		if (other == n) fail_msg("%s row %u id %u: %.9g, expected %.9g", c->name, row, i, (double)got[i], (double)want[i]);
+		if (other == n)
+			fail_msg("%s row %u id %u: %.9g, expected %.9g", c->name, row, i, (double)got[i],
+			         (double)want[i]);
 		n_swapped++;
 	}
 	assert_true(n_swapped == 0 || (strcmp(c->name, "topp") == 0 && row == 2 && n_swapped == 2));
@@ -102,11 +104,14 @@ static void test_golden(void **state)
 			vita_scores scores = { logits, &all, 1, (int32_t)g.n_vocab, &seen, NULL, 0 };
 			vita_token_set_cut(&seen, 0);
 			for (uint32_t i = 0; i < g.n_history; i++)
-				vita_token_set_add(&seen, ((const int32_t *)g.history.data)[row * g.n_history + i]);
+				vita_token_set_add(&seen,
+				                   ((const int32_t *)g.history.data)[row * g.n_history + i]);
 			uint32_t n = vita_sampler_distribution(&sampler, &cases[c].how, &scores);
 			memset(got, 0, g.n_vocab * sizeof *got);
-			for (uint32_t i = 0; i < n; i++) got[sampler.candidate[i].id] = sampler.candidate[i].probability;
-			assert_row(&cases[c], row, logits, got, (const float *)probs.data + row * g.n_vocab, g.n_vocab);
+			for (uint32_t i = 0; i < n; i++)
+				got[sampler.candidate[i].id] = sampler.candidate[i].probability;
+			assert_row(&cases[c], row, logits, got, (const float *)probs.data + row * g.n_vocab,
+			           g.n_vocab);
 		}
 	}
 	free(got);
@@ -199,7 +204,7 @@ static void test_ranges(void **state)
 	assert_int_equal(vita_token_set_open(&seen, 100, NULL), VITA_OK);
 	assert_int_equal(greedy(&row, 2), 11);
 	vita_token_set_add(&seen, 11);
-	vita_token_set_add(&seen, 5);  /* not part of the row */
+	vita_token_set_add(&seen, 5); /* not part of the row */
 	vita_token_set_add(&seen, 99);
 	assert_int_equal(greedy(&row, 2), 12);
 	row.limit = 12;
@@ -278,7 +283,8 @@ static void test_top_p_against_sorting(void **state)
 static void test_hostile_scores(void **state)
 {
 	(void)state;
-	const float nothing[3] = { NAN, -INFINITY, NAN }, infinite[3] = { 1, INFINITY, NAN }, wide[3] = { -3e38f, 0, 3e38f };
+	const float nothing[3] = { NAN, -INFINITY, NAN }, infinite[3] = { 1, INFINITY, NAN },
+		    wide[3] = { -3e38f, 0, 3e38f };
 	float got[3];
 	vita_sampling how = neutral;
 	how.top_k = 2, how.top_p = 0.9, how.min_p = 0.1;
@@ -313,7 +319,8 @@ static void test_generator(void **state)
 {
 	(void)state;
 	vita_random random = { 1234567 };
-	static const uint64_t expected[] = { 6457827717110365317u, 3203168211198807973u, 9817491932198370423u };
+	static const uint64_t expected[] = { 6457827717110365317u, 3203168211198807973u,
+		                             9817491932198370423u };
 	for (size_t i = 0; i < 3; i++) assert_true(vita_random_next(&random) == expected[i]);
 	for (int i = 0; i < 1000; i++) {
 		double u = vita_random_uniform(&random);

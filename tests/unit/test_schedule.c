@@ -20,7 +20,8 @@ static void assert_expands(const char *text, const char *expected)
 	assert_int_equal(vita_schedule_parse(&schedule, text, &err), VITA_OK);
 	for (uint64_t i = 0; expected[i]; i++) {
 		char letter = vita_schedule_is_main(&schedule, i) ? 'M' : 'm';
-		if (letter != expected[i]) fail_msg("%s: token %d is %c in %s", text, (int)i, letter, expected);
+		if (letter != expected[i])
+			fail_msg("%s: token %d is %c in %s", text, (int)i, letter, expected);
 	}
 	vita_schedule_free(&schedule);
 }
@@ -43,7 +44,8 @@ static void assert_refused(const char *text, const char *word)
 {
 	vita_schedule schedule;
 	vita_error err;
-	if (vita_schedule_parse(&schedule, text, &err) != VITA_E_CONFIG) fail_msg("\"%s\" was accepted", text);
+	if (vita_schedule_parse(&schedule, text, &err) != VITA_E_CONFIG)
+		fail_msg("\"%s\" was accepted", text);
 	if (!strstr(err.message, word)) fail_msg("\"%s\": \"%s\" lacks \"%s\"", text, err.message, word);
 	assert_null(schedule.pair);
 }
@@ -75,8 +77,11 @@ static void test_huge_numbers(void **state)
 	(void)state;
 	vita_schedule schedule;
 	vita_error err;
-	assert_int_equal(vita_schedule_parse(&schedule, "1,1,9223372036854775807,9223372036854775807,"
-	                                     "9223372036854775807,1,2,3", &err), VITA_OK);
+	assert_int_equal(vita_schedule_parse(&schedule,
+	                                     "1,1,9223372036854775807,9223372036854775807,"
+	                                     "9223372036854775807,1,2,3",
+	                                     &err),
+	                 VITA_OK);
 	assert_true(vita_schedule_is_main(&schedule, 0));
 	assert_false(vita_schedule_is_main(&schedule, 1));
 	assert_true(vita_schedule_is_main(&schedule, 2));
@@ -114,7 +119,8 @@ static void assert_steps(const char *text, uint32_t n_heads, const char *expecte
 		int64_t step = vita_schedule_step(&schedule, i, n_heads, &next_head);
 		char letter = step == VITA_STEP_MAIN ? '.' : (char)('0' + step);
 		if (letter != expected[i])
-			fail_msg("%s with %u heads: token %d is %c in %s", text, (unsigned)n_heads, (int)i, letter, expected);
+			fail_msg("%s with %u heads: token %d is %c in %s", text, (unsigned)n_heads, (int)i,
+			         letter, expected);
 	}
 	vita_schedule_free(&schedule);
 }
@@ -126,7 +132,12 @@ static void test_steps(void **state)
 	assert_steps("1,1,2,3", 3, ".0..012..012");
 	assert_steps("balance", 10, ".0123...01234567....0123456789....01");
 	assert_steps("turbo", 10, ".0123456789.0123456789");
-	assert_steps("boost", 1, "." "0.0.0.0.0." "...." "0.0.0.0.0." "....");
+	assert_steps("boost", 1,
+	             "."
+	             "0.0.0.0.0."
+	             "...."
+	             "0.0.0.0.0."
+	             "....");
 	assert_steps("turbo", 0, "...........................");
 	assert_steps("vanilla", 10, "...........................");
 }
@@ -144,12 +155,9 @@ static void test_overrun(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_expansion),
-		cmocka_unit_test(test_refusals),
-		cmocka_unit_test(test_huge_numbers),
-		cmocka_unit_test(test_head_run),
-		cmocka_unit_test(test_steps),
-		cmocka_unit_test(test_overrun),
+		cmocka_unit_test(test_expansion),    cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_huge_numbers), cmocka_unit_test(test_head_run),
+		cmocka_unit_test(test_steps),        cmocka_unit_test(test_overrun),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
