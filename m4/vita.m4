@@ -56,6 +56,27 @@ AC_DEFUN([VITA_BACKEND], [
 	m4_popdef([NAME])
 ])
 
+# VITA_CPU_KERNELS: OpenMP, and the instruction sets that the compiler can write kernels for. What the
+# machine at hand can run does not matter here: the backend asks at run time.
+AC_DEFUN([VITA_CPU_KERNELS], [
+	AC_OPENMP
+	vita_kernels="plain C"
+	VITA_CPU_KERNEL([AVX2], [-mavx2 -mfma -mf16c])
+	VITA_CPU_KERNEL([AVX512], [-mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mavx512bf16])
+	VITA_SUMMARY([cpu kernels], [$vita_kernels])
+])
+
+# VITA_CPU_KERNEL(NAME, FLAGS): the conditional CPU_KERNELS_NAME and CPU_NAME_CFLAGS.
+AC_DEFUN([VITA_CPU_KERNEL], [
+	AX_CHECK_COMPILE_FLAG([$2], [vita_have=yes], [vita_have=no], [-Werror],
+		[AC_LANG_PROGRAM([[#ifndef __x86_64__
+#error not x86-64
+#endif]])])
+	AM_CONDITIONAL([CPU_KERNELS_$1], [test $vita_have = yes])
+	AC_SUBST([CPU_$1_CFLAGS], ["-O3 $2"])
+	AS_IF([test $vita_have = yes], [AS_VAR_APPEND([vita_kernels], [", $1"])])
+])
+
 # VITA_SANITIZERS: --enable-asan, -ubsan, -tsan, -fuzzing; added to CFLAGS, CXXFLAGS and LDFLAGS, so that
 # every object and program is built alike.
 AC_DEFUN([VITA_SANITIZERS], [

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Which kernels this processor and operating system can run. Compiled without any instruction set
+ * options: everything here runs everywhere.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cpu.h"
+
+#if defined(__x86_64__) || defined(__i386__)
+#include <cpuid.h>
+
+struct features {
+	bool avx2, avx512, avx512_vnni, avx512_bf16;
+	char brand[49];
+};
+
+/* Which registers the operating system saves on a context switch: bit 1 XMM, 2 YMM, 5-7 ZMM and masks. */
+static uint64_t saved_registers(void)
+{
+	uint32_t low, high;
+	__asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+	return (uint64_t)high << 32 | low;
+}
+
+static void read_brand(char brand[49])
+{
+	uint32_t words[12];
+	memset(words, 0, sizeof words);
+	for (uint32_t i = 0; i < 3; i++)
+		if (!__get_cpuid(0x80000002u + i, &words[4 * i], &words[4 * i + 1], &words[4 * i + 2], &words[4 * i + 3])) break;
+	memcpy(brand, words, 48);
+	brand[48] = 0;
+	for (size_t n = strlen(brand); n > 0 && brand[n - 1] == ' ';) brand[--n] = 0;
+}
+
+static struct features detect(void)
+{
+	struct features f;
+	uint32_t a, b, c, d, c1 = 0;
+	memset(&f, 0, sizeof f);
+	read_brand(f.brand);
+	if (!__get_cpuid(1, &a, &b, &c1, &d) || !(c1 & bit_OSXSAVE)) return f;
+	uint64_t saved = saved_registers();
+	if ((saved & 6) != 6 || !__get_cpuid_count(7, 0, &a, &b, &c, &d)) return f;
+	f.avx2 = (b & bit_AVX2) && (c1 & bit_FMA) && (c1 & bit_F16C);
+	if ((saved & 0xe6) != 0xe6) return f;
+	f.avx512 = f.avx2 && (b & bit_AVX512F) && (b & bit_AVX512BW) && (b & bit_AVX512DQ) && (b & bit_AVX512VL);
+	f.avx512_vnni = f.avx512 && (c & bit_AVX512VNNI);
+	f.avx512_bf16 = f.avx512 && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & 1u << 5);
+	return f;
+}
+#endif
+
+const struct cpu_kernels *cpu_kernels_choose(char *description, size_t size)
+{
+	const struct cpu_kernels *tables[3], *best;
+	const char *brand = "CPU", *wish = getenv("VITA_CPU_KERNELS");
+	int n = 0;
+	tables[n++] = &cpu_kernels_plain;
+#if defined(__x86_64__)
+	static struct features f;
+	f = detect();
+	if (f.brand[0]) brand = f.brand;
+#ifdef HAVE_KERNELS_AVX2
+	if (f.avx2) tables[n++] = &cpu_kernels_avx2;
+#endif
+#ifdef HAVE_KERNELS_AVX512
+	if (f.avx512_vnni && f.avx512_bf16) tables[n++] = &cpu_kernels_avx512;
+#endif
+#endif
+	best = tables[n - 1];
+	for (int i = 0; wish && i < n; i++)
+		if (strcmp(tables[i]->name, wish) == 0) best = tables[i];
+	(void)snprintf(description, size, "%s, %s kernels", brand, best->name);
+	return best;
+}

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The module `cpu`: a backend for the machine's own processors.
+ */
+#include <ctype.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "cpu.h"
+
+/* What a container's quota leaves, rounded up; a large number where there is none. */
+static int quota_cpus(void)
+{
+	FILE *f = fopen("/sys/fs/cgroup/cpu.max", "re");
+	long long quota = 0, period = 0;
+	int cpus = 1 << 20;
+	if (!f) return cpus;
+	if (fscanf(f, "%lld %lld", &quota, &period) == 2 && quota > 0 && period > 0)
+		cpus = (int)((quota + period - 1) / period);
+	(void)fclose(f);
+	return cpus;
+}
+
+/* Processors that this process may use: affinity, the container's quota, OMP_NUM_THREADS. */
+static int usable_cpus(void)
+{
+	long n = sysconf(_SC_NPROCESSORS_ONLN);
+	const char *omp = getenv("OMP_NUM_THREADS");
+#ifdef CPU_COUNT
+	cpu_set_t set;
+	CPU_ZERO(&set);
+	if (sched_getaffinity(0, sizeof set, &set) == 0) n = CPU_COUNT(&set);
+#endif
+	if (n > quota_cpus()) n = quota_cpus();
+	if (omp && isdigit((unsigned char)*omp)) {
+		long wanted = strtol(omp, NULL, 10);
+		if (wanted > 0 && wanted < n) n = wanted;
+	}
+	return n < 1 ? 1 : n > 1024 ? 1024 : (int)n;
+}
+
+static vita_status probe(const vita_host *host, uint32_t index, vita_backend_device *out, vita_error *err)
+{
+	(void)host, (void)err;
+	if (index > 0) return VITA_END;
+	VITA_INIT(out);
+	const struct cpu_kernels *kernels = cpu_kernels_choose(out->name, sizeof out->name);
+	out->available = 1;
+	out->score = kernels == &cpu_kernels_plain ? 50 : 100;
+	(void)snprintf(out->details, sizeof out->details, "%d threads", usable_cpus());
+	return VITA_OK;
+}
+
+static vita_status open_device(const vita_host *host, const vita_settings *settings, vita_backend **out, vita_error *err)
+{
+	char name[128], lower[128];
+	const char *device = host->setting_string(host->context, settings, "device");
+	int64_t threads = host->setting_int(host->context, settings, "threads");
+	*out = NULL;
+	const struct cpu_kernels *kernels = cpu_kernels_choose(name, sizeof name);
+	if (device && *device && strcmp(device, "0") != 0 && !strstr(name, device)) {
+		(void)lower;
+		return vita_fail(err, VITA_E_NOTFOUND, "cpu: there is no device \"%s\"; there is 0: %s", device, name);
+	}
+	vita_backend *backend = calloc(1, sizeof *backend);
+	if (!backend) return vita_fail(err, VITA_E_NOMEM, "cpu: no memory for a device");
+	backend->host = host;
+	backend->kernels = kernels;
+	backend->threads = threads > 0 ? (int)(threads < 1024 ? threads : 1024) : usable_cpus();
+	*out = backend;
+	return VITA_OK;
+}
+
+static void close_device(vita_backend *backend)
+{
+	free(backend);
+}
+
+/* submit returns when the work is done. */
+static vita_status wait_device(vita_backend *backend, vita_error *err)
+{
+	(void)backend, (void)err;
+	return VITA_OK;
+}
+
+static const void *get_extension(vita_backend *backend, const char *id)
+{
+	(void)backend, (void)id;
+	return NULL;
+}
+
+static const vita_backend_api api = {
+	.struct_size = sizeof api,
+	.probe = probe,
+	.open = open_device,
+	.close = close_device,
+	.alloc = cpu_alloc,
+	.free = cpu_free,
+	.wrap = cpu_wrap,
+	.address = cpu_address,
+	.load = cpu_load,
+	.write = cpu_write,
+	.read = cpu_read,
+	.supports = cpu_supports,
+	.submit = cpu_submit,
+	.wait = wait_device,
+	.get_extension = get_extension,
+};
+
+static const vita_factory factory = {
+	.struct_size = sizeof factory,
+	.interface_id = VITA_BACKEND_ID,
+	.name = "cpu",
+	.summary = "The machine's own processors, with vector kernels chosen at run time.",
+	.api = &api,
+};
+
+static const vita_factory *const factories[] = { &factory };
+
+static const vita_module module = {
+	.struct_size = sizeof module,
+	.abi_major = VITA_ABI_MAJOR,
+	.abi_minor = VITA_ABI_MINOR,
+	.n_factories = 1,
+	.name = "cpu",
+	.version = "1.0",
+	.licence = "MIT",
+	.factories = factories,
+};
+
+VITA_EXPORT const vita_module *vita_module_query(uint32_t host_major, uint32_t host_minor)
+{
+	(void)host_minor;
+	return host_major == VITA_ABI_MAJOR ? &module : NULL;
+}
