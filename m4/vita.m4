@@ -63,7 +63,23 @@ AC_DEFUN([VITA_CPU_KERNELS], [
 	vita_kernels="plain C"
 	VITA_CPU_KERNEL([AVX2], [-mavx2 -mfma -mf16c])
 	VITA_CPU_KERNEL([AVX512], [-mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mavx512bf16])
+	VITA_ONEDNN
 	VITA_SUMMARY([cpu kernels], [$vita_kernels])
+])
+
+# VITA_ONEDNN: --with-onednn=auto|yes|no; sets HAVE_ONEDNN and ONEDNN_LIBS. Debian's has no pkg-config file.
+# Which of its two APIs (2.x, 3.x) is there, the backend asks the header.
+AC_DEFUN([VITA_ONEDNN], [
+	AC_ARG_WITH([onednn], [AS_HELP_STRING([--with-onednn=auto|yes|no], [oneDNN, for large products of the cpu backend @<:@auto@:>@])],
+		[], [with_onednn=auto])
+	vita_have=no
+	AS_IF([test "x$with_onednn" != xno], [
+		AC_CHECK_HEADER([oneapi/dnnl/dnnl.h], [AC_CHECK_LIB([dnnl], [dnnl_engine_create], [vita_have=yes])])
+		AS_IF([test "x$with_onednn$vita_have" = xyesno],
+			[AC_MSG_ERROR([--with-onednn was asked for, but oneapi/dnnl/dnnl.h or libdnnl was not found])])])
+	AS_IF([test $vita_have = yes], [AC_SUBST([ONEDNN_LIBS], [-ldnnl])
+		AS_VAR_APPEND([vita_kernels], [", oneDNN"])])
+	AM_CONDITIONAL([HAVE_ONEDNN], [test $vita_have = yes])
 ])
 
 # VITA_CPU_KERNEL(NAME, FLAGS): the conditional CPU_KERNELS_NAME and CPU_NAME_CFLAGS.

@@ -94,6 +94,7 @@ struct vita_buffer {
 struct vita_backend {
 	const vita_host *host;
 	const struct cpu_kernels *kernels;
+	struct onednn *onednn;   /* NULL: the backend's own kernels do everything */
 	int threads;
 };
 

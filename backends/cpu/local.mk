@@ -20,12 +20,15 @@ noinst_LTLIBRARIES += %D%/libavx512.la
 cpu_kernels += %D%/libavx512.la
 cpu_cppflags += -DHAVE_KERNELS_AVX512
 endif
+if HAVE_ONEDNN
+cpu_cppflags += -DHAVE_ONEDNN
+endif
 module_LTLIBRARIES += %D%/backend-cpu.la
 %C%_backend_cpu_la_SOURCES = \
-	%D%/attention.c %D%/cpu.h %D%/detect.c %D%/matmul.c %D%/memory.c %D%/module.c %D%/ops.c %D%/ops.h \
-	%D%/pack.c %D%/submit.c
+	%D%/attention.c %D%/cpu.h %D%/detect.c %D%/matmul.c %D%/memory.c %D%/module.c %D%/onednn.c \
+	%D%/onednn.h %D%/ops.c %D%/ops.h %D%/pack.c %D%/submit.c
 %C%_backend_cpu_la_CPPFLAGS = $(cpu_cppflags)
 %C%_backend_cpu_la_CFLAGS = $(cpu_cflags)
 %C%_backend_cpu_la_LDFLAGS = $(module_ldflags)
-%C%_backend_cpu_la_LIBADD = $(cpu_kernels) -lm
+%C%_backend_cpu_la_LIBADD = $(cpu_kernels) $(ONEDNN_LIBS) -lm
 endif

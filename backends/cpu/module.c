@@ -5,9 +5,10 @@
 #include <ctype.h>
 #include <sched.h>
 #include <stdlib.h>
+#include <strings.h>
 #include <unistd.h>
 
-#include "cpu.h"
+#include "onednn.h"
 
 /* What a container's quota leaves, rounded up; a large number where there is none. */
 static int quota_cpus(void)
@@ -48,32 +49,43 @@ static vita_status probe(const vita_host *host, uint32_t index, vita_backend_dev
 	const struct cpu_kernels *kernels = cpu_kernels_choose(out->name, sizeof out->name);
 	out->available = 1;
 	out->score = kernels == &cpu_kernels_plain ? 50 : 100;
-	(void)snprintf(out->details, sizeof out->details, "%d threads", usable_cpus());
+	const char *version = onednn_version();
+	(void)snprintf(out->details, sizeof out->details, "%d threads, %s%s", usable_cpus(), *version ? "oneDNN " : "no oneDNN",
+	               version);
 	return VITA_OK;
+}
+
+/* Is part found in text, whatever the case of letters? */
+static bool names(const char *text, const char *part)
+{
+	for (size_t n = strlen(part); *text; text++)
+		if (strncasecmp(text, part, n) == 0) return true;
+	return false;
 }
 
 static vita_status open_device(const vita_host *host, const vita_settings *settings, vita_backend **out, vita_error *err)
 {
-	char name[128], lower[128];
+	char name[128];
 	const char *device = host->setting_string(host->context, settings, "device");
 	int64_t threads = host->setting_int(host->context, settings, "threads");
 	*out = NULL;
 	const struct cpu_kernels *kernels = cpu_kernels_choose(name, sizeof name);
-	if (device && *device && strcmp(device, "0") != 0 && !strstr(name, device)) {
-		(void)lower;
+	if (device && *device && strcmp(device, "0") != 0 && !names(name, device))
 		return vita_fail(err, VITA_E_NOTFOUND, "cpu: there is no device \"%s\"; there is 0: %s", device, name);
-	}
 	vita_backend *backend = calloc(1, sizeof *backend);
 	if (!backend) return vita_fail(err, VITA_E_NOMEM, "cpu: no memory for a device");
 	backend->host = host;
 	backend->kernels = kernels;
 	backend->threads = threads > 0 ? (int)(threads < 1024 ? threads : 1024) : usable_cpus();
+	backend->onednn = onednn_open();
 	*out = backend;
 	return VITA_OK;
 }
 
 static void close_device(vita_backend *backend)
 {
+	if (!backend) return;
+	onednn_close(backend->onednn);
 	free(backend);
 }
 

@@ -9,7 +9,7 @@
 #include <omp.h>
 #endif
 
-#include "cpu.h"
+#include "onednn.h"
 
 #define MAX_STEPS 128
 
@@ -151,6 +151,7 @@ static vita_status add_matmul(const vita_backend *backend, struct plan *p, const
 
 static void run_plan(const vita_backend *backend, struct plan *p)
 {
+	if (p->n == 0) return;
 	struct barrier barrier;
 	atomic_init(&barrier.arrived, 0);
 	atomic_init(&barrier.generation, 0);
@@ -207,12 +208,19 @@ vita_status cpu_submit(vita_backend *backend, const vita_op *const *ops, uint32_
 			if (meets(p->written, p->n_written, r)) run_plan(backend, p), plan_clear(p);
 			if ((status = check_ids(op, err)) != VITA_OK) break;
 		}
+		if (op->code == VITA_OP_MATMUL && onednn_takes(backend->onednn, op)) {
+			run_plan(backend, p), plan_clear(p);
+			status = onednn_matmul(backend->onednn, backend, op, err);
+			if (status == VITA_OK) continue;
+			if (status != VITA_E_UNSUPPORTED) break;
+			status = VITA_OK;
+		}
 		if (p->n + 2 > MAX_STEPS) run_plan(backend, p), plan_clear(p);
 		bool barrier = needs_barrier(p, op);
 		if (op->code == VITA_OP_MATMUL) status = add_matmul(backend, p, op, barrier, err);
 		else (void)add_step(p, simple_step(op), op, barrier);
 	}
-	if (p->n > 0) run_plan(backend, p);
+	run_plan(backend, p);
 	plan_clear(p);
 	free(p);
 	return status;
