@@ -111,4 +111,27 @@ check_PROGRAMS += %D%/test_models
 %C%_test_models_CPPFLAGS = $(unit_cppflags)
 %C%_test_models_CFLAGS = $(unit_cflags) $(JANSSON_CFLAGS)
 %C%_test_models_LDADD = $(unit_ldadd) $(JANSSON_LIBS)
+check_PROGRAMS += %D%/test_config
+%C%_test_config_SOURCES = %D%/test_config.c %D%/files_support.h
+%C%_test_config_CPPFLAGS = $(unit_cppflags)
+%C%_test_config_CFLAGS = $(unit_cflags)
+%C%_test_config_LDADD = $(unit_ldadd)
+
+check_PROGRAMS += %D%/test_loader
+%C%_test_loader_SOURCES = %D%/test_loader.c %D%/files_support.h %D%/modules_support.h
+%C%_test_loader_CPPFLAGS = $(unit_cppflags)
+%C%_test_loader_CFLAGS = $(unit_cflags)
+%C%_test_loader_LDADD = $(unit_ldadd)
+
+check_PROGRAMS += %D%/test_fallback
+%C%_test_fallback_SOURCES = %D%/test_fallback.c %D%/files_support.h %D%/modules_support.h
+%C%_test_fallback_CPPFLAGS = $(unit_cppflags)
+%C%_test_fallback_CFLAGS = $(unit_cflags)
+%C%_test_fallback_LDADD = $(unit_ldadd)
+
+check_PROGRAMS += %D%/test_host
+%C%_test_host_SOURCES = %D%/test_host.c %D%/files_support.h %D%/modules_support.h
+%C%_test_host_CPPFLAGS = $(unit_cppflags)
+%C%_test_host_CFLAGS = $(unit_cflags)
+%C%_test_host_LDADD = $(unit_ldadd)
 endif
