@@ -93,7 +93,6 @@ check_PROGRAMS += %D%/test_qwen2 %D%/test_mctp %D%/test_lm_checkpoints
 %C%_test_lm_checkpoints_CFLAGS = $(unit_cflags)
 %C%_test_lm_checkpoints_LDADD = $(unit_ldadd)
 
-
 check_PROGRAMS += %D%/test_answer
 %C%_test_answer_SOURCES = %D%/test_answer.c %D%/fake_parts.c %D%/fake_parts.h
 %C%_test_answer_CPPFLAGS = $(unit_cppflags)
@@ -111,6 +110,7 @@ check_PROGRAMS += %D%/test_models
 %C%_test_models_CPPFLAGS = $(unit_cppflags)
 %C%_test_models_CFLAGS = $(unit_cflags) $(JANSSON_CFLAGS)
 %C%_test_models_LDADD = $(unit_ldadd) $(JANSSON_LIBS)
+
 check_PROGRAMS += %D%/test_config
 %C%_test_config_SOURCES = %D%/test_config.c %D%/files_support.h
 %C%_test_config_CPPFLAGS = $(unit_cppflags)

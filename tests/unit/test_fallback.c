@@ -82,7 +82,7 @@ static float random_float(void)
 	return (float)(random_state >> 8) / (float)(1 << 23) - 1;
 }
 
-/* Random values; NaN bytes where outputs are to be seen to be written. */
+/* Random values, the same on both, in outputs too: what an op leaves alone must still be equal. */
 static twins make_random(uint32_t rank, int64_t d0, int64_t d1, int64_t d2)
 {
 	twins t = make(VITA_F32, rank, d0, d1, d2, 1);
