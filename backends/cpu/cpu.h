@@ -44,8 +44,7 @@ static inline int group_rows(const struct quantised_rows *x, int64_t g)
 /* One tile of TILE packed weight rows times the rows of one group: out[r · TILE + i], overwritten. */
 typedef void tile_kernel(const void *tile, const struct quantised_rows *x, int64_t group, float *out);
 
-/* n_w plain weight rows (stride bytes apart, at most 4) times n rows of k values in the kernel's own activation
- * type: out[r · TILE + i]. */
+/* n_w plain weight rows (stride bytes apart, at most 4) times n rows of k f32 values: out[r · TILE + i]. */
 typedef void row_kernel(const void *w, int64_t w_stride, int n_w, const void *x, int64_t x_stride, int n, int64_t k,
                         float *out);
 
@@ -56,7 +55,6 @@ struct cpu_kernels {
 	void (*quantise)(const float *x, int64_t row, struct quantised_rows *out);
 	/* plain weights */
 	row_kernel *rows_f32, *rows_f16, *rows_bf16;
-	bool bf16_rounds_x;  /* rows_bf16 wants x as bf16, otherwise f32 */
 	void (*to_bf16)(const float *x, uint16_t *y, int64_t n);
 	/* vectors */
 	float (*dot)(const float *a, const float *b, int64_t n);
@@ -73,8 +71,9 @@ extern const struct cpu_kernels cpu_kernels_plain;
 extern const struct cpu_kernels cpu_kernels_avx2;
 extern const struct cpu_kernels cpu_kernels_avx512;
 
-/* Converts a row of activations; a small part of a product, so the AVX2 table has the plain one too. */
+/* Converting activations is a small part of a product: the AVX2 table has the plain functions too. */
 void cpu_quantise_plain(const float *x, int64_t row, struct quantised_rows *out);
+void cpu_to_bf16_plain(const float *x, uint16_t *y, int64_t n);
 
 /* The best table that this processor and operating system run; $VITA_CPU_KERNELS names another. */
 const struct cpu_kernels *cpu_kernels_choose(char *description, size_t size);
@@ -141,10 +140,10 @@ int32_t cpu_supports(vita_backend *backend, const vita_op *op);
 vita_status cpu_submit(vita_backend *backend, const vita_op *const *ops, uint32_t n, vita_error *err);
 
 /* Matrix products: how much scratch the op's activations take, and its two steps. */
-uint64_t matmul_scratch(const vita_backend *backend, const vita_op *op);
-void matmul_prepare(const vita_backend *backend, const vita_op *op, void *scratch, struct step *step);
+uint64_t matmul_scratch(const vita_op *op);
+void matmul_prepare(const vita_op *op, void *scratch, struct step *step);
 step_fn matmul_convert_step, matmul_multiply_step;
-bool matmul_converts(const vita_backend *backend, const vita_op *op);
+bool matmul_converts(const vita_op *op);
 bool matmul_supports(const vita_op *op);
 
 /* Every other op: its step, or NULL. */

@@ -365,7 +365,7 @@ const struct cpu_kernels cpu_kernels_avx2 = {
 	.tile_q8_0 = tile_q8_0, .tile_q4_0 = tile_q4_0, .tile_q4_1 = tile_q4_1,
 	.tile_q4_k = tile_q4_k, .tile_q6_k = tile_q6_k, .quantise = cpu_quantise_plain,
 	.rows_f32 = rows_f32, .rows_f16 = rows_f16, .rows_bf16 = rows_bf16,
-	.bf16_rounds_x = false, .to_bf16 = NULL,
+	.to_bf16 = cpu_to_bf16_plain,
 	.dot = dot, .dot_f16 = dot_f16, .axpy = axpy, .axpy_f16 = axpy_f16,
 	.sum_squares = sum_squares, .scale_mul = scale_mul, .softmax_exp = softmax_exp, .silu_mul = silu_mul,
 };

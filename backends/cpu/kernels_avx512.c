@@ -252,15 +252,12 @@ INLINE __mmask16 tail16(int64_t n)
 	return n >= 16 ? 0xffff : (__mmask16)((1u << n) - 1);
 }
 
-INLINE __mmask32 tail32(int64_t n)
-{
-	return n >= 32 ? 0xffffffffu : (__mmask32)((1u << n) - 1);
-}
-
 INLINE __m512 load_weights(uint32_t dtype, const void *w, int64_t i, __mmask16 mask)
 {
 	if (dtype == VITA_F32) return _mm512_maskz_loadu_ps(mask, (const float *)w + i);
-	return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(mask, (const uint16_t *)w + i));
+	__m256i half = _mm256_maskz_loadu_epi16(mask, (const uint16_t *)w + i);
+	if (dtype == VITA_F16) return _mm512_cvtph_ps(half);
+	return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16));
 }
 
 INLINE void rows_float(uint32_t dtype, const void *w, int64_t w_stride, int n_w, const void *x, int64_t x_stride, int n,
@@ -276,27 +273,6 @@ INLINE void rows_float(uint32_t dtype, const void *w, int64_t w_stride, int n_w,
 		for (int r = 0; r < n; r++) {
 			__m512 xv = _mm512_maskz_loadu_ps(mask, (const float *)((const char *)x + r * x_stride) + j);
 			for (int i = 0; i < n_w; i++) acc[r][i] = _mm512_fmadd_ps(wv[i], xv, acc[r][i]);
-		}
-	}
-	for (int r = 0; r < n; r++)
-		for (int i = 0; i < n_w; i++) out[r * TILE + i] = _mm512_reduce_add_ps(acc[r][i]);
-}
-
-INLINE void rows_bf16_n(const void *w, int64_t w_stride, int n_w, const void *x, int64_t x_stride, int n, int64_t k,
-                        float *out)
-{
-	__m512 acc[6][4];
-	for (int r = 0; r < n; r++)
-		for (int i = 0; i < n_w; i++) acc[r][i] = _mm512_setzero_ps();
-	for (int64_t j = 0; j < k; j += 32) {
-		__mmask32 mask = tail32(k - j);
-		__m512i wv[4];
-		for (int i = 0; i < n_w; i++)
-			wv[i] = _mm512_maskz_loadu_epi16(mask, (const uint16_t *)((const char *)w + i * w_stride) + j);
-		for (int r = 0; r < n; r++) {
-			__m512i xv = _mm512_maskz_loadu_epi16(mask, (const uint16_t *)((const char *)x + r * x_stride) + j);
-			for (int i = 0; i < n_w; i++)
-				acc[r][i] = _mm512_dpbf16_ps(acc[r][i], (__m512bh)wv[i], (__m512bh)xv);
 		}
 	}
 	for (int r = 0; r < n; r++)
@@ -330,7 +306,7 @@ INLINE void rows_bf16_n(const void *w, int64_t w_stride, int n_w, const void *x,
 #define COMMA ,
 ROWS_KERNEL(rows_f32, rows_float, VITA_F32 COMMA)
 ROWS_KERNEL(rows_f16, rows_float, VITA_F16 COMMA)
-ROWS_KERNEL(rows_bf16, rows_bf16_n, )
+ROWS_KERNEL(rows_bf16, rows_float, VITA_BF16 COMMA)
 
 static void to_bf16(const float *x, uint16_t *y, int64_t n)
 {
@@ -450,7 +426,7 @@ const struct cpu_kernels cpu_kernels_avx512 = {
 	.tile_q8_0 = tile_q8_0, .tile_q4_0 = tile_q4_0, .tile_q4_1 = tile_q4_1,
 	.tile_q4_k = tile_q4_k, .tile_q6_k = tile_q6_k, .quantise = quantise,
 	.rows_f32 = rows_f32, .rows_f16 = rows_f16, .rows_bf16 = rows_bf16,
-	.bf16_rounds_x = true, .to_bf16 = to_bf16,
+	.to_bf16 = to_bf16,
 	.dot = dot, .dot_f16 = dot_f16, .axpy = axpy, .axpy_f16 = axpy_f16,
 	.sum_squares = sum_squares, .scale_mul = scale_mul, .softmax_exp = softmax_exp, .silu_mul = silu_mul,
 };

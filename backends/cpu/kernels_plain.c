@@ -179,7 +179,7 @@ static void rows_bf16(const void *w, int64_t w_stride, int n_w, const void *x, i
 	rows_any(VITA_BF16, w, w_stride, n_w, x, x_stride, n, k, out);
 }
 
-static void to_bf16(const float *x, uint16_t *y, int64_t n)
+void cpu_to_bf16_plain(const float *x, uint16_t *y, int64_t n)
 {
 	for (int64_t i = 0; i < n; i++) y[i] = vita_f32_to_bf16(x[i]);
 }
@@ -237,7 +237,7 @@ const struct cpu_kernels cpu_kernels_plain = {
 	.tile_q8_0 = tile_q8_0, .tile_q4_0 = tile_q4_0, .tile_q4_1 = tile_q4_1,
 	.tile_q4_k = tile_q4_k, .tile_q6_k = tile_q6_k, .quantise = cpu_quantise_plain,
 	.rows_f32 = rows_f32, .rows_f16 = rows_f16, .rows_bf16 = rows_bf16,
-	.bf16_rounds_x = false, .to_bf16 = to_bf16,
+	.to_bf16 = cpu_to_bf16_plain,
 	.dot = dot, .dot_f16 = dot_f16, .axpy = axpy, .axpy_f16 = axpy_f16,
 	.sum_squares = sum_squares, .scale_mul = scale_mul, .softmax_exp = softmax_exp, .silu_mul = silu_mul,
 };

@@ -3,7 +3,7 @@
  * Matrix products: y[n, m] = act(x[n, k] · w[m, k]ᵀ + bias) + residual.
  *
  * Two steps of a plan: the activations become what the weight's kernel wants (8-bit integers for block
- * types, bf16 for bf16), then tiles of TILE weight rows are handed out to the threads. A tile meets all
+ * types, else f32 as they are), then tiles of TILE weight rows are handed out to the threads. A tile meets all
  * rows of a chunk while it is in the cache; a chunk's activations fit the second-level cache.
  */
 #include "cpu.h"
@@ -58,29 +58,27 @@ static int32_t zero_point_of(uint32_t dtype)
 	}
 }
 
-bool matmul_converts(const vita_backend *backend, const vita_op *op)
+bool matmul_converts(const vita_op *op)
 {
-	const vita_tensor *w = op->input[1];
-	return is_packed(w) || (w->dtype == VITA_BF16 && backend->kernels->bf16_rounds_x);
+	return is_packed(op->input[1]);
 }
 
-uint64_t matmul_scratch(const vita_backend *backend, const vita_op *op)
+uint64_t matmul_scratch(const vita_op *op)
 {
 	const vita_tensor *x = op->input[0], *w = op->input[1];
 	uint64_t n = (uint64_t)x->shape[0], k = (uint64_t)x->shape[1];
-	if (!matmul_converts(backend, op)) return 0;
-	if (!is_packed(w)) return aligned(n * k * 2);
+	if (!is_packed(w)) return 0;
 	return aligned(n * k) + 2 * aligned(n * (k / QUANT_BLOCK) * 4) + aligned(n * (k / sum_block_of(w->dtype)) * 4);
 }
 
-void matmul_prepare(const vita_backend *backend, const vita_op *op, void *scratch, struct step *step)
+void matmul_prepare(const vita_op *op, void *scratch, struct step *step)
 {
 	const vita_tensor *x = op->input[0], *w = op->input[1];
 	uint64_t n = (uint64_t)x->shape[0], k = (uint64_t)x->shape[1];
 	unsigned char *p = scratch;
 	step->op = op;
 	step->scratch = scratch;
-	if (!matmul_converts(backend, op) || !is_packed(w)) return;
+	if (!is_packed(w)) return;
 	step->rows.n = (int64_t)n;
 	step->rows.k = (int64_t)k;
 	step->rows.zero_point = zero_point_of(w->dtype);
@@ -102,15 +100,11 @@ static const float *row_of(const vita_tensor *t, int64_t row)
 void matmul_convert_step(const struct step *step, const vita_backend *backend, int thread, int n_threads)
 {
 	const vita_tensor *x = step->op->input[0];
-	int64_t first, end, k = x->shape[1];
+	int64_t first, end;
 	share(x->shape[0], thread, n_threads, &first, &end);
 	for (int64_t row = first; row < end; row++) {
-		if (is_packed(step->op->input[1])) {
-			struct quantised_rows rows = step->rows;
-			backend->kernels->quantise(row_of(x, row), row, &rows);
-		} else {
-			backend->kernels->to_bf16(row_of(x, row), (uint16_t *)step->scratch + row * k, k);
-		}
+		struct quantised_rows rows = step->rows;
+		backend->kernels->quantise(row_of(x, row), row, &rows);
 	}
 }
 
@@ -131,12 +125,10 @@ static void multiply_tile(const struct step *step, const vita_backend *backend, 
 	}
 	row_kernel *kernel = w->dtype == VITA_F32 ? kernels->rows_f32 : w->dtype == VITA_F16 ? kernels->rows_f16
 	                                                                                      : kernels->rows_bf16;
-	bool bf16 = w->dtype == VITA_BF16 && kernels->bf16_rounds_x;
-	const void *rows = bf16 ? (const void *)((const uint16_t *)step->scratch + first * k) : row_of(x, first);
 	for (int64_t i = 0; i < TILE && t * TILE + i < w->shape[0]; i += 4) {
 		int64_t left = w->shape[0] - t * TILE - i;
-		kernel((const char *)tensor_data(w) + (t * TILE + i) * w->stride[0], w->stride[0], left < 4 ? (int)left : 4, rows,
-		       bf16 ? k * 2 : x->stride[0], n, k, out + i);
+		kernel((const char *)tensor_data(w) + (t * TILE + i) * w->stride[0], w->stride[0], left < 4 ? (int)left : 4,
+		       row_of(x, first), x->stride[0], n, k, out + i);
 	}
 }
 

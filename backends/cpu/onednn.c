@@ -3,7 +3,8 @@
  * Matrix products through oneDNN 2.x (2.6 is Debian's) or 3.x, whose way of describing an operation differs.
  *
  * Weights are read where they lie, rows of k values, as the transpose of the k × m matrix that oneDNN wants;
- * bf16 weights meet activations rounded to bf16, as in the backend's own kernels. Primitives are kept by
+ * bf16 weights meet activations rounded to bf16 (the backend's own kernels, for few rows, keep
+ * them f32). Primitives are kept by
  * shape.
  */
 #include "onednn.h"

@@ -121,12 +121,11 @@ static const struct step *converted_before(const struct plan *p, const vita_op *
 	       !meets(&written, 1, x) ? s : NULL;
 }
 
-static vita_status add_matmul(const vita_backend *backend, struct plan *p, const vita_op *op, bool barrier,
-                              vita_error *err)
+static vita_status add_matmul(struct plan *p, const vita_op *op, bool barrier, vita_error *err)
 {
-	if (!matmul_converts(backend, op)) {
+	if (!matmul_converts(op)) {
 		struct step *s = add_step(p, matmul_multiply_step, op, barrier);
-		matmul_prepare(backend, op, NULL, s);
+		matmul_prepare(op, NULL, s);
 		return VITA_OK;
 	}
 	const struct step *before = converted_before(p, op);
@@ -137,12 +136,12 @@ static vita_status add_matmul(const vita_backend *backend, struct plan *p, const
 		return VITA_OK;
 	}
 	void *scratch = NULL;
-	uint64_t bytes = matmul_scratch(backend, op);
+	uint64_t bytes = matmul_scratch(op);
 	if (posix_memalign(&scratch, 64, bytes ? bytes : 64) != 0)
 		return vita_fail(err, VITA_E_NOMEM, "cpu: no memory for %llu bytes of activations", (unsigned long long)bytes);
 	p->scratch[p->n_scratch++] = scratch;
-	matmul_prepare(backend, op, scratch, add_step(p, matmul_convert_step, op, barrier));
-	matmul_prepare(backend, op, scratch, add_step(p, matmul_multiply_step, op, true));
+	matmul_prepare(op, scratch, add_step(p, matmul_convert_step, op, barrier));
+	matmul_prepare(op, scratch, add_step(p, matmul_multiply_step, op, true));
 	/* Everything before the barrier between the two is done; only this product is open. */
 	p->n_written = p->n_read = 0;
 	(void)needs_barrier(p, op);
@@ -217,7 +216,7 @@ vita_status cpu_submit(vita_backend *backend, const vita_op *const *ops, uint32_
 		}
 		if (p->n + 2 > MAX_STEPS) run_plan(backend, p), plan_clear(p);
 		bool barrier = needs_barrier(p, op);
-		if (op->code == VITA_OP_MATMUL) status = add_matmul(backend, p, op, barrier, err);
+		if (op->code == VITA_OP_MATMUL) status = add_matmul(p, op, barrier, err);
 		else (void)add_step(p, simple_step(op), op, barrier);
 	}
 	run_plan(backend, p);
