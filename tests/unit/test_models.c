@@ -189,6 +189,39 @@ static void test_models_own_settings(void **state)
 /* ---- rows in place of embeddings ------------------------------------------------------------------ */
 
 /* Rows of an encoder stand at the placeholders' positions for the main model; heads see the placeholder. */
+/* A turn may bring a schedule of its own; the next one is the config's again. */
+static void test_schedule_of_a_turn(void **state)
+{
+	static const char *const schedules[] = { "vanilla", NULL, "1,2" };
+	static const size_t golden_run[] = { 0, 1, 2 };
+	int32_t prompt[64], tokens[64];
+	json_t *golden = golden_of("tiny");
+	uint32_t n = read_ids(golden, "prompt", prompt, 64);
+	stage *s = set_up("tiny", (const char *const[]){ "heads.schedule=1,3", NULL });
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		const json_t *run = json_array_get(json_object_get(golden, "runs"), golden_run[i]);
+		uint32_t n_tokens = read_ids(run, "tokens", tokens, 64);
+		vita_turn_events events = heard_events(&s->h);
+		vita_turn turn;
+		memset(&s->h, 0, sizeof s->h);
+		VITA_INIT(&turn);
+		turn.ids = prompt;
+		turn.n_ids = n;
+		turn.max_tokens = (int64_t)n_tokens;
+		turn.events = &events;
+		turn.schedule = schedules[i];
+		assert_int_equal(vita_conversation_reset(s->c, &s->h.err), VITA_OK);
+		if (vita_turn_run(s->c, &turn, NULL, &s->h.err) != VITA_OK) fail_msg("%s", s->h.err.message);
+		assert_int_equal(s->h.n, n_tokens);
+		assert_memory_equal(s->h.ids, tokens, n_tokens * sizeof *tokens);
+		turn.schedule = "0,3";
+		assert_int_equal(vita_turn_run(s->c, &turn, NULL, &s->h.err), VITA_E_CONFIG);
+	}
+	json_decref(golden);
+	tear_down(s);
+}
+
 static void test_spliced_rows(void **state)
 {
 	(void)state;
@@ -418,6 +451,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_golden_runs),
 		cmocka_unit_test(test_models_own_settings),
+		cmocka_unit_test(test_schedule_of_a_turn),
 		cmocka_unit_test(test_spliced_rows),
 		cmocka_unit_test(test_verified_is_vanilla),
 		cmocka_unit_test(test_repetition_penalty_counts),

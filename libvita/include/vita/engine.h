@@ -118,6 +118,7 @@ typedef struct vita_turn {
 	int64_t max_tokens;           /* -1: as the config says */
 	const vita_cancel *cancel;    /* may be NULL */
 	const vita_turn_events *events;
+	const char *schedule;         /* as [heads] schedule, for this turn; NULL: as the config says */
 } vita_turn;
 
 typedef struct vita_turn_result {

@@ -26,6 +26,7 @@ typedef struct vita_running {
 	vita_turn_result result;
 	vita_speaker speaker;
 	const vita_schedule *schedule;
+	vita_schedule own_schedule; /* of this turn, where it brings one */
 	uint64_t n_answer, max_tokens;
 	int64_t next_head;
 	int stopped;

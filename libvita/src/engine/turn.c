@@ -27,6 +27,15 @@ static const vita_schedule *schedule_of(const vita_engine *engine, uint32_t task
 	return only_text && !engine->schedule_given ? &engine->vanilla : &engine->schedule;
 }
 
+static vita_status choose_schedule(vita_running *r)
+{
+	const vita_turn *turn = r->turn;
+	r->schedule = schedule_of(r->engine, turn->task);
+	if (!VITA_HAS(turn, vita_turn, schedule)) return VITA_OK;
+	r->schedule = &r->own_schedule;
+	return vita_schedule_parse(&r->own_schedule, turn->schedule, r->err);
+}
+
 static void begin(vita_running *r, vita_conversation *c, const vita_turn *turn, vita_error *err)
 {
 	memset(r, 0, sizeof *r);
@@ -38,7 +47,6 @@ static void begin(vita_running *r, vita_conversation *c, const vita_turn *turn, 
 		size_t size = turn->events->struct_size;
 		memcpy(&r->events, turn->events, size < sizeof r->events ? size : sizeof r->events);
 	}
-	r->schedule = schedule_of(c->engine, turn->task);
 	r->max_tokens = turn->max_tokens < 0 ? c->engine->generation.max_tokens : (uint64_t)turn->max_tokens;
 	r->result.first_audio_ms = -1;
 	r->started = r->question_end = r->encoded = vita_clock_ms();
@@ -47,13 +55,15 @@ static void begin(vita_running *r, vita_conversation *c, const vita_turn *turn, 
 static vita_status run(vita_running *r)
 {
 	uint32_t before = r->conversation->n_tokens;
-	vita_status status = vita_speaker_open(r);
+	vita_status status = choose_schedule(r);
+	if (status == VITA_OK) status = vita_speaker_open(r);
 	if (status == VITA_OK) status = vita_prompt_build(r);
 	if (status == VITA_OK) {
 		r->result.n_prompt = r->conversation->n_tokens - before;
 		status = vita_answer_run(r);
 	}
 	vita_speaker_close(r);
+	vita_schedule_free(&r->own_schedule);
 	return status;
 }
 
