@@ -118,6 +118,11 @@ AC_DEFUN([VITA_SANITIZERS], [
 		AS_VAR_APPEND([CFLAGS], ["$vita_flags"])
 		AS_VAR_APPEND([CXXFLAGS], ["$vita_flags"])
 		AS_VAR_APPEND([LDFLAGS], ["$vita_flags"])
+		# clang keeps these two checks in a C++ run-time library, which programs in C do not have.
+		AC_LANG_PUSH([C++])
+		AX_CHECK_COMPILE_FLAG([-fno-sanitize=function,vptr],
+			[AS_VAR_APPEND([CXXFLAGS], [" -fno-sanitize=function,vptr"])])
+		AC_LANG_POP([C++])
 	], [vita_instrumentation=none])
 	AM_CONDITIONAL([FUZZING], [test "x$enable_fuzzing" = xyes])
 ])
