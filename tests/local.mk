@@ -14,6 +14,11 @@ TEST_EXTENSIONS = .sh
 SH_LOG_COMPILER = $(SHELL)
 TESTS += $(check_PROGRAMS) $(dist_check_SCRIPTS)
 
+# Speed, not a test: make tests/bench_tokenizer
+EXTRA_PROGRAMS += %D%/bench_tokenizer
+%C%_bench_tokenizer_LDADD = libvita/libvita.la
+CLEANFILES += %D%/bench_tokenizer
+
 include %D%/golden/local.mk
 include %D%/unit/local.mk
 include %D%/ops/local.mk

@@ -6,7 +6,9 @@ fuzz_targets = \
 	%D%/fuzz_config \
 	%D%/fuzz_index \
 	%D%/fuzz_ini \
-	%D%/fuzz_safetensors
+	%D%/fuzz_safetensors \
+	%D%/fuzz_text \
+	%D%/fuzz_tokenizer
 
 check_LTLIBRARIES += %D%/libfuzz.la
 %C%_libfuzz_la_SOURCES = %D%/fuzz.c %D%/fuzz.h
@@ -30,8 +32,12 @@ fuzz_ldadd = %D%/libfuzz.la libvita/libcore.la
 %C%_fuzz_ini_LDADD = $(fuzz_ldadd)
 %C%_fuzz_safetensors_LDFLAGS = $(fuzz_ldflags)
 %C%_fuzz_safetensors_LDADD = $(fuzz_ldadd)
+%C%_fuzz_text_LDFLAGS = $(fuzz_ldflags)
+%C%_fuzz_text_LDADD = $(fuzz_ldadd)
+%C%_fuzz_tokenizer_LDFLAGS = $(fuzz_ldflags)
+%C%_fuzz_tokenizer_LDADD = $(fuzz_ldadd)
 
-EXTRA_DIST += %D%/seeds.sh %D%/run.sh %D%/fuzz_text.c %D%/fuzz_tokenizer.c
+EXTRA_DIST += %D%/seeds.sh %D%/run.sh
 
 # The seeds: small inputs, made from the golden data and by hand.
 AM_TESTS_ENVIRONMENT += VITA_FUZZ_SEEDS='$(abs_top_builddir)/seeds'; export VITA_FUZZ_SEEDS;

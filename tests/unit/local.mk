@@ -76,6 +76,38 @@ check_PROGRAMS += %D%/test_memory
 %C%_test_memory_LDADD = $(unit_ldadd)
 %C%_test_memory_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup
 
+# The tokenizer.
+check_PROGRAMS += %D%/test_text_parts
+%C%_test_text_parts_SOURCES = %D%/test_text_parts.c %D%/text_support.h %D%/unit.h
+%C%_test_text_parts_CPPFLAGS = $(unit_cppflags)
+%C%_test_text_parts_CFLAGS = $(unit_cflags) $(JANSSON_CFLAGS) $(PCRE2_CFLAGS) $(UTF8PROC_CFLAGS) -pthread
+%C%_test_text_parts_LDADD = $(unit_ldadd) -lpthread
+
+check_PROGRAMS += %D%/test_patterns
+%C%_test_patterns_SOURCES = %D%/test_patterns.c %D%/text_support.h %D%/unit.h
+%C%_test_patterns_CPPFLAGS = $(unit_cppflags)
+%C%_test_patterns_CFLAGS = $(unit_cflags) $(JANSSON_CFLAGS) $(PCRE2_CFLAGS) $(UTF8PROC_CFLAGS) -pthread
+%C%_test_patterns_LDADD = $(unit_ldadd) -lpthread
+
+check_PROGRAMS += %D%/test_tokenizer
+%C%_test_tokenizer_SOURCES = %D%/test_tokenizer.c %D%/text_support.h %D%/unit.h
+%C%_test_tokenizer_CPPFLAGS = $(unit_cppflags)
+%C%_test_tokenizer_CFLAGS = $(unit_cflags) $(JANSSON_CFLAGS) $(PCRE2_CFLAGS) $(UTF8PROC_CFLAGS) -pthread
+%C%_test_tokenizer_LDADD = $(unit_ldadd) -lpthread
+
+check_PROGRAMS += %D%/test_tokenizer_files
+%C%_test_tokenizer_files_SOURCES = %D%/test_tokenizer_files.c %D%/text_support.h %D%/unit.h %D%/files_support.h
+%C%_test_tokenizer_files_CPPFLAGS = $(unit_cppflags)
+%C%_test_tokenizer_files_CFLAGS = $(unit_cflags) $(JANSSON_CFLAGS) $(PCRE2_CFLAGS) $(UTF8PROC_CFLAGS) -pthread
+%C%_test_tokenizer_files_LDADD = $(unit_ldadd) -lpthread
+
+check_PROGRAMS += %D%/test_tokenizer_memory
+%C%_test_tokenizer_memory_SOURCES = %D%/test_tokenizer_memory.c %D%/text_support.h %D%/unit.h
+%C%_test_tokenizer_memory_CPPFLAGS = $(unit_cppflags)
+%C%_test_tokenizer_memory_CFLAGS = $(unit_cflags) $(JANSSON_CFLAGS) $(PCRE2_CFLAGS) $(UTF8PROC_CFLAGS) -pthread
+%C%_test_tokenizer_memory_LDADD = $(unit_ldadd) -lpthread
+%C%_test_tokenizer_memory_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
+
 # The language model and its heads, from the modules of this build.
 lm_support = %D%/lm_random.c %D%/lm_random.h %D%/lm_oracle.c %D%/lm_oracle.h %D%/lm_setup.c %D%/lm_setup.h \
 	%D%/lm_trace.c %D%/lm_trace.h %D%/unit.h

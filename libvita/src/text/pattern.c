@@ -172,7 +172,7 @@ static vita_status code_point(translator *t, vita_error *err)
 		int c = peek(t, 0);
 		value = value * 16 + (unsigned long)(isdigit(c) ? c - '0' : tolower(c) - 'a' + 10);
 	}
-	if (digits == 0 || (braces && peek(t, 0) != '}'))
+	if (digits == 0 || (limit == 4 && digits < 4) || (braces && peek(t, 0) != '}'))
 		return refuse(t, "an incomplete character code", err);
 	/* Without braces Oniguruma means a byte, which may be a part of a character. */
 	if (limit == 2 && value > 0x7f) return refuse(t, "a character written byte by byte", err);
@@ -217,7 +217,7 @@ static vita_status escape(translator *t, bool in_class, vita_error *err)
 		put(t, "(?:(?<=[" WORD "])(?=[" WORD "])|(?<![" WORD "])(?![" WORD "]))");
 	else if (letter < 128 && !isalnum(letter))
 		put_bytes(t, t->in + t->at, 2);
-	else if (letter < 128 && strchr(in_class ? "dDnrtfaeb" : "dDnrtfaeAzZRX123456789", letter))
+	else if (letter < 128 && strchr(in_class ? "dDnrtfaeb" : "dDnrtfaeAzZRXk123456789", letter))
 		put_bytes(t, t->in + t->at, 2);
 	else if (letter < 128)
 		return refuse(t, "this escape", err);

@@ -595,6 +595,7 @@ vita_status vita_tokenizer_build(const json_t *document, json_t *added_tokens, c
 	if (status == VITA_OK) status = read_vocab(&b);
 	if (status == VITA_OK) status = read_merges(&b);
 	if (status == VITA_OK) {
+		vita_vocab_trim(&b.tokenizer->bpe.vocab);
 		vita_bpe_prepare(&b.tokenizer->bpe);
 		status = read_unknown(&b, model);
 	}

@@ -124,6 +124,12 @@ void vita_vocab_add_content(vita_vocab *vocab, int32_t id, const char *content, 
 	vocab->n_bytes += size;
 }
 
+void vita_vocab_trim(vita_vocab *vocab)
+{
+	while (vocab->size > 0 && !(vocab->flags[vocab->size - 1] & VITA_TOKEN_PRESENT))
+		vocab->size--;
+}
+
 int32_t vita_vocab_find(const vita_vocab *vocab, const uint8_t *bytes, size_t size)
 {
 	const vita_vocab_slot *slot = find_slot(vocab, bytes, size, 0);

@@ -64,6 +64,9 @@ vita_status vita_vocab_add(vita_vocab *vocab, int32_t id, const char *name, size
 /* Give an added token's id its content, in place of a vocabulary name that it may have had. */
 void vita_vocab_add_content(vita_vocab *vocab, int32_t id, const char *content, size_t size, bool special);
 
+/* Forget ids at the end that no token took. */
+void vita_vocab_trim(vita_vocab *vocab);
+
 /* Id of a run of bytes in the vocabulary, -1 where there is none. [any-thread] */
 int32_t vita_vocab_find(const vita_vocab *vocab, const uint8_t *bytes, size_t size);
 
