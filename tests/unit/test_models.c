@@ -353,26 +353,38 @@ static void test_count_and_none(void **state)
 
 /* ---- audio rows ----------------------------------------------------------------------------------- */
 
-/* tiny with a tokenizer that has audio tokens, in a directory of its own. */
-static void make_speaking(char *path)
+/* tiny in a directory of its own, with other companions: a file's content by name, NULL for none. */
+static void write_file(const char *folder, const char *name, const char *content)
 {
-	static const char *const files[] = { "config.json", "generation_config.json", "model.safetensors" };
-	char from[4096], to[128];
-	strcpy(path, "/tmp/vita-speaking-XXXXXX");
-	assert_non_null(mkdtemp(path));
-	for (size_t i = 0; i < 3; i++) {
-		char folder[4000], absolute[4096];
-		model_path(folder, sizeof folder, "tiny");
-		snprintf(from, sizeof from, "%s/%s", folder, files[i]);
-		assert_non_null(realpath(from, absolute));
-		snprintf(to, sizeof to, "%s/%s", path, files[i]);
-		assert_int_equal(symlink(absolute, to), 0);
-	}
-	snprintf(to, sizeof to, "%s/tokenizer.json", path);
-	fake_write_tokenizer(to);
+	char path[128];
+	snprintf(path, sizeof path, "%s/%s", folder, name);
+	FILE *file = content ? fopen(path, "w") : NULL;
+	if (!content) return;
+	assert_non_null(file);
+	fputs(content, file);
+	assert_int_equal(fclose(file), 0);
 }
 
-static void remove_speaking(const char *path)
+static void link_file(const char *folder, const char *name)
+{
+	char from[4000], absolute[4096], to[128];
+	model_path(from, sizeof from - 64, "tiny");
+	strcat(strcat(from, "/"), name);
+	assert_non_null(realpath(from, absolute));
+	snprintf(to, sizeof to, "%s/%s", folder, name);
+	assert_int_equal(symlink(absolute, to), 0);
+}
+
+static void make_folder(char *path, const char *generation_config)
+{
+	strcpy(path, "/tmp/vita-model-XXXXXX");
+	assert_non_null(mkdtemp(path));
+	link_file(path, "config.json");
+	link_file(path, "model.safetensors");
+	write_file(path, "generation_config.json", generation_config);
+}
+
+static void remove_folder(const char *path)
 {
 	static const char *const files[] = { "config.json", "generation_config.json", "model.safetensors",
 		                             "tokenizer.json" };
@@ -382,6 +394,15 @@ static void remove_speaking(const char *path)
 		unlink(name);
 	}
 	rmdir(path);
+}
+
+/* With a tokenizer that has audio tokens. */
+static void make_speaking(char *path)
+{
+	char name[128];
+	make_folder(path, NULL);
+	snprintf(name, sizeof name, "%s/tokenizer.json", path);
+	fake_write_tokenizer(name);
 }
 
 static void test_audio_rows(void **state)
@@ -412,7 +433,94 @@ static void test_audio_rows(void **state)
 	assert_memory_equal(vanilla->ids, verified->ids, vanilla->n * sizeof vanilla->ids[0]);
 	free(vanilla);
 	free(verified);
-	remove_speaking(path);
+	remove_folder(path);
+}
+
+/* ---- where settings come from --------------------------------------------------------------------- */
+
+static vita_generation generation_of(const char *generation_config, const char *const *settings, char *schedule)
+{
+	char path[64];
+	make_folder(path, generation_config);
+	stage *s = set_up(path, settings);
+	vita_generation generation = s->engine->generation;
+	for (uint32_t i = 0; i < 12; i++) schedule[i] = vita_schedule_is_main(&s->engine->schedule, i) ? 'M' : 'm';
+	schedule[12] = '\0';
+	generation.end_ids = calloc(generation.n_end_ids + 1, sizeof *generation.end_ids);
+	assert_non_null(generation.end_ids);
+	memcpy(generation.end_ids, s->engine->generation.end_ids, generation.n_end_ids * sizeof(int32_t));
+	tear_down(s);
+	remove_folder(path);
+	return generation;
+}
+
+static void test_settings_without_a_file(void **state)
+{
+	(void)state;
+	char schedule[16];
+	vita_generation g = generation_of(NULL, nothing, schedule);
+	assert_true(g.sampling.temperature == 0 && g.sampling.repetition_penalty == 1 && g.sampling.top_p == 1);
+	assert_int_equal(g.sampling.top_k, 0);
+	assert_int_equal(g.max_tokens, 8192);
+	assert_int_equal(g.n_end_ids, 1); /* config.json's */
+	assert_int_equal(g.end_ids[0], 2);
+	assert_string_equal(schedule, "MmmmMmmmMmmm"); /* every head once */
+	free(g.end_ids);
+}
+
+static const char template_config[] =
+	"{\"do_sample\": true, \"temperature\": 0.7, \"top_p\": 0.8, \"top_k\": 20, \"repetition_penalty\": 1.05,"
+	"\"eos_token_id\": [45, 43, 151645], \"max_new_tokens\": 77, \"min_new_tokens\": 3, \"min_p\": 0.1,"
+	"\"mtp_inference_mode\": [1, 4, 3, 8, 4, 10]}";
+
+static void test_settings_of_the_model(void **state)
+{
+	(void)state;
+	char schedule[16];
+	vita_generation g = generation_of(template_config, nothing, schedule);
+	assert_true(g.sampling.temperature == 0.7 && g.sampling.top_p == 0.8 && g.sampling.min_p == 0.1);
+	assert_true(g.sampling.repetition_penalty == 1.05);
+	assert_int_equal(g.sampling.top_k, 20);
+	assert_int_equal(g.max_tokens, 77);
+	assert_int_equal(g.min_tokens, 3);
+	assert_int_equal(g.n_end_ids, 2); /* one is outside the vocabulary */
+	assert_int_equal(g.end_ids[1], 43);
+	assert_string_equal(schedule, "MmmmmMMMmmmm");
+	free(g.end_ids);
+	g = generation_of("{\"do_sample\": false, \"temperature\": 0.7, \"eos_token_id\": 5}", nothing, schedule);
+	assert_true(g.sampling.temperature == 0);
+	assert_int_equal(g.end_ids[0], 5);
+	free(g.end_ids);
+	g = generation_of("{\"do_sample\": true}", nothing, schedule);
+	assert_true(g.sampling.temperature == 1);
+	assert_int_equal(g.sampling.top_k, 50); /* as transformers has it */
+	free(g.end_ids);
+}
+
+static void test_settings_of_the_config(void **state)
+{
+	(void)state;
+	static const char *const settings[] = { "generation.temperature=0", "generation.top_k=7", "generation.top_p=0.5",
+		                                "generation.repetition_penalty=1", "generation.max_tokens=9",
+		                                "generation.seed=-5", "heads.schedule=2,1", NULL };
+	char schedule[16];
+	vita_generation g = generation_of(template_config, settings, schedule);
+	assert_true(g.sampling.temperature == 0 && g.sampling.top_p == 0.5 && g.sampling.repetition_penalty == 1);
+	assert_int_equal(g.sampling.top_k, 7);
+	assert_int_equal(g.max_tokens, 9);
+	assert_true(g.seed == (uint64_t)-5);
+	assert_string_equal(schedule, "MMmMMmMMmMMm");
+	free(g.end_ids);
+}
+
+static void test_written_newlines(void **state)
+{
+	(void)state;
+	stage *s = set_up("tiny", (const char *const[]){ "generation.system=Your Name: Luke\\n\\nC:\\\\new",
+	                                                 "generation.prompt=\\n", NULL });
+	assert_string_equal(s->engine->generation.system, "Your Name: Luke\n\nC:\\new");
+	assert_string_equal(s->engine->generation.prompt, "\n");
+	tear_down(s);
 }
 
 /* ---- refusals ------------------------------------------------------------------------------------- */
@@ -426,6 +534,29 @@ static void assert_refused(const char *model, const char *const *settings, uint3
 	assert_int_equal(try_open(s, model, settings, parts, &err), expected);
 	if (!strstr(err.message, word)) fail_msg("\"%s\" lacks \"%s\"", err.message, word);
 	tear_down(s);
+}
+
+static void test_bad_model_settings(void **state)
+{
+	static const struct {
+		const char *config, *word;
+	} bad[] = {
+		{ "{\"mtp_inference_mode\": [1, 4, 3]}", "mtp_inference_mode" },
+		{ "{\"mtp_inference_mode\": [0, 4]}", "mtp_inference_mode" },
+		{ "{\"mtp_inference_mode\": []}", "mtp_inference_mode" },
+		{ "{\"mtp_inference_mode\": \"fast\"}", "mtp_inference_mode" },
+		{ "{\"top_p\": 7}", "top_p" },
+		{ "{\"repetition_penalty\": -1}", "repetition_penalty" },
+		{ "{\"eos_token_id\": \"end\"}", "eos_token_id" },
+		{ "{\"do_sample\": 3}", "do_sample" },
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		char path[64];
+		make_folder(path, bad[i].config);
+		assert_refused(path, nothing, VITA_PART_HEADS, VITA_E_FORMAT, bad[i].word);
+		remove_folder(path);
+	}
 }
 
 static void test_refusals(void **state)
@@ -457,6 +588,11 @@ int main(void)
 		cmocka_unit_test(test_repetition_penalty_counts),
 		cmocka_unit_test(test_count_and_none),
 		cmocka_unit_test(test_audio_rows),
+		cmocka_unit_test(test_settings_without_a_file),
+		cmocka_unit_test(test_settings_of_the_model),
+		cmocka_unit_test(test_settings_of_the_config),
+		cmocka_unit_test(test_written_newlines),
+		cmocka_unit_test(test_bad_model_settings),
 		cmocka_unit_test(test_refusals),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
