@@ -48,13 +48,17 @@ static float score(const fake *f, uint64_t hash, uint32_t n, int32_t id)
 	return (float)(mix(hash, (uint64_t)id + 77) >> 40) / (float)(1 << 24) * 8 - 4;
 }
 
-int32_t fake_next(const fake *f, const int32_t *tokens, uint32_t n)
+static int32_t best_of(const fake *f, uint64_t hash, uint32_t n)
 {
-	uint64_t hash = hash_tokens(f, tokens, n);
 	int32_t best = 0;
 	for (int32_t id = 1; id < f->engine.id_limit; id++)
 		if (score(f, hash, n, id) > score(f, hash, n, best)) best = id;
 	return best;
+}
+
+int32_t fake_next(const fake *f, const int32_t *tokens, uint32_t n)
+{
+	return best_of(f, hash_tokens(f, tokens, n), n);
 }
 
 /* ---- llm ------------------------------------------------------------------------------------------ */
@@ -152,6 +156,8 @@ struct vita_head_state {
 	fake *f;
 	uint64_t row[FAKE_MOST];
 	uint32_t n_rows, next;
+	int32_t used[FAKE_MOST]; /* tokens that caches were made from */
+	uint32_t n_used;
 };
 
 static vita_status head_state_open(vita_head *head, vita_head_state **out, vita_error *err)
@@ -192,6 +198,17 @@ static vita_status check_rows(const vita_head_state *state, const int32_t *token
 	return VITA_OK;
 }
 
+/* What caches were made from must still stand, or have been cut away. */
+static vita_status check_used(vita_head_state *state, const int32_t *tokens, uint32_t n, vita_error *err)
+{
+	for (uint32_t i = 0; i < state->n_used; i++)
+		if (i >= n || state->used[i] != tokens[i])
+			return vita_fail(err, VITA_E_STATE, "token %u changed behind the head's back", (unsigned)i);
+	memcpy(state->used, tokens, n * sizeof *tokens);
+	state->n_used = n;
+	return VITA_OK;
+}
+
 static vita_status head_propose(vita_head *head, vita_head_call *const *calls, uint32_t n,
                                 const vita_cancel *cancel, vita_error *err)
 {
@@ -209,12 +226,17 @@ static vita_status head_propose(vita_head *head, vita_head_call *const *calls, u
 		return vita_fail(err, VITA_E_STATE, "head %u asked with %u tokens and %u rows",
 		                 (unsigned)call->index, (unsigned)call->n_tokens, (unsigned)state->n_rows);
 	vita_status status = check_rows(state, call->tokens, state->n_rows, err);
+	if (status == VITA_OK) status = check_used(state, call->tokens, call->n_tokens, err);
 	if (status != VITA_OK) return status;
 	trace(f, "%u ", call->index);
 	state->next = call->index + 1;
 	uint64_t hash = hash_tokens(f, call->tokens, call->n_tokens);
 	if (mix(hash, 5) % 100 >= f->agreement) hash = mix(hash, 6);
 	uint32_t column = 0;
+	if (f->engine.head_info.gives_tokens) {
+		call->token = mix(hash, 8) % 100 < f->silence ? -1 : best_of(f, hash, call->n_tokens);
+		return VITA_OK;
+	}
 	for (uint32_t i = 0; i < call->n_ranges; i++)
 		for (int32_t j = 0; j < call->ranges[i].count; j++)
 			call->logits[column++] = score(f, hash, call->n_tokens, call->ranges[i].first + j);
@@ -234,6 +256,7 @@ static vita_status head_truncate(vita_head_state *state, uint32_t length, vita_e
 {
 	(void)err;
 	if (state->n_rows > length) state->n_rows = length;
+	if (state->n_used > length) state->n_used = length;
 	state->next = 0;
 	return VITA_OK;
 }
@@ -371,7 +394,7 @@ static void write_vocabulary(FILE *file)
 	fprintf(file, "\"he\": 256}, \"merges\": [\"h e\"]}, ");
 }
 
-static void write_added(FILE *file)
+static void write_added(FILE *file, int gap)
 {
 	static const char *const names[] = {
 		"<|endoftext|>",      "<|im_start|>",     "<|im_end|>",
@@ -383,18 +406,18 @@ static void write_added(FILE *file)
 		        names[i]);
 	for (int i = 0; i < FAKE_N_AUDIO; i++)
 		fprintf(file, "%s{\"id\": %d, \"content\": \"<|audio_%d|>\", \"special\": false}",
-		        i ? ", " : "", FAKE_AUDIO + i, i);
+		        i ? ", " : "", FAKE_AUDIO + i + (i < 3 ? 0 : gap), i);
 	fprintf(file, "], \"pre_tokenizer\": {\"type\": \"ByteLevel\", \"add_prefix_space\": false, "
 	              "\"trim_offsets\": false, \"use_regex\": true}, \"decoder\": {\"type\": "
 	              "\"ByteLevel\"}}");
 }
 
-void fake_write_tokenizer(const char *path)
+void fake_write_tokenizer(const char *path, int gap)
 {
 	FILE *file = fopen(path, "w");
 	assert_non_null(file);
 	write_vocabulary(file);
-	write_added(file);
+	write_added(file, gap);
 	assert_int_equal(fclose(file), 0);
 }
 
@@ -405,7 +428,7 @@ static vita_tokenizer *open_tokenizer(void)
 	vita_error err = { 0 };
 	assert_non_null(mkdtemp(path));
 	snprintf(name, sizeof name, "%s/tokenizer.json", path);
-	fake_write_tokenizer(name);
+	fake_write_tokenizer(name, 0);
 	vita_status status = vita_tokenizer_open(name, &tokenizer, &err);
 	unlink(name);
 	rmdir(path);

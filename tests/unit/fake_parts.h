@@ -29,6 +29,7 @@ typedef struct fake {
 	/* What to do; changed by tests after fake_open. */
 	uint32_t n_heads;
 	uint32_t agreement;          /* percent of proposals that are the LLM's choice */
+	uint32_t silence;            /* where heads give tokens: percent of the places at which they give none */
 	uint64_t salt;               /* of the scores */
 	const int32_t *script;       /* the answer, instead of hashes, behind script_start tokens */
 	uint32_t n_script, script_start;
@@ -52,8 +53,8 @@ void fake_chunks(fake *f, const uint32_t *chunk, uint32_t n);
 /* heads.vocabulary = audio */
 void fake_audio_heads(fake *f);
 
-/* A tokenizer.json with the tokens above. */
-void fake_write_tokenizer(const char *path);
+/* A tokenizer.json with the tokens above; ids from <|audio_3|> on are `gap` higher. */
+void fake_write_tokenizer(const char *path, int gap);
 
 /* The tokens that the LLM's state holds, and for each whether a row stood in for it (its first value, else
  * 0). */

@@ -160,6 +160,7 @@ static void test_minimum_length(void **state)
 	heard *h = listener();
 	f->script = script, f->n_script = 7, f->script_start = 5;
 	f->engine.generation.min_tokens = 4;
+	f->agreement = 100;
 	set_ends(f, (const int32_t[]){ 77 }, 1);
 	for (int verify = 0; verify < 2; verify++) {
 		f->engine.verify = verify;
@@ -424,6 +425,36 @@ static void test_verified_ends(void **state)
 	fake_close(f);
 }
 
+/* Heads that give tokens instead of scores, and sometimes none: a main pass takes over, and after it head
+ * 0. */
+static void test_heads_that_give_tokens(void **state)
+{
+	(void)state;
+	fake *f = fake_open(3, 0);
+	vita_conversation *c = converse(f);
+	heard *h = listener();
+	f->engine.head_info.gives_tokens = 1;
+	f->silence = 40;
+	f->agreement = 100;
+	fake_schedule(f, "1,20");
+	ok(hear_ids(c, h, prompt, 5, 60), h);
+	assert_consistent(c);
+	uint32_t n_of[4] = { 0 };
+	for (uint32_t i = 1; i < h->n; i++) {
+		assert_true(h->sources[i] == 0 || h->sources[i] == h->sources[i - 1] + 1);
+		n_of[h->sources[i]]++;
+	}
+	assert_true(n_of[0] > 10 && n_of[1] > 10 && n_of[2] > 3 && n_of[3] > 0);
+	assert_int_equal(h->n_with_logits, n_of[0] + 1);
+	assert_int_equal(h->result.n_proposed, n_of[1] + n_of[2] + n_of[3]);
+	assert_verified(f, "1,20");
+	f->agreement = 50;
+	assert_verified(f, "1,3");
+	free(h);
+	vita_conversation_close(c);
+	fake_close(f);
+}
+
 static void test_audio_heads(void **state)
 {
 	(void)state;
@@ -471,6 +502,7 @@ int main(void)
 		cmocka_unit_test(test_verified_is_vanilla),
 		cmocka_unit_test(test_verified_saves_passes),
 		cmocka_unit_test(test_verified_ends),
+		cmocka_unit_test(test_heads_that_give_tokens),
 		cmocka_unit_test(test_audio_heads),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

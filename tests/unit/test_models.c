@@ -402,7 +402,7 @@ static void make_speaking(char *path)
 	char name[128];
 	make_folder(path, NULL);
 	snprintf(name, sizeof name, "%s/tokenizer.json", path);
-	fake_write_tokenizer(name);
+	fake_write_tokenizer(name, 0);
 }
 
 static void test_audio_rows(void **state)
@@ -559,6 +559,20 @@ static void test_bad_model_settings(void **state)
 	}
 }
 
+static void test_audio_ids_must_follow_each_other(void **state)
+{
+	(void)state;
+	char path[64], name[128];
+	make_folder(path, NULL);
+	snprintf(name, sizeof name, "%s/tokenizer.json", path);
+	fake_write_tokenizer(name, 1);
+	assert_refused(path, (const char *const[]){ "heads.vocabulary=audio", NULL }, VITA_PART_HEADS,
+	               VITA_E_FORMAT, "<|audio_3|> the id 267");
+	fake_write_tokenizer(name, 50); /* above the model's 300 rows */
+	assert_refused(path, nothing, VITA_PART_LLM | VITA_PART_TOKENIZER, VITA_E_FORMAT, "consecutive");
+	remove_folder(path);
+}
+
 static void test_refusals(void **state)
 {
 	(void)state;
@@ -593,6 +607,7 @@ int main(void)
 		cmocka_unit_test(test_settings_of_the_config),
 		cmocka_unit_test(test_written_newlines),
 		cmocka_unit_test(test_bad_model_settings),
+		cmocka_unit_test(test_audio_ids_must_follow_each_other),
 		cmocka_unit_test(test_refusals),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
