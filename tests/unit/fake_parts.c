@@ -131,6 +131,7 @@ static vita_status llm_forward(vita_llm *llm, vita_llm_block *const *blocks, uin
 	for (uint32_t i = 0; i < block->n_tokens; i++)
 		state->buffer.row[i] = hash_tokens(f, state->tokens, state->n + i + 1);
 	state->n += block->n_tokens;
+	f->n_logit_rows += block->n_logits;
 	for (uint32_t r = 0; r < block->n_logits; r++) {
 		uint32_t length = state->n - block->n_logits + r + 1;
 		uint64_t hash = hash_tokens(f, state->tokens, length);
@@ -235,6 +236,7 @@ static vita_status head_propose(vita_head *head, vita_head_call *const *calls, u
 	uint32_t column = 0;
 	if (f->engine.head_info.gives_tokens) {
 		call->token = mix(hash, 8) % 100 < f->silence ? -1 : best_of(f, hash, call->n_tokens);
+		if (f->bad_token) call->token = f->bad_token;
 		return VITA_OK;
 	}
 	for (uint32_t i = 0; i < call->n_ranges; i++)

@@ -36,7 +36,9 @@ typedef struct fake {
 	int fail_forward;            /* forward fails with E_DEVICE after this many more; -1: never */
 	int fail_propose;            /* likewise */
 	uint64_t codec_overrun;      /* samples too many that pull claims */
+	int32_t bad_token;           /* the heads' token where they give tokens; 0: none */
 	/* What was seen. */
+	uint32_t n_logit_rows;
 	char trace[FAKE_MOST];       /* "M5 " a pass over 5 tokens, "0 " head 0, "P " heads' prefill */
 	uint32_t chunk[64], n_chunks;/* tokens of each push of the codec */
 	int32_t codes[256];          /* all that the codec was given */

@@ -161,6 +161,7 @@ static void test_minimum_length(void **state)
 	f->script = script, f->n_script = 7, f->script_start = 5;
 	f->engine.generation.min_tokens = 4;
 	f->agreement = 100;
+	fake_schedule(f, "1,5");
 	set_ends(f, (const int32_t[]){ 77 }, 1);
 	for (int verify = 0; verify < 2; verify++) {
 		f->engine.verify = verify;
@@ -206,6 +207,24 @@ static void test_length_limits(void **state)
 		vita_conversation_close(c);
 	}
 	free(h);
+	fake_close(f);
+}
+
+/* A long prompt goes in blocks, and only its end is worth scores. */
+static void test_long_prompt(void **state)
+{
+	(void)state;
+	fake *f = fake_open(3, 0);
+	vita_conversation *c = converse(f);
+	heard *h = listener();
+	int32_t ids[1200];
+	for (int i = 0; i < 1200; i++) ids[i] = i % 250;
+	ok(hear_ids(c, h, ids, 1200, 1), h);
+	assert_string_equal(f->trace, "M512 M512 M176 ");
+	assert_int_equal(f->n_logit_rows, 1);
+	assert_int_equal(h->ids[0], fake_next(f, ids, 1200));
+	free(h);
+	vita_conversation_close(c);
 	fake_close(f);
 }
 
@@ -436,6 +455,10 @@ static void test_heads_that_give_tokens(void **state)
 	f->engine.head_info.gives_tokens = 1;
 	f->silence = 40;
 	f->agreement = 100;
+	f->bad_token = FAKE_VOCAB;
+	assert_int_equal(hear_ids(c, h, prompt, 5, 60), VITA_E_INTERNAL);
+	vita_conversation_reset(c, NULL);
+	f->bad_token = 0;
 	fake_schedule(f, "1,20");
 	ok(hear_ids(c, h, prompt, 5, 60), h);
 	assert_consistent(c);
@@ -495,6 +518,7 @@ int main(void)
 		cmocka_unit_test(test_end_tokens),
 		cmocka_unit_test(test_minimum_length),
 		cmocka_unit_test(test_length_limits),
+		cmocka_unit_test(test_long_prompt),
 		cmocka_unit_test(test_bad_ids),
 		cmocka_unit_test(test_cancel_anywhere),
 		cmocka_unit_test(test_failures_anywhere),

@@ -400,7 +400,7 @@ static void remove_folder(const char *path)
 static void make_speaking(char *path)
 {
 	char name[128];
-	make_folder(path, NULL);
+	make_folder(path, "{\"eos_token_id\": [270, 2, 265]}"); /* some are audio tokens */
 	snprintf(name, sizeof name, "%s/tokenizer.json", path);
 	fake_write_tokenizer(name, 0);
 }
@@ -413,6 +413,9 @@ static void test_audio_rows(void **state)
 	make_speaking(path);
 	stage *s =
 		set_up(path, (const char *const[]){ "heads.vocabulary=audio", "heads.schedule=1,3", NULL });
+	static const vita_range ranges[] = { { 2, 1 }, { FAKE_IM_END, 3 }, { FAKE_AUDIO, FAKE_N_AUDIO } };
+	assert_int_equal(s->engine->n_head_ranges, 3);
+	assert_memory_equal(s->engine->head_ranges, ranges, sizeof ranges);
 	s->engine->generation.min_tokens = 40; /* this model ends early */
 	run_ids(s, prompt, 4, 60);
 	assert_true(s->h.n > 40);

@@ -18,7 +18,7 @@ static uint32_t draft_length(const vita_running *r)
 	uint64_t n = vita_schedule_head_run(r->schedule, r->n_answer);
 	uint64_t left = r->max_tokens - r->n_answer, room = r->engine->llm_info.context - c->n_tokens;
 	if (left < room) room = left;
-	if (r->n_answer == 0 || c->n_fed + 1 != c->n_tokens) return 0;
+	if (r->n_answer == 0) return 0; /* the prompt comes first; from then on one token is left to be fed */
 	if (n > r->engine->head_info.count) n = r->engine->head_info.count;
 	return (uint32_t)(n < room ? n : room - 1); /* the pass itself gives one more */
 }
