@@ -49,6 +49,7 @@ static vita_status try_open(stage *s, const char *model, const char *const *sett
 	snprintf(assignment, sizeof assignment, "llm.model=%s", path);
 	vita_status status = vita_config_create(&s->config, err);
 	if (status == VITA_OK) status = vita_config_set(s->config, assignment, err);
+	if (status == VITA_OK) status = vita_config_set(s->config, "backend.name=reference", err);
 	for (; status == VITA_OK && *settings; settings++)
 		status = vita_config_set(s->config, *settings, err);
 	if (status == VITA_OK) status = vita_context_create(s->config, NULL, NULL, &s->context, err);
@@ -186,9 +187,6 @@ static void test_models_own_settings(void **state)
 	json_decref(golden);
 }
 
-/* ---- rows in place of embeddings ------------------------------------------------------------------ */
-
-/* Rows of an encoder stand at the placeholders' positions for the main model; heads see the placeholder. */
 /* A turn may bring a schedule of its own; the next one is the config's again. */
 static void test_schedule_of_a_turn(void **state)
 {
@@ -222,6 +220,9 @@ static void test_schedule_of_a_turn(void **state)
 	tear_down(s);
 }
 
+/* ---- rows in place of embeddings ------------------------------------------------------------------ */
+
+/* Rows of an encoder stand at the placeholders' positions for the main model; heads see the placeholder. */
 static void test_spliced_rows(void **state)
 {
 	(void)state;
@@ -439,6 +440,46 @@ static void test_audio_rows(void **state)
 	remove_folder(path);
 }
 
+/* ---- devices -------------------------------------------------------------------------------------- */
+
+/* The toy backend has three ops and memory of its own; the other ops, and the heads where they live elsewhere, get
+ * its tensors through the host. */
+static void test_mixed_devices(void **state)
+{
+	(void)state;
+	const char *root = getenv("VITA_BUILDDIR");
+	char folder[] = "/tmp/vita-toy-XXXXXX", name[64], module[4096], absolute[4096], plugin_path[128];
+	int32_t prompt[64], tokens[64];
+	json_t *golden = golden_of("tiny");
+	uint32_t n = read_ids(golden, "prompt", prompt, 64);
+	assert_int_equal(read_ids(json_array_get(json_object_get(golden, "runs"), 1), "tokens", tokens, 64), 48);
+	assert_non_null(mkdtemp(folder));
+	snprintf(module, sizeof module, "%s/tests/stubs/.libs/toy_backend.so", root ? root : ".");
+	snprintf(name, sizeof name, "%s/toy_backend.so", folder);
+	snprintf(plugin_path, sizeof plugin_path, "vita.plugin_path=%s", folder);
+	assert_non_null(realpath(module, absolute));
+	assert_int_equal(symlink(absolute, name), 0);
+	static const char *const homes[][2] = { { "toy", "reference" }, { "reference", "toy" }, { "toy", "toy" } };
+	for (size_t i = 0; i < 3; i++) {
+		char llm[64], heads[64];
+		vita_engine_info info;
+		snprintf(llm, sizeof llm, "llm.backend=%s", homes[i][0]);
+		snprintf(heads, sizeof heads, "heads.backend=%s", homes[i][1]);
+		stage *s = set_up("tiny", (const char *const[]){ plugin_path, llm, heads, NULL });
+		VITA_INIT(&info);
+		vita_engine_describe(s->engine, &info);
+		assert_string_equal(info.llm_backend, homes[i][0]);
+		assert_string_equal(info.head_backend, homes[i][1]);
+		run_ids(s, prompt, n, -1);
+		assert_int_equal(s->h.n, 48);
+		assert_memory_equal(s->h.ids, tokens, sizeof tokens[0] * 48);
+		tear_down(s);
+	}
+	unlink(name);
+	rmdir(folder);
+	json_decref(golden);
+}
+
 /* ---- where settings come from --------------------------------------------------------------------- */
 
 static vita_generation generation_of(const char *generation_config, const char *const *settings, char *schedule)
@@ -605,6 +646,7 @@ int main(void)
 		cmocka_unit_test(test_repetition_penalty_counts),
 		cmocka_unit_test(test_count_and_none),
 		cmocka_unit_test(test_audio_rows),
+		cmocka_unit_test(test_mixed_devices),
 		cmocka_unit_test(test_settings_without_a_file),
 		cmocka_unit_test(test_settings_of_the_model),
 		cmocka_unit_test(test_settings_of_the_config),
