@@ -2,6 +2,7 @@
  *
  * COPY, CONCAT and FILL: elements to another place, shape of memory or type.
  */
+#include <math.h>
 #include <stdlib.h>
 
 #include "reference.h"
@@ -30,6 +31,18 @@ static int32_t to_integer(double value, int32_t low, int32_t high)
 	return value < high ? (int32_t)value : high;
 }
 
+/* To f32, but a value between two of them goes to the odd one: rounding to fewer bits afterwards then
+ * gives what rounding once would have given. */
+static float to_odd(double value)
+{
+	float single = (float)value;
+	uint32_t bits = vita_f32_bits(single);
+
+	if ((double)single == value || isnan(value) || isinf(single)) return single;
+	if (fabs((double)single) > fabs(value)) bits--;
+	return vita_f32_from_bits(bits | 1);
+}
+
 static void store(uint32_t dtype, double value, unsigned char *at)
 {
 	float single;
@@ -42,11 +55,11 @@ static void store(uint32_t dtype, double value, unsigned char *at)
 		memcpy(at, &single, sizeof single);
 		return;
 	case VITA_F16:
-		half = vita_f32_to_f16((float)value);
+		half = vita_f32_to_f16(to_odd(value));
 		memcpy(at, &half, sizeof half);
 		return;
 	case VITA_BF16:
-		half = vita_f32_to_bf16((float)value);
+		half = vita_f32_to_bf16(to_odd(value));
 		memcpy(at, &half, sizeof half);
 		return;
 	case VITA_I32:

@@ -104,16 +104,21 @@ static int open_api(test_device *device, char why[1024])
 	return 0;
 }
 
+static const vita_module *module_of(void *library)
+{
+	vita_module_query_fn query = NULL;
+	if (library) *(void **)&query = dlsym(library, "vita_module_query");
+	return query ? query(VITA_ABI_MAJOR, VITA_ABI_MINOR) : NULL;
+}
+
 /* The backend called name (any where NULL) of the module at path, or NULL. */
 static const vita_backend_api *api_of(const char *path, const char *name, void **library)
 {
-	vita_module_query_fn query;
 	const vita_module *module;
 
 	*library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 	if (!*library) return NULL;
-	*(void **)&query = dlsym(*library, "vita_module_query");
-	module = query ? query(VITA_ABI_MAJOR, VITA_ABI_MINOR) : NULL;
+	module = module_of(*library);
 	for (uint32_t i = 0; module && i < module->n_factories; i++) {
 		const vita_factory *factory = module->factories[i];
 		if (strcmp(factory->interface_id, VITA_BACKEND_ID) != 0) continue;
@@ -124,38 +129,74 @@ static const vita_backend_api *api_of(const char *path, const char *name, void *
 	return NULL;
 }
 
+/* ---- the folder of modules ------------------------------------------------------------------------- */
+
+#define FOLDER 4096
+#define PATH (FOLDER + 264)
+
+static void modules_folder(char *folder)
+{
+	const char *path = getenv("VITA_PLUGIN_PATH"), *build = getenv("VITA_BUILDDIR");
+
+	if (path) (void)snprintf(folder, FOLDER, "%.*s", (int)strcspn(path, ":"), path);
+	if (!path) (void)snprintf(folder, FOLDER, "%s/modules", build ? build : ".");
+}
+
+/* The path of the next module in dir; 0 past the last. */
+static int next_module(DIR *dir, const char *folder, char *path)
+{
+	const struct dirent *entry;
+
+	while (dir && (entry = readdir(dir)) != NULL) {
+		const char *end = strrchr(entry->d_name, '.');
+		if (!end || strcmp(end, ".so") != 0) continue;
+		(void)snprintf(path, PATH, "%s/%s", folder, entry->d_name);
+		return 1;
+	}
+	return 0;
+}
+
 static void search(test_device *device, const char *folder, const char *name)
 {
 	DIR *dir = opendir(folder);
-	const struct dirent *entry;
+	char path[PATH];
 
-	while (dir && !device->api && (entry = readdir(dir)) != NULL) {
-		char path[4096 + 264];
-		const char *end = strrchr(entry->d_name, '.');
-		if (!end || strcmp(end, ".so") != 0) continue;
-		(void)snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
+	while (!device->api && next_module(dir, folder, path))
 		device->api = api_of(path, name, &device->library);
+	if (dir) (void)closedir(dir);
+}
+
+int test_device_names(char names[][64], int most)
+{
+	char folder[FOLDER], path[PATH];
+	int n = 0;
+	DIR *dir;
+
+	modules_folder(folder);
+	dir = opendir(folder);
+	while (n < most && next_module(dir, folder, path)) {
+		void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+		const vita_module *module = module_of(library);
+		for (uint32_t i = 0; module && i < module->n_factories && n < most; i++)
+			if (strcmp(module->factories[i]->interface_id, VITA_BACKEND_ID) == 0)
+				(void)snprintf(names[n++], 64, "%s", module->factories[i]->name);
+		if (library) (void)dlclose(library);
 	}
 	if (dir) (void)closedir(dir);
+	return n;
 }
 
 int test_device_open(test_device *device, const char *name, const char *wanted_device, int64_t threads,
                      char why[1024])
 {
-	const char *path = getenv("VITA_PLUGIN_PATH"), *build = getenv("VITA_BUILDDIR");
-	char folder[4096];
+	char folder[FOLDER];
 
 	memset(device, 0, sizeof *device);
 	device->wanted_device = wanted_device;
 	device->threads = threads;
-	if (path)
-		(void)snprintf(folder, sizeof folder, "%.*s", (int)strcspn(path, ":"), path);
-	else
-		(void)snprintf(folder, sizeof folder, "%s/modules", build ? build : ".");
-	if (strchr(name, '/'))
-		device->api = api_of(name, NULL, &device->library);
-	else
-		search(device, folder, name);
+	modules_folder(folder);
+	if (strchr(name, '/')) device->api = api_of(name, NULL, &device->library);
+	if (!strchr(name, '/')) search(device, folder, name);
 	if (!device->api) {
 		(void)snprintf(why, 1024, "no module with a backend \"%s\" (looked in %.900s)", name, folder);
 		return 0;

@@ -25,6 +25,9 @@ typedef struct test_device {
 int test_device_open(test_device *device, const char *name, const char *wanted_device, int64_t threads,
                      char why[1024]);
 
+/* The names of all backends there, each once; returns how many, at most `most`. */
+int test_device_names(char names[][64], int most);
+
 /* The same for a backend within the test program. */
 int test_device_adopt(test_device *device, const vita_backend_api *api, char why[1024]);
 void test_device_close(test_device *device);

@@ -58,6 +58,10 @@ static void conversions(void **state)
 	vita_copy(r, &b, &h);
 	vita_copy(r, &h, &y);
 	expect_f32(&y, F(1.8984375f, -1.8984375f, 300, -5, NAN, INFINITY), 0); /* 243 / 128 */
+	/* 2^24 + 2^16 + 1 is just above the middle of two bf16; as an f32 it would fall onto the middle. */
+	vita_tensor odd = i32(SHAPE(2), I(16842753, -16842753)), near = empty(VITA_BF16, SHAPE(2));
+	vita_copy(r, &odd, &near);
+	expect_bytes(&near, (uint16_t[]){ 0x4b81, 0xcb81 }, 4);
 	vita_tensor least = f32(SHAPE(2), F(-3e9f, -INFINITY)), i2 = empty(VITA_I32, SHAPE(2));
 	vita_copy(r, &least, &i2);
 	expect_i32(&i2, I(INT32_MIN, INT32_MIN));

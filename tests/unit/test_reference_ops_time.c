@@ -198,6 +198,12 @@ static void interpolations(void **state)
 	expect_f32(&five, F(10, 10, 20, 20, 40), 0);
 	vita_interpolate(r, VITA_INTERPOLATE_NEAREST, &x, &two); /* floor(0, 1.5) */
 	expect_f32(&two, F(10, 20), 0);
+	float steps[26];
+	for (int i = 0; i < 26; i++) steps[i] = (float)i;
+	vita_tensor ramp = f32(SHAPE(1, 26), steps), fewer = empty(VITA_F32, SHAPE(1, 22));
+	vita_tensor twelfth = vita_slice(&fewer, 1, 11, 1); /* 11 · 26 / 22 = 13, but 12.999999 in f32 */
+	vita_interpolate(r, VITA_INTERPOLATE_NEAREST, &ramp, &fewer);
+	expect_f32(&twelfth, F(12), 0);
 	vita_interpolate(r, VITA_INTERPOLATE_LINEAR, &x, &six); /* at -0.25, 0.25, 0.75, 1.25, 1.75, 2.25 */
 	expect_f32(&six, F(10, 12.5f, 17.5f, 25, 35, 40), 0);
 	vita_interpolate(r, VITA_INTERPOLATE_LINEAR, &x, &two); /* at 0.25, 1.75 */
