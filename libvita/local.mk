@@ -18,6 +18,7 @@ vitainclude_HEADERS += \
 	%D%/include/vita/module.h \
 	%D%/include/vita/ops.h \
 	%D%/include/vita/record.h \
+	%D%/include/vita/roof.h \
 	%D%/include/vita/tokenizer.h \
 	%D%/include/vita/types.h \
 	%D%/include/vita/vita.h

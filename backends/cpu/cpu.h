@@ -65,6 +65,10 @@ struct cpu_kernels {
 	void (*scale_mul)(float *y, const float *x, const float *w, float scale, int64_t n); /* w may be NULL */
 	float (*softmax_exp)(float *x, float max, int64_t n);                                /* x = exp(x - max); Σ */
 	void (*silu_mul)(float *y, const float *gate, const float *up, int64_t n);
+	/* roofs: touch n bytes (a multiple of 64); do `steps` rounds of multiply-adds on f32, bf16 or (q8_0) bytes
+	 * in registers and say how many operations that was, 0 where there is no instruction for it */
+	uint64_t (*read)(const void *memory, int64_t n);
+	double (*spin)(uint32_t dtype, int64_t steps);
 };
 
 extern const struct cpu_kernels cpu_kernels_plain;

@@ -360,6 +360,49 @@ static void silu_mul(float *y, const float *gate, const float *up, int64_t n)
 	for (; i < n; i++) y[i] = gate[i] / (1.0f + expf(-gate[i])) * up[i];
 }
 
+/* ---- roofs --------------------------------------------------------------------------------------------- */
+
+static uint64_t read_memory(const void *memory, int64_t n)
+{
+	const __m256i *v = memory;
+	__m256i a = _mm256_setzero_si256(), b = a;
+	for (int64_t i = 0; i < n / 32; i += 2) {
+		a = _mm256_xor_si256(a, _mm256_loadu_si256(v + i));
+		b = _mm256_xor_si256(b, _mm256_loadu_si256(v + i + 1));
+	}
+	a = _mm256_xor_si256(a, b);
+	return (uint64_t)_mm256_extract_epi64(a, 0) ^ (uint64_t)_mm256_extract_epi64(a, 1) ^
+	       (uint64_t)_mm256_extract_epi64(a, 2) ^ (uint64_t)_mm256_extract_epi64(a, 3);
+}
+
+/* Ten chains hide the latency; the empty assembler keeps the compiler from folding the rounds. */
+#define CHAINS 10
+
+static double spin(uint32_t dtype, int64_t steps)
+{
+	if (dtype == VITA_F32) {
+		__m256 acc[CHAINS], x = _mm256_set1_ps(0.999f);
+		for (int i = 0; i < CHAINS; i++) acc[i] = _mm256_setzero_ps();
+		for (int64_t s = 0; s < steps; s++)
+			for (int i = 0; i < CHAINS; i++) {
+				acc[i] = _mm256_fmadd_ps(acc[i], x, x);
+				__asm__("" : "+x"(acc[i]));
+			}
+		return 2.0 * 8 * CHAINS * (double)steps;
+	}
+	if (dtype == VITA_Q8_0) {
+		__m256i acc[CHAINS], x = _mm256_set1_epi8(3);
+		for (int i = 0; i < CHAINS; i++) acc[i] = _mm256_setzero_si256();
+		for (int64_t s = 0; s < steps; s++)
+			for (int i = 0; i < CHAINS; i++) {
+				acc[i] = _mm256_add_epi32(acc[i], pairs_to_32(_mm256_maddubs_epi16(x, x)));
+				__asm__("" : "+x"(acc[i]), "+x"(x));
+			}
+		return 2.0 * 32 * CHAINS * (double)steps;
+	}
+	return 0;
+}
+
 const struct cpu_kernels cpu_kernels_avx2 = {
 	.name = "avx2",
 	.tile_q8_0 = tile_q8_0, .tile_q4_0 = tile_q4_0, .tile_q4_1 = tile_q4_1,
@@ -368,5 +411,6 @@ const struct cpu_kernels cpu_kernels_avx2 = {
 	.to_bf16 = cpu_to_bf16_plain,
 	.dot = dot, .dot_f16 = dot_f16, .axpy = axpy, .axpy_f16 = axpy_f16,
 	.sum_squares = sum_squares, .scale_mul = scale_mul, .softmax_exp = softmax_exp, .silu_mul = silu_mul,
+	.read = read_memory, .spin = spin,
 };
 #endif

@@ -421,6 +421,45 @@ static void silu_mul(float *y, const float *gate, const float *up, int64_t n)
 	}
 }
 
+/* ---- roofs ------------------------------------------------------------------------------------------- */
+
+static uint64_t read_memory(const void *memory, int64_t n)
+{
+	const char *p = memory;
+	__m512i a = _mm512_setzero_si512(), b = a;
+	for (int64_t i = 0; i + 128 <= n; i += 128) {
+		a = _mm512_xor_si512(a, _mm512_loadu_si512(p + i));
+		b = _mm512_xor_si512(b, _mm512_loadu_si512(p + i + 64));
+	}
+	return (uint64_t)_mm512_reduce_or_epi64(_mm512_xor_si512(a, b));
+}
+
+/* Sixteen chains hide the latency; the empty assembler keeps the compiler from folding the rounds. */
+#define CHAINS 16
+
+static double spin(uint32_t dtype, int64_t steps)
+{
+	if (dtype == VITA_Q8_0) {
+		__m512i acc[CHAINS], x = _mm512_set1_epi8(3);
+		for (int i = 0; i < CHAINS; i++) acc[i] = _mm512_setzero_si512();
+		for (int64_t s = 0; s < steps; s++)
+			for (int i = 0; i < CHAINS; i++) {
+				acc[i] = _mm512_dpbusd_epi32(acc[i], x, x);
+				__asm__("" : "+v"(acc[i]));
+			}
+		return 2.0 * 64 * CHAINS * (double)steps;
+	}
+	__m512 acc[CHAINS], x = _mm512_set1_ps(0.999f);
+	for (int i = 0; i < CHAINS; i++) acc[i] = _mm512_setzero_ps();
+	for (int64_t s = 0; s < steps; s++)
+		for (int i = 0; i < CHAINS; i++) {
+			if (dtype == VITA_F32) acc[i] = _mm512_fmadd_ps(acc[i], x, x);
+			else acc[i] = _mm512_dpbf16_ps(acc[i], (__m512bh)_mm512_castps_si512(x), (__m512bh)_mm512_castps_si512(x));
+			__asm__("" : "+v"(acc[i]));
+		}
+	return 2.0 * (dtype == VITA_F32 ? 16 : 32) * CHAINS * (double)steps;
+}
+
 const struct cpu_kernels cpu_kernels_avx512 = {
 	.name = "avx512",
 	.tile_q8_0 = tile_q8_0, .tile_q4_0 = tile_q4_0, .tile_q4_1 = tile_q4_1,
@@ -429,5 +468,6 @@ const struct cpu_kernels cpu_kernels_avx512 = {
 	.to_bf16 = to_bf16,
 	.dot = dot, .dot_f16 = dot_f16, .axpy = axpy, .axpy_f16 = axpy_f16,
 	.sum_squares = sum_squares, .scale_mul = scale_mul, .softmax_exp = softmax_exp, .silu_mul = silu_mul,
+	.read = read_memory, .spin = spin,
 };
 #endif

@@ -232,6 +232,28 @@ static void silu_mul(float *y, const float *gate, const float *up, int64_t n)
 	for (int64_t i = 0; i < n; i++) y[i] = gate[i] / (1.0f + expf(-gate[i])) * up[i];
 }
 
+static uint64_t read_memory(const void *memory, int64_t n)
+{
+	const uint64_t *words = memory;
+	uint64_t sum[4] = { 0, 0, 0, 0 };
+	for (int64_t i = 0; i < n / 8; i += 4)
+		for (int lane = 0; lane < 4; lane++) sum[lane] ^= words[i + lane];
+	return sum[0] ^ sum[1] ^ sum[2] ^ sum[3];
+}
+
+static double spin(uint32_t dtype, int64_t steps)
+{
+	volatile float sink;
+	float acc[16] = { 0 };
+	if (dtype != VITA_F32) return 0;
+	for (int64_t i = 0; i < steps; i++)
+		for (int lane = 0; lane < 16; lane++) acc[lane] = acc[lane] * 0.999f + 1.0f;
+	for (int lane = 1; lane < 16; lane++) acc[0] += acc[lane];
+	sink = acc[0];
+	(void)sink;
+	return 2.0 * 16 * (double)steps;
+}
+
 const struct cpu_kernels cpu_kernels_plain = {
 	.name = "plain",
 	.tile_q8_0 = tile_q8_0, .tile_q4_0 = tile_q4_0, .tile_q4_1 = tile_q4_1,
@@ -240,4 +262,5 @@ const struct cpu_kernels cpu_kernels_plain = {
 	.to_bf16 = cpu_to_bf16_plain,
 	.dot = dot, .dot_f16 = dot_f16, .axpy = axpy, .axpy_f16 = axpy_f16,
 	.sum_squares = sum_squares, .scale_mul = scale_mul, .softmax_exp = softmax_exp, .silu_mul = silu_mul,
+	.read = read_memory, .spin = spin,
 };

@@ -26,7 +26,7 @@ endif
 module_LTLIBRARIES += %D%/backend-cpu.la
 %C%_backend_cpu_la_SOURCES = \
 	%D%/attention.c %D%/cpu.h %D%/detect.c %D%/matmul.c %D%/memory.c %D%/module.c %D%/onednn.c \
-	%D%/onednn.h %D%/ops.c %D%/ops.h %D%/pack.c %D%/submit.c
+	%D%/onednn.h %D%/ops.c %D%/ops.h %D%/pack.c %D%/roof.c %D%/roof.h %D%/submit.c
 %C%_backend_cpu_la_CPPFLAGS = $(cpu_cppflags)
 %C%_backend_cpu_la_CFLAGS = $(cpu_cflags)
 %C%_backend_cpu_la_LDFLAGS = $(module_ldflags)

@@ -15,6 +15,7 @@
 #include <vita/encoder.h>
 #include <vita/head.h>
 #include <vita/llm.h>
+#include <vita/roof.h>
 #include <vita/tokenizer.h>
 
 #ifdef __cplusplus
@@ -59,6 +60,10 @@ VITA_EXPORT void vita_engine_describe(const vita_engine *engine, vita_engine_inf
 VITA_EXPORT const vita_tokenizer *vita_engine_tokenizer(const vita_engine *engine);
 VITA_EXPORT const vita_encoder_api *vita_engine_encoder(const vita_engine *engine, vita_encoder **encoder);
 VITA_EXPORT const vita_codec_api *vita_engine_codec(const vita_engine *engine, vita_codec **codec);
+
+/* What the device of one part (VITA_PART_*) could do at best, measured now; all 0 where its backend cannot
+ * tell. E_STATE: the part is not open.                                      [any-thread, may-block] */
+VITA_EXPORT vita_status vita_engine_roof(const vita_engine *engine, uint32_t part, vita_roof *out, vita_error *err);
 
 /* ---- a turn --------------------------------------------------------------------------------------- */
 

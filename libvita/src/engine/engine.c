@@ -3,6 +3,7 @@
  * Opening and closing an engine: its parts in order, then how they work together ([heads], [generation]).
  */
 #include "engine/engine_internal.h"
+#include "host/fallback.h"
 
 #include <stdlib.h>
 
@@ -226,4 +227,23 @@ const vita_codec_api *vita_engine_codec(const vita_engine *engine, vita_codec **
 {
 	*codec = engine->codec;
 	return engine->codec ? engine->codec_api : NULL;
+}
+
+/* ---- roofs ---------------------------------------------------------------------------------------- */
+
+vita_status vita_engine_roof(const vita_engine *engine, uint32_t part, vita_roof *out, vita_error *err)
+{
+	const vita_part *parts = part == VITA_PART_ENCODER ? &engine->encoder_part
+	                         : part == VITA_PART_LLM   ? &engine->llm_part
+	                         : part == VITA_PART_HEADS ? &engine->head_part
+	                                                   : &engine->codec_part;
+	VITA_INIT(out);
+	if (!parts->device) return vita_fail(err, VITA_E_STATE, "a part whose roofs are asked for is not open");
+	const vita_device *device = vita_fallback_inner(parts->device);
+	if (!VITA_HAS(device->api, vita_backend_api, get_extension)) return VITA_OK;
+	const vita_roof_api *api = device->api->get_extension(device->self, VITA_ROOF_ID);
+	if (!api || !VITA_HAS(api, vita_roof_api, measure)) return VITA_OK;
+	vita_status status = api->measure(device->self, out, err);
+	out->struct_size = (uint32_t)sizeof *out;
+	return status;
 }

@@ -282,6 +282,11 @@ static const vita_backend_api layer_api = {
 	.get_extension = layer_get_extension,
 };
 
+const vita_device *vita_fallback_inner(const vita_device *device)
+{
+	return device->api == &layer_api ? &((const vita_fallback *)(const void *)device->self)->inner : device;
+}
+
 vita_status vita_fallback_create(const char *name, const vita_device *inner, const char *reference_name,
                                  const vita_device *reference, const vita_log *log, vita_fallback **out,
                                  vita_error *err)
