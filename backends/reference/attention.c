@@ -7,30 +7,9 @@
 
 #include "reference.h"
 
-vita_status check_rope(const ref_call *c)
-{
-	const vita_tensor *x = c->in[0], *positions = c->in[1];
-	const vita_rope_params *p = c->params;
-	vita_status status = ref_expect_same(c, 3);
-
-	if (status != VITA_OK) return status;
-	if ((status = ref_expect(c, "x", x, REF_F32, 3, 3)) != VITA_OK) return status;
-	if ((status = ref_expect(c, "positions", positions, REF_I32, 1, 1)) != VITA_OK) return status;
-	if ((status = ref_expect_like(c, "positions", positions, positions, 1, &x->shape[0])) != VITA_OK)
-		return status;
-	if (p->style > VITA_ROPE_INTERLEAVED)
-		return ref_fail(c, VITA_E_INVALID, "style is %u, expected 0 or 1", p->style);
-	if (p->n_rotated % 2 != 0 || p->n_rotated > x->shape[2])
-		return ref_fail(c, VITA_E_INVALID, "n_rotated is %u, expected an even number up to %lld",
-		                p->n_rotated, (long long)x->shape[2]);
-	if (!(p->theta > 0))
-		return ref_fail(c, VITA_E_INVALID, "theta is %g, expected more than 0", p->theta);
-	return ref_expect_vector(c, "factor", c->in[2], p->n_rotated / 2);
-}
-
 /* Pair j of each head of row i, (a, b), turned by angle = positions[i] · scale · theta^(-2j / n) / factor[j]:
  * (a cos - b sin, b cos + a sin). */
-vita_status run_rope(const ref_call *c)
+vita_status run_rope(const op_call *c)
 {
 	const vita_tensor *x = c->in[0], *y = c->out[0];
 	const vita_rope_params *p = c->params;
@@ -56,31 +35,6 @@ vita_status run_rope(const ref_call *c)
 		}
 	}
 	return VITA_OK;
-}
-
-vita_status check_attention(const ref_call *c)
-{
-	const vita_tensor *q = c->in[0], *k = c->in[1], *v = c->in[2], *bias = c->in[3];
-	const vita_attention_params *p = c->params;
-	vita_status status;
-	int64_t shape[3];
-
-	if ((status = ref_expect(c, "q", q, REF_F32, 3, 3)) != VITA_OK) return status;
-	if ((status = ref_expect(c, "k", k, REF_CACHE, 3, 3)) != VITA_OK) return status;
-	if ((status = ref_expect(c, "v", v, REF_CACHE, 3, 3)) != VITA_OK) return status;
-	if ((status = ref_expect_like(c, "k", k, k, 1, &q->shape[2])) != VITA_OK) return status;
-	if ((status = ref_expect_like(c, "v", v, k, 0, NULL)) != VITA_OK) return status;
-	if ((status = ref_expect_shape(c, "y", c->out[0], 3, q->shape)) != VITA_OK) return status;
-	if (q->shape[1] > 0 && (k->shape[1] < 1 || q->shape[1] % k->shape[1] != 0))
-		return ref_fail(c, VITA_E_SHAPE, "%lld heads are no multiple of %lld key-value heads",
-		                (long long)q->shape[1], (long long)k->shape[1]);
-	if (p->mask > VITA_MASK_BLOCK_CAUSAL)
-		return ref_fail(c, VITA_E_INVALID, "mask is %u, expected a VITA_MASK_*", p->mask);
-	if (p->mask == VITA_MASK_BLOCK_CAUSAL && p->block < 1)
-		return ref_fail(c, VITA_E_INVALID, "block is 0, expected at least 1");
-	if (!bias) return VITA_OK;
-	shape[0] = bias->shape[0] == 1 ? 1 : q->shape[1], shape[1] = q->shape[0], shape[2] = k->shape[0];
-	return ref_expect_shape(c, "bias", bias, 3, shape);
 }
 
 /* Keys 0 … answer - 1 are those that query i sees. */
@@ -138,7 +92,7 @@ static void attend(const float *q, head_rows k, head_rows v, const float *bias, 
 	for (int64_t i = 0; i < d; i++) y[i] = total == 0 ? 0 : (float)(sums[i] / total);
 }
 
-vita_status run_attention(const ref_call *c)
+vita_status run_attention(const op_call *c)
 {
 	const vita_tensor *q = c->in[0], *k = c->in[1], *v = c->in[2], *bias = c->in[3], *y = c->out[0];
 	const vita_attention_params *p = c->params;

@@ -7,52 +7,6 @@
 
 #include "reference.h"
 
-/* Larger sizes than this are mistakes, and smaller ones cannot overflow any product below. */
-#define LARGEST ((int64_t)1 << 30)
-
-static vita_status check_geometry(const ref_call *c, int64_t t, int64_t kernel)
-{
-	const vita_conv_params *p = c->params;
-
-	if (kernel < 1) return ref_fail(c, VITA_E_SHAPE, "the kernel has no taps");
-	if (p->stride < 1 || p->dilation < 1 || p->groups < 1)
-		return ref_fail(c, VITA_E_INVALID, "stride %u, dilation %u and groups %u must be at least 1",
-		                p->stride, p->dilation, p->groups);
-	if (p->stride > LARGEST || p->dilation > LARGEST || t > LARGEST || kernel > LARGEST ||
-	    p->pad_left > LARGEST || p->pad_left < -LARGEST || p->pad_right > LARGEST ||
-	    p->pad_right < -LARGEST || p->output_pad > LARGEST || p->output_pad < -LARGEST)
-		return ref_fail(c, VITA_E_INVALID, "a size, stride, dilation or padding is beyond %lld",
-		                (long long)LARGEST);
-	return VITA_OK;
-}
-
-/* What both kinds have in common: x […, c_in, t], w of 3 dimensions, bias [c_out], y […, c_out, t_out]. */
-static vita_status check_types(const ref_call *c)
-{
-	vita_status status = ref_expect(c, "x", c->in[0], REF_F32, 2, VITA_MAX_RANK);
-
-	if (status == VITA_OK) status = ref_expect(c, "w", c->in[1], REF_FLOATS, 3, 3);
-	if (status == VITA_OK) status = ref_expect(c, "y", c->out[0], REF_F32, 2, VITA_MAX_RANK);
-	if (status == VITA_OK) status = check_geometry(c, ref_last(c->in[0], 0), c->in[1]->shape[2]);
-	return status;
-}
-
-static vita_status check_channels(const ref_call *c, int64_t c_in, int64_t c_out, int64_t t_out)
-{
-	int64_t groups = ((const vita_conv_params *)c->params)->groups, sizes[2];
-	vita_status status;
-
-	if (c_in != ref_last(c->in[0], 1) || c_in % groups != 0 || c_out % groups != 0)
-		return ref_fail(c, VITA_E_SHAPE,
-		                "w has %lld input and %lld output channels, expected %lld input channels "
-		                "and multiples of %lld groups",
-		                (long long)c_in, (long long)c_out, (long long)ref_last(c->in[0], 1),
-		                (long long)groups);
-	sizes[0] = c_out, sizes[1] = t_out < 0 ? 0 : t_out;
-	if ((status = ref_expect_like(c, "y", c->out[0], c->in[0], 2, sizes)) != VITA_OK) return status;
-	return ref_expect_vector(c, "bias", c->in[2], c_out);
-}
-
 /* Those t of 0 … n - 1 for which 0 <= t · stride + shift < limit. */
 typedef struct range {
 	int64_t first, end;
@@ -68,39 +22,25 @@ static range inside(int64_t n, int64_t stride, int64_t shift, int64_t limit)
 }
 
 /* sums of one output row begin with its bias and end as y's f32 */
-static void begin_row(const ref_call *c, int64_t channel, double *sums, int64_t n)
+static void begin_row(const op_call *c, int64_t channel, double *sums, int64_t n)
 {
 	double bias = c->in[2] ? (double)ref_row(c->in[2], 0)[channel] : 0;
 	for (int64_t t = 0; t < n; t++) sums[t] = bias;
 }
 
-static void end_row(const ref_call *c, int64_t row, const double *sums, int64_t n)
+static void end_row(const op_call *c, int64_t row, const double *sums, int64_t n)
 {
 	float *y = ref_row(c->out[0], row);
 	for (int64_t t = 0; t < n; t++) y[t] = (float)sums[t];
 }
 
-vita_status check_conv1d(const ref_call *c)
-{
-	const vita_tensor *w = c->in[1];
-	const vita_conv_params *p = c->params;
-	vita_status status = check_types(c);
-	int64_t room, t_out;
-
-	if (status != VITA_OK) return status;
-	room = ref_last(c->in[0], 0) + p->pad_left + p->pad_right - p->dilation * (w->shape[2] - 1) - 1;
-	t_out = room < 0 ? 0 : room / p->stride + 1;
-	if (w->shape[1] > LARGEST) return ref_fail(c, VITA_E_SHAPE, "w has too many channels");
-	return check_channels(c, w->shape[1] * p->groups, w->shape[0], t_out);
-}
-
 /* y[…, o, t] = bias[o] + Σ_{i, s} w[o, i, s] · x[…, first channel of o's group + i,
  *              t · stride + s · dilation - pad_left] */
-vita_status run_conv1d(const ref_call *c)
+vita_status run_conv1d(const op_call *c)
 {
 	const vita_tensor *x = c->in[0], *w = c->in[1];
 	const vita_conv_params *p = c->params;
-	int64_t planes = ref_count(x, 2), t_in = ref_last(x, 0), t_out = ref_last(c->out[0], 0);
+	int64_t planes = ref_count(x, 2), t_in = op_last(x, 0), t_out = op_last(c->out[0], 0);
 	int64_t c_out = w->shape[0], width = w->shape[1], kernel = w->shape[2];
 	double *sums = ref_scratch(c, t_out, sizeof *sums);
 	float *scratch = ref_scratch(c, kernel, sizeof *scratch);
@@ -127,27 +67,13 @@ vita_status run_conv1d(const ref_call *c)
 	return status;
 }
 
-vita_status check_conv_transpose1d(const ref_call *c)
-{
-	const vita_tensor *w = c->in[1];
-	const vita_conv_params *p = c->params;
-	vita_status status = check_types(c);
-	int64_t t_out;
-
-	if (status != VITA_OK) return status;
-	t_out = (ref_last(c->in[0], 0) - 1) * p->stride + p->dilation * (w->shape[2] - 1) + 1 +
-	        p->output_pad - p->pad_left - p->pad_right;
-	if (w->shape[1] > LARGEST) return ref_fail(c, VITA_E_SHAPE, "w has too many channels");
-	return check_channels(c, w->shape[0], w->shape[1] * p->groups, t_out);
-}
-
 /* y[…, o, u] = bias[o] + Σ w[i, o - first channel of its group, s] · x[…, i, t] over the i of o's group
  *              and all s, t with u = t · stride + s · dilation - pad_left */
-vita_status run_conv_transpose1d(const ref_call *c)
+vita_status run_conv_transpose1d(const op_call *c)
 {
 	const vita_tensor *x = c->in[0], *w = c->in[1];
 	const vita_conv_params *p = c->params;
-	int64_t planes = ref_count(x, 2), t_in = ref_last(x, 0), t_out = ref_last(c->out[0], 0);
+	int64_t planes = ref_count(x, 2), t_in = op_last(x, 0), t_out = op_last(c->out[0], 0);
 	int64_t per_group = w->shape[1], c_out = per_group * p->groups, width = w->shape[0] / p->groups;
 	int64_t kernel = w->shape[2];
 	double *sums = ref_scratch(c, t_out, sizeof *sums);

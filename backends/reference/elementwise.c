@@ -4,24 +4,6 @@
  */
 #include "reference.h"
 
-vita_status check_binary(const ref_call *c)
-{
-	const vita_tensor *a = c->in[0], *b = c->in[1];
-	uint32_t kind = ((const vita_kind_params *)c->params)->kind;
-	char text_a[REF_DESCRIPTION], text_b[REF_DESCRIPTION];
-	vita_status status = ref_expect_same(c, 1);
-
-	if (status != VITA_OK) return status;
-	if ((status = ref_expect(c, "b", b, REF_F32, 1, a->rank)) != VITA_OK) return status;
-	for (uint32_t back = 0; back < b->rank; back++)
-		if (ref_last(b, back) != 1 && ref_last(b, back) != ref_last(a, back))
-			return ref_fail(c, VITA_E_SHAPE, "b is %s and cannot be repeated to %s",
-			                ref_describe(b, text_b), ref_describe(a, text_a));
-	if (kind > VITA_BINARY_MIN)
-		return ref_fail(c, VITA_E_INVALID, "kind is %u, expected a VITA_BINARY_*", kind);
-	return VITA_OK;
-}
-
 /* b in the shape of a: dimensions that it lacks or that are 1 get stride 0. */
 static vita_tensor repeated(const vita_tensor *b, const vita_tensor *a)
 {
@@ -30,8 +12,8 @@ static vita_tensor repeated(const vita_tensor *b, const vita_tensor *a)
 	view.buffer = b->buffer;
 	view.offset = b->offset;
 	for (uint32_t back = 0; back < a->rank; back++) {
-		int there = back < b->rank && ref_last(b, back) != 1;
-		view.stride[a->rank - 1 - back] = there ? ref_step(b, back) : 0;
+		int there = back < b->rank && op_last(b, back) != 1;
+		view.stride[a->rank - 1 - back] = there ? op_step(b, back) : 0;
 	}
 	return view;
 }
@@ -61,25 +43,23 @@ static void binary_row(uint32_t kind, const float *a, const float *b, int64_t st
 	}
 }
 
-vita_status run_binary(const ref_call *c)
+vita_status run_binary(const op_call *c)
 {
 	const vita_tensor *a = c->in[0], *y = c->out[0];
 	vita_tensor b = repeated(c->in[1], a);
-	int64_t rows = ref_count(a, 1), n = ref_last(a, 0);
+	int64_t rows = ref_count(a, 1), n = op_last(a, 0);
 
 	for (int64_t r = 0; r < rows; r++)
 		binary_row(((const vita_kind_params *)c->params)->kind, ref_row(a, r), ref_row(&b, r),
-		           ref_last(c->in[1], 0) == 1 ? 0 : 1, n, ref_row(y, r));
+		           op_last(c->in[1], 0) == 1 ? 0 : 1, n, ref_row(y, r));
 	return VITA_OK;
 }
 
-vita_status check_affine(const ref_call *c) { return ref_expect_same(c, 1); }
-
 /* y = scale · x + shift, rounded once */
-vita_status run_affine(const ref_call *c)
+vita_status run_affine(const op_call *c)
 {
 	const vita_affine_params *p = c->params;
-	int64_t rows = ref_count(c->in[0], 1), n = ref_last(c->in[0], 0);
+	int64_t rows = ref_count(c->in[0], 1), n = op_last(c->in[0], 0);
 
 	for (int64_t r = 0; r < rows; r++) {
 		const float *x = ref_row(c->in[0], r);

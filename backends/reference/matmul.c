@@ -9,45 +9,15 @@
 /* Rows of x that share one conversion of a weight row; together they stay in a cache. */
 #define ROWS 32
 
-static int has_parameter(uint32_t function)
-{
-	return function == VITA_UNARY_LEAKY_RELU || function == VITA_UNARY_ELU ||
-	       function == VITA_UNARY_SNAKE;
-}
-
-vita_status check_matmul(const ref_call *c)
-{
-	const vita_tensor *x = c->in[0], *w = c->in[1], *y = c->out[0];
-	const vita_matmul_params *p = c->params;
-	vita_status status;
-	int64_t shape[2], m;
-
-	if ((status = ref_expect(c, "x", x, REF_F32, 2, VITA_MAX_RANK)) != VITA_OK) return status;
-	if ((status = ref_expect(c, "w", w, REF_WEIGHTS, 2, VITA_MAX_RANK)) != VITA_OK) return status;
-	if ((status = ref_expect(c, "y", y, REF_F32, 2, VITA_MAX_RANK)) != VITA_OK) return status;
-	m = ref_last(w, 1);
-	shape[0] = m, shape[1] = ref_last(x, 0);
-	if ((status = ref_expect_like(c, "w", w, w->rank == 2 ? w : x, 2, shape)) != VITA_OK) return status;
-	if ((status = ref_expect_like(c, "y", y, x, 1, &m)) != VITA_OK) return status;
-	if ((status = ref_expect_vector(c, "bias", c->in[2], m)) != VITA_OK) return status;
-	if ((status = ref_expect_shape(c, "residual", c->in[3], y->rank, y->shape)) != VITA_OK) return status;
-	if (p->activation != VITA_UNARY_NONE &&
-	    (has_parameter(p->activation) || !ref_unary_function(p->activation)))
-		return ref_fail(c, VITA_E_INVALID,
-		                "activation is %u, expected a VITA_UNARY_* without a parameter",
-		                p->activation);
-	return VITA_OK;
-}
-
 /* Rows first … first + n - 1 of one plane:
  * y[i, j] = act(x[i] · w[j] + bias[j]) + residual[i, j]. */
-static void multiply_rows(const ref_call *c, int64_t plane, int64_t first, int64_t n, float *scratch)
+static void multiply_rows(const op_call *c, int64_t plane, int64_t first, int64_t n, float *scratch)
 {
 	const vita_tensor *x = c->in[0], *w = c->in[1], *residual = c->in[3], *y = c->out[0];
 	const float *bias = c->in[2] ? ref_row(c->in[2], 0) : NULL;
 	ref_function act = ref_unary_function(((const vita_matmul_params *)c->params)->activation);
 	const unsigned char *w_row = ref_at(w, 2, w->rank > 2 ? plane : 0);
-	int64_t k = ref_last(x, 0), m = ref_last(y, 0);
+	int64_t k = op_last(x, 0), m = op_last(y, 0);
 	const float *x_row[ROWS], *r_row[ROWS];
 	float *y_row[ROWS];
 
@@ -56,7 +26,7 @@ static void multiply_rows(const ref_call *c, int64_t plane, int64_t first, int64
 		y_row[i] = ref_row2(y, plane, first + i);
 		r_row[i] = residual ? ref_row2(residual, plane, first + i) : NULL;
 	}
-	for (int64_t j = 0; j < m; j++, w_row += ref_step(w, 1)) {
+	for (int64_t j = 0; j < m; j++, w_row += op_step(w, 1)) {
 		const float *weight = ref_f32_row(w->dtype, w_row, k, scratch);
 		for (int64_t i = 0; i < n; i++) {
 			double sum = ref_dot(x_row[i], weight, k);
@@ -68,10 +38,10 @@ static void multiply_rows(const ref_call *c, int64_t plane, int64_t first, int64
 	}
 }
 
-vita_status run_matmul(const ref_call *c)
+vita_status run_matmul(const op_call *c)
 {
-	int64_t planes = ref_count(c->out[0], 2), n = ref_last(c->out[0], 1);
-	float *scratch = ref_scratch(c, ref_last(c->in[0], 0), sizeof *scratch);
+	int64_t planes = ref_count(c->out[0], 2), n = op_last(c->out[0], 1);
+	float *scratch = ref_scratch(c, op_last(c->in[0], 0), sizeof *scratch);
 
 	if (!scratch) return VITA_E_NOMEM;
 	for (int64_t plane = 0; plane < planes; plane++)

@@ -25,6 +25,11 @@ static vita_buffer *make_buffer(vita_error *err)
 	return buffer;
 }
 
+op_memory ref_memory(const vita_buffer *buffer)
+{
+	return (op_memory){ buffer->bytes, buffer->size, buffer->constant, 0 };
+}
+
 vita_status ref_alloc(vita_backend *backend, uint64_t size, vita_buffer **out, vita_error *err)
 {
 	vita_buffer *buffer;
@@ -85,35 +90,6 @@ void *ref_address(vita_backend *backend, vita_buffer *buffer)
 
 /* ---- to and from the host -------------------------------------------------------------------------- */
 
-static vita_status check_transfer(const char *who, const vita_tensor *t, const void *host, uint64_t size,
-                                  vita_tensor *copy, vita_error *err)
-{
-	char text[REF_DESCRIPTION];
-	vita_status status;
-	int64_t row, rows;
-
-	if (!t) return vita_fail(err, VITA_E_INVALID, "reference: %s was given no tensor", who);
-	status = ref_check_view(who, t, 1, err);
-	if (status != VITA_OK) return status;
-	*copy = *t;
-	for (uint32_t i = copy->rank; i < VITA_MAX_RANK; i++) copy->shape[i] = 1, copy->stride[i] = 0;
-	status = ref_check_memory(who, copy, err);
-	if (status != VITA_OK) return status;
-	row = vita_row_bytes(copy->dtype, ref_last(copy, 0));
-	rows = ref_count(copy, 1);
-	if (row > 0 && rows > INT64_MAX / row)
-		return vita_fail(err, VITA_E_SHAPE, "reference: %s: %s has more bytes than can be counted",
-		                 who, ref_describe(copy, text));
-	if (size != (uint64_t)(row * rows))
-		return vita_fail(err, VITA_E_SHAPE,
-		                 "reference: %s: %s is %lld bytes when dense, but the host's memory has %llu",
-		                 who, ref_describe(copy, text), (long long)(row * rows),
-		                 (unsigned long long)size);
-	if (size > 0 && !host)
-		return vita_fail(err, VITA_E_INVALID, "reference: %s was given no host memory", who);
-	return VITA_OK;
-}
-
 /* Bytes that lie together at the view's end, and how many trailing dimensions they take up. */
 static uint32_t together(const vita_tensor *t, int64_t *bytes)
 {
@@ -121,11 +97,11 @@ static uint32_t together(const vita_tensor *t, int64_t *bytes)
 
 	*bytes = (int64_t)vita_dtype_bytes(t->dtype);
 	if (vita_dtype_block(t->dtype) > 1) {
-		*bytes = vita_row_bytes(t->dtype, ref_last(t, 0));
+		*bytes = vita_row_bytes(t->dtype, op_last(t, 0));
 		trailing = 1;
 	}
-	while (trailing < t->rank && (ref_last(t, trailing) == 1 || ref_step(t, trailing) == *bytes))
-		*bytes *= ref_last(t, trailing++);
+	while (trailing < t->rank && (op_last(t, trailing) == 1 || op_step(t, trailing) == *bytes))
+		*bytes *= op_last(t, trailing++);
 	return trailing;
 }
 
@@ -135,7 +111,7 @@ vita_status ref_write(vita_backend *backend, const vita_tensor *target, const vo
 	vita_tensor t;
 	int64_t bytes, n;
 	uint32_t trailing;
-	vita_status status = check_transfer("write", target, source, size, &t, err);
+	vita_status status = op_check_transfer("reference", "write", ref_memory, target, source, size, &t, err);
 
 	(void)backend;
 	if (status != VITA_OK || size == 0) return status;
@@ -154,7 +130,7 @@ vita_status ref_read(vita_backend *backend, const vita_tensor *source, void *tar
 	vita_tensor t;
 	int64_t bytes, n;
 	uint32_t trailing;
-	vita_status status = check_transfer("read", source, target, size, &t, err);
+	vita_status status = op_check_transfer("reference", "read", ref_memory, source, target, size, &t, err);
 
 	(void)backend;
 	if (status != VITA_OK || size == 0) return status;

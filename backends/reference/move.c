@@ -74,25 +74,6 @@ static void store(uint32_t dtype, double value, unsigned char *at)
 
 static int is_block(uint32_t dtype) { return vita_dtype_block(dtype) > 1; }
 
-static vita_status check_conversion(const ref_call *c, const vita_tensor *x, const vita_tensor *y)
-{
-	int contiguous = ref_step(x, 0) == (int64_t)sizeof(float) || ref_last(x, 0) <= 1;
-
-	if (x->dtype == y->dtype) return VITA_OK;
-	if (!is_block(x->dtype) && !is_block(y->dtype)) return VITA_OK;
-	if (is_block(x->dtype) && y->dtype == VITA_F32) return VITA_OK;
-	if (x->dtype == VITA_F32 && y->dtype == VITA_Q8_0 && contiguous) return VITA_OK;
-	return ref_fail(c, VITA_E_UNSUPPORTED, "from %s to %s is only for %s", vita_dtype_name(x->dtype),
-	                vita_dtype_name(y->dtype),
-	                is_block(y->dtype) ? "contiguous f32 rows to q8_0" : "f32");
-}
-
-vita_status check_copy(const ref_call *c)
-{
-	vita_status status = ref_expect_like(c, "y", c->out[0], c->in[0], 0, NULL);
-	return status == VITA_OK ? check_conversion(c, c->in[0], c->out[0]) : status;
-}
-
 /* n values of plain types, each with a stride in bytes */
 static void copy_plain(uint32_t from, const unsigned char *x, int64_t x_step, uint32_t to, unsigned char *y,
                        int64_t y_step, int64_t n)
@@ -112,9 +93,9 @@ static void copy_plain(uint32_t from, const unsigned char *x, int64_t x_step, ui
 }
 
 /* y[i] = x[i] for every element; check_conversion has passed. */
-static vita_status copy(const ref_call *c, const vita_tensor *x, const vita_tensor *y)
+static vita_status copy(const op_call *c, const vita_tensor *x, const vita_tensor *y)
 {
-	int64_t rows = ref_count(x, 1), n = ref_last(x, 0);
+	int64_t rows = ref_count(x, 1), n = op_last(x, 0);
 	float *scratch = ref_scratch(c, is_block(x->dtype) && y->dtype == VITA_F32 ? n : 0, sizeof *scratch);
 
 	if (!scratch) return VITA_E_NOMEM;
@@ -126,51 +107,23 @@ static vita_status copy(const ref_call *c, const vita_tensor *x, const vita_tens
 		} else if (is_block(x->dtype)) {
 			(void)vita_row_to_f32(x->dtype, from, n, scratch);
 			copy_plain(VITA_F32, (const unsigned char *)scratch, sizeof(float), VITA_F32, to,
-			           ref_step(y, 0), n);
+			           op_step(y, 0), n);
 		} else if (is_block(y->dtype)) {
 			(void)vita_row_from_f32(y->dtype, (const float *)(const void *)from, n, to);
 		} else {
-			copy_plain(x->dtype, from, ref_step(x, 0), y->dtype, to, ref_step(y, 0), n);
+			copy_plain(x->dtype, from, op_step(x, 0), y->dtype, to, op_step(y, 0), n);
 		}
 	}
 	free(scratch);
 	return VITA_OK;
 }
 
-vita_status run_copy(const ref_call *c) { return copy(c, c->in[0], c->out[0]); }
+vita_status run_copy(const op_call *c) { return copy(c, c->in[0], c->out[0]); }
 
 /* ---- CONCAT ---------------------------------------------------------------------------------------- */
 
-vita_status check_concat(const ref_call *c)
-{
-	const vita_tensor *y = c->out[0];
-	uint32_t axis = ((const vita_kind_params *)c->params)->kind;
-	char text[REF_DESCRIPTION], text_y[REF_DESCRIPTION];
-	int64_t sum = 0;
-
-	if (axis >= y->rank)
-		return ref_fail(c, VITA_E_INVALID, "axis is %u, expected less than %u", axis, y->rank);
-	for (uint32_t i = 0; i < c->n_in; i++) {
-		const vita_tensor *x = c->in[i];
-		vita_tensor like = *y;
-		if (!x) return ref_fail(c, VITA_E_INVALID, "input %u is missing", i);
-		like.shape[axis] = x->rank == y->rank ? x->shape[axis] : 0;
-		if (x->dtype != y->dtype || x->rank != y->rank ||
-		    memcmp(x->shape, like.shape, sizeof like.shape) != 0 ||
-		    x->shape[axis] > y->shape[axis] - sum)
-			return ref_fail(c, VITA_E_SHAPE,
-			                "input %u, %s, does not fit into y, %s, along axis %u", i,
-			                ref_describe(x, text), ref_describe(y, text_y), axis);
-		sum += x->shape[axis];
-	}
-	if (sum != y->shape[axis])
-		return ref_fail(c, VITA_E_SHAPE, "the inputs make up %lld of %lld along axis %u of y",
-		                (long long)sum, (long long)y->shape[axis], axis);
-	return VITA_OK;
-}
-
 /* y[…, a, …] = x_i[…, a - (sizes of the inputs before i), …] along the axis */
-vita_status run_concat(const ref_call *c)
+vita_status run_concat(const op_call *c)
 {
 	const vita_tensor *y = c->out[0];
 	uint32_t axis = ((const vita_kind_params *)c->params)->kind;
@@ -190,22 +143,17 @@ vita_status run_concat(const ref_call *c)
 
 /* ---- FILL ------------------------------------------------------------------------------------------ */
 
-vita_status check_fill(const ref_call *c)
-{
-	return ref_expect(c, "y", c->out[0], REF_PLAIN, 1, VITA_MAX_RANK);
-}
-
 /* y = value everywhere */
-vita_status run_fill(const ref_call *c)
+vita_status run_fill(const op_call *c)
 {
 	const vita_tensor *y = c->out[0];
-	int64_t rows = ref_count(y, 1), n = ref_last(y, 0);
+	int64_t rows = ref_count(y, 1), n = op_last(y, 0);
 
 	for (int64_t r = 0; r < rows; r++) {
 		unsigned char *row = ref_at(y, 1, r);
 		for (int64_t i = 0; i < n; i++)
 			store(y->dtype, ((const vita_affine_params *)c->params)->shift,
-			      row + i * ref_step(y, 0));
+			      row + i * op_step(y, 0));
 	}
 	return VITA_OK;
 }

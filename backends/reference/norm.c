@@ -6,23 +6,12 @@
 
 #include "reference.h"
 
-static vita_status check_norm(const ref_call *c, uint32_t min_rank, int64_t channels)
-{
-	vita_status status = ref_expect_same(c, min_rank);
-
-	if (status != VITA_OK) return status;
-	if ((status = ref_expect_vector(c, "weight", c->in[1], channels)) != VITA_OK) return status;
-	return ref_expect_vector(c, "bias", c->in[2], channels);
-}
-
-vita_status check_rms_norm(const ref_call *c) { return check_norm(c, 1, ref_last(c->in[0], 0)); }
-
 /* y[r, i] = x[r, i] / sqrt(mean(x[r]²) + epsilon) · weight[i] */
-vita_status run_rms_norm(const ref_call *c)
+vita_status run_rms_norm(const op_call *c)
 {
 	const vita_norm_params *p = c->params;
 	const float *weight = c->in[1] ? ref_row(c->in[1], 0) : NULL;
-	int64_t rows = ref_count(c->in[0], 1), k = ref_last(c->in[0], 0);
+	int64_t rows = ref_count(c->in[0], 1), k = op_last(c->in[0], 0);
 
 	for (int64_t r = 0; r < rows; r++) {
 		const float *x = ref_row(c->in[0], r);
@@ -43,7 +32,7 @@ typedef struct moments {
 /* Over n_rows rows of n values from row `first` on. */
 static moments moments_of(const vita_tensor *x, int64_t first, int64_t n_rows, double epsilon)
 {
-	int64_t n = ref_last(x, 0);
+	int64_t n = op_last(x, 0);
 	double count = (double)n * (double)n_rows, sum = 0, squares = 0;
 	moments m;
 
@@ -61,15 +50,13 @@ static moments moments_of(const vita_tensor *x, int64_t first, int64_t n_rows, d
 	return m;
 }
 
-vita_status check_layer_norm(const ref_call *c) { return check_norm(c, 1, ref_last(c->in[0], 0)); }
-
 /* y[r, i] = (x[r, i] - mean(x[r])) / sqrt(variance(x[r]) + epsilon) · weight[i] + bias[i] */
-vita_status run_layer_norm(const ref_call *c)
+vita_status run_layer_norm(const op_call *c)
 {
 	const vita_norm_params *p = c->params;
 	const float *weight = c->in[1] ? ref_row(c->in[1], 0) : NULL,
 		    *bias = c->in[2] ? ref_row(c->in[2], 0) : NULL;
-	int64_t rows = ref_count(c->in[0], 1), k = ref_last(c->in[0], 0);
+	int64_t rows = ref_count(c->in[0], 1), k = op_last(c->in[0], 0);
 
 	for (int64_t r = 0; r < rows; r++) {
 		const float *x = ref_row(c->in[0], r);
@@ -82,26 +69,14 @@ vita_status run_layer_norm(const ref_call *c)
 	return VITA_OK;
 }
 
-vita_status check_group_norm(const ref_call *c)
-{
-	const vita_norm_params *p = c->params;
-	vita_status status = ref_expect_same(c, 2);
-
-	if (status != VITA_OK) return status;
-	if (p->groups < 1 || ref_last(c->in[0], 1) % p->groups != 0)
-		return ref_fail(c, VITA_E_INVALID, "%u groups do not divide %lld channels", p->groups,
-		                (long long)ref_last(c->in[0], 1));
-	return check_norm(c, 2, ref_last(c->in[0], 1));
-}
-
 /* For each group of channels / groups rows, its moments over all its rows:
  * y[…, i, t] = (x[…, i, t] - mean) / sqrt(variance + epsilon) · weight[i] + bias[i] */
-vita_status run_group_norm(const ref_call *c)
+vita_status run_group_norm(const op_call *c)
 {
 	const vita_norm_params *p = c->params;
 	const float *weight = c->in[1] ? ref_row(c->in[1], 0) : NULL,
 		    *bias = c->in[2] ? ref_row(c->in[2], 0) : NULL;
-	int64_t channels = ref_last(c->in[0], 1), width = channels / p->groups, n = ref_last(c->in[0], 0);
+	int64_t channels = op_last(c->in[0], 1), width = channels / p->groups, n = op_last(c->in[0], 0);
 	int64_t rows = ref_count(c->in[0], 1);
 
 	for (int64_t first = 0; first < rows; first += width) {
@@ -118,14 +93,12 @@ vita_status run_group_norm(const ref_call *c)
 	return VITA_OK;
 }
 
-vita_status check_softmax(const ref_call *c) { return ref_expect_same(c, 1); }
-
 /* y[r, i] = exp(scale · x[r, i]) / Σ_j exp(scale · x[r, j]), computed from the largest downwards; a row of
  * nothing but -inf is 0. */
-vita_status run_softmax(const ref_call *c)
+vita_status run_softmax(const op_call *c)
 {
 	double scale = ((const vita_affine_params *)c->params)->scale;
-	int64_t rows = ref_count(c->in[0], 1), k = ref_last(c->in[0], 0);
+	int64_t rows = ref_count(c->in[0], 1), k = op_last(c->in[0], 0);
 
 	for (int64_t r = 0; r < rows; r++) {
 		const float *x = ref_row(c->in[0], r);

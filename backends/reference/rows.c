@@ -4,20 +4,19 @@
  */
 #include "reference.h"
 
-vita_status check_gather(const ref_call *c)
+vita_status ref_expect_ids(const op_call *c, const vita_tensor *ids, int64_t rows)
 {
-	const vita_tensor *table = c->in[0], *ids = c->in[1];
-	vita_status status;
-	int64_t shape[2];
+	const int32_t *id = (const int32_t *)(const void *)ref_at(ids, 1, 0);
 
-	if ((status = ref_expect(c, "table", table, REF_WEIGHTS, 2, 2)) != VITA_OK) return status;
-	if ((status = ref_expect(c, "ids", ids, REF_I32, 1, 1)) != VITA_OK) return status;
-	shape[0] = ids->shape[0], shape[1] = table->shape[1];
-	return ref_expect_shape(c, "y", c->out[0], 2, shape);
+	for (int64_t i = 0; i < ids->shape[0]; i++)
+		if (id[i] < 0 || id[i] >= rows)
+			return op_fail(c, VITA_E_INVALID, "ids[%lld] is %d, expected 0 to %lld",
+			               (long long)i, (int)id[i], (long long)rows - 1);
+	return VITA_OK;
 }
 
 /* y[i] = table[ids[i]] */
-vita_status run_gather(const ref_call *c)
+vita_status run_gather(const op_call *c)
 {
 	const vita_tensor *table = c->in[0], *y = c->out[0];
 	const int32_t *ids = (const int32_t *)(const void *)ref_at(c->in[1], 1, 0);
@@ -29,20 +28,8 @@ vita_status run_gather(const ref_call *c)
 	return VITA_OK;
 }
 
-vita_status check_scatter(const ref_call *c)
-{
-	const vita_tensor *y = c->out[0], *ids = c->in[1];
-	vita_status status;
-	int64_t shape[2];
-
-	if ((status = ref_expect(c, "y", y, REF_FLOATS, 2, 2)) != VITA_OK) return status;
-	if ((status = ref_expect(c, "ids", ids, REF_I32, 1, 1)) != VITA_OK) return status;
-	shape[0] = ids->shape[0], shape[1] = y->shape[1];
-	return ref_expect_shape(c, "x", c->in[0], 2, shape);
-}
-
 /* y[ids[i]] = x[i], in order, so that the last of equal ids wins; nothing is written if an id is wrong. */
-vita_status run_scatter(const ref_call *c)
+vita_status run_scatter(const op_call *c)
 {
 	const vita_tensor *x = c->in[0], *y = c->out[0];
 	const int32_t *ids = (const int32_t *)(const void *)ref_at(c->in[1], 1, 0);

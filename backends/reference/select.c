@@ -7,34 +7,10 @@
 
 #include "reference.h"
 
-/* y has the shape of x without its last dimension. */
-static vita_status expect_without_last(const ref_call *c, const vita_tensor *y, const vita_tensor *x)
-{
-	vita_tensor model = *x;
-
-	model.rank--;
-	model.shape[model.rank] = 1;
-	return ref_expect_like(c, "y", y, &model, 0, NULL);
-}
-
-vita_status check_argmax(const ref_call *c)
-{
-	const vita_tensor *x = c->in[0], *y = c->out[0];
-	vita_status status = ref_expect(c, "x", x, REF_F32, 2, VITA_MAX_RANK);
-
-	if (status != VITA_OK) return status;
-	if ((status = ref_expect(c, "y", y, REF_I32, 1, VITA_MAX_RANK)) != VITA_OK) return status;
-	if ((status = expect_without_last(c, y, x)) != VITA_OK) return status;
-	if (ref_last(x, 0) < 1 || ref_last(x, 0) > INT32_MAX)
-		return ref_fail(c, VITA_E_SHAPE, "rows of %lld values, expected 1 to %d",
-		                (long long)ref_last(x, 0), INT32_MAX);
-	return VITA_OK;
-}
-
 /* y[r] = the first i with the largest x[r, i]; a row of nothing but NaN gives 0 */
-vita_status run_argmax(const ref_call *c)
+vita_status run_argmax(const op_call *c)
 {
-	int64_t rows = ref_count(c->in[0], 1), k = ref_last(c->in[0], 0);
+	int64_t rows = ref_count(c->in[0], 1), k = op_last(c->in[0], 0);
 
 	for (int64_t r = 0; r < rows; r++) {
 		const float *x = ref_row(c->in[0], r);
@@ -47,23 +23,6 @@ vita_status run_argmax(const ref_call *c)
 }
 
 /* ---- TOP_K ----------------------------------------------------------------------------------------- */
-
-vita_status check_top_k(const ref_call *c)
-{
-	const vita_tensor *x = c->in[0], *values = c->out[0], *indices = c->out[1];
-	int64_t n = ref_last(values, 0);
-	vita_status status = ref_expect(c, "x", x, REF_F32, 1, VITA_MAX_RANK);
-
-	if (status != VITA_OK) return status;
-	if ((status = ref_expect(c, "values", values, REF_F32, 1, VITA_MAX_RANK)) != VITA_OK) return status;
-	if ((status = ref_expect(c, "indices", indices, REF_I32, 1, VITA_MAX_RANK)) != VITA_OK) return status;
-	if ((status = ref_expect_like(c, "values", values, x, 1, &n)) != VITA_OK) return status;
-	if ((status = ref_expect_like(c, "indices", indices, x, 1, &n)) != VITA_OK) return status;
-	if (n > ref_last(x, 0) || ref_last(x, 0) > INT32_MAX)
-		return ref_fail(c, VITA_E_SHAPE, "%lld of %lld values were asked for", (long long)n,
-		                (long long)ref_last(x, 0));
-	return VITA_OK;
-}
 
 /* Larger values come first, then lower indices; NaN comes after all numbers. */
 static int before(const float *x, int32_t a, int32_t b)
@@ -107,9 +66,9 @@ static void choose(const float *x, int64_t k, int64_t n, int32_t *heap)
 	}
 }
 
-vita_status run_top_k(const ref_call *c)
+vita_status run_top_k(const op_call *c)
 {
-	int64_t rows = ref_count(c->in[0], 1), k = ref_last(c->in[0], 0), n = ref_last(c->out[0], 0);
+	int64_t rows = ref_count(c->in[0], 1), k = op_last(c->in[0], 0), n = op_last(c->out[0], 0);
 
 	for (int64_t r = 0; r < rows; r++) {
 		const float *x = ref_row(c->in[0], r);
@@ -123,23 +82,6 @@ vita_status run_top_k(const ref_call *c)
 
 /* ---- NEAREST --------------------------------------------------------------------------------------- */
 
-vita_status check_nearest(const ref_call *c)
-{
-	const vita_tensor *x = c->in[0], *codebook = c->in[1], *y = c->out[0];
-	vita_status status = ref_expect(c, "x", x, REF_F32, 2, 2);
-
-	if (status != VITA_OK) return status;
-	if ((status = ref_expect(c, "codebook", codebook, REF_FLOATS, 2, 2)) != VITA_OK) return status;
-	if ((status = ref_expect(c, "y", y, REF_I32, 1, 1)) != VITA_OK) return status;
-	if ((status = ref_expect_like(c, "codebook", codebook, codebook, 1, &x->shape[1])) != VITA_OK)
-		return status;
-	if ((status = expect_without_last(c, y, x)) != VITA_OK) return status;
-	if (codebook->shape[0] < 1 || codebook->shape[0] > INT32_MAX)
-		return ref_fail(c, VITA_E_SHAPE, "the codebook has %lld rows, expected 1 to %d",
-		                (long long)codebook->shape[0], INT32_MAX);
-	return VITA_OK;
-}
-
 static double squared_distance(const float *a, const float *b, int64_t n)
 {
 	double sum = 0;
@@ -151,7 +93,7 @@ static double squared_distance(const float *a, const float *b, int64_t n)
 }
 
 /* y[i] = the first j with the smallest Σ (x[i] - codebook[j])²; a distance of NaN never wins */
-vita_status run_nearest(const ref_call *c)
+vita_status run_nearest(const op_call *c)
 {
 	const vita_tensor *x = c->in[0], *codebook = c->in[1];
 	int64_t n = x->shape[0], d = x->shape[1];
@@ -175,28 +117,11 @@ vita_status run_nearest(const ref_call *c)
 
 /* ---- REDUCE ---------------------------------------------------------------------------------------- */
 
-vita_status check_reduce(const ref_call *c)
-{
-	const vita_tensor *x = c->in[0], *y = c->out[0];
-	uint32_t kind = ((const vita_kind_params *)c->params)->kind;
-	int64_t one = 1;
-	vita_status status = ref_expect(c, "x", x, REF_F32, 1, VITA_MAX_RANK);
-
-	if (status != VITA_OK) return status;
-	if ((status = ref_expect(c, "y", y, REF_F32, 1, VITA_MAX_RANK)) != VITA_OK) return status;
-	if ((status = ref_expect_like(c, "y", y, x, 1, &one)) != VITA_OK) return status;
-	if (kind > VITA_REDUCE_MAX)
-		return ref_fail(c, VITA_E_INVALID, "kind is %u, expected a VITA_REDUCE_*", kind);
-	if (ref_last(x, 0) == 0 && kind != VITA_REDUCE_SUM)
-		return ref_fail(c, VITA_E_SHAPE, "rows without values have no mean or maximum");
-	return VITA_OK;
-}
-
 /* y[…, 0] = sum, mean or maximum of x[…, i] */
-vita_status run_reduce(const ref_call *c)
+vita_status run_reduce(const op_call *c)
 {
 	uint32_t kind = ((const vita_kind_params *)c->params)->kind;
-	int64_t rows = ref_count(c->out[0], 1), k = ref_last(c->in[0], 0);
+	int64_t rows = ref_count(c->out[0], 1), k = op_last(c->in[0], 0);
 
 	for (int64_t r = 0; r < rows; r++) {
 		const float *x = ref_row(c->in[0], r);

@@ -6,29 +6,11 @@
 
 #include "reference.h"
 
-vita_status check_pool(const ref_call *c)
-{
-	const vita_tensor *x = c->in[0];
-	const vita_pool_params *p = c->params;
-	vita_status status = ref_expect(c, "x", x, REF_F32, 1, VITA_MAX_RANK);
-	int64_t t_out;
-
-	if (status != VITA_OK) return status;
-	if ((status = ref_expect(c, "y", c->out[0], REF_F32, 1, VITA_MAX_RANK)) != VITA_OK) return status;
-	if (p->kind > VITA_POOL_MAX)
-		return ref_fail(c, VITA_E_INVALID, "kind is %u, expected a VITA_POOL_*", p->kind);
-	if (p->kernel < 1 || p->stride < 1)
-		return ref_fail(c, VITA_E_INVALID, "kernel %u and stride %u must be at least 1", p->kernel,
-		                p->stride);
-	t_out = ref_last(x, 0) < p->kernel ? 0 : (ref_last(x, 0) - p->kernel) / p->stride + 1;
-	return ref_expect_like(c, "y", c->out[0], x, 1, &t_out);
-}
-
 /* y[…, i] = mean or maximum of x[…, i · stride + j], j = 0 … kernel - 1 */
-vita_status run_pool(const ref_call *c)
+vita_status run_pool(const op_call *c)
 {
 	const vita_pool_params *p = c->params;
-	int64_t rows = ref_count(c->in[0], 1), n = ref_last(c->out[0], 0);
+	int64_t rows = ref_count(c->in[0], 1), n = op_last(c->out[0], 0);
 
 	for (int64_t r = 0; r < rows; r++) {
 		float *y = ref_row(c->out[0], r);
@@ -46,30 +28,13 @@ vita_status run_pool(const ref_call *c)
 	return VITA_OK;
 }
 
-vita_status check_interpolate(const ref_call *c)
-{
-	const vita_tensor *x = c->in[0], *y = c->out[0];
-	uint32_t kind = ((const vita_kind_params *)c->params)->kind;
-	vita_status status = ref_expect(c, "x", x, REF_F32, 1, VITA_MAX_RANK);
-	int64_t t_out = ref_last(y, 0);
-
-	if (status != VITA_OK) return status;
-	if ((status = ref_expect(c, "y", y, REF_F32, 1, VITA_MAX_RANK)) != VITA_OK) return status;
-	if ((status = ref_expect_like(c, "y", y, x, 1, &t_out)) != VITA_OK) return status;
-	if (kind > VITA_INTERPOLATE_LINEAR)
-		return ref_fail(c, VITA_E_INVALID, "kind is %u, expected a VITA_INTERPOLATE_*", kind);
-	if (ref_last(x, 0) == 0 && t_out > 0)
-		return ref_fail(c, VITA_E_SHAPE, "x has no values to make %lld of", (long long)t_out);
-	return VITA_OK;
-}
-
 /* NEAREST: y[i] = x[min(floor(i · ratio), t - 1)], ratio = t / t' and the product in f32, as PyTorch has it.
  * LINEAR: y[i] = x[j] (1 - f) + x[j + 1] f, where j + f = max((i + 0.5) t / t' - 0.5, 0); past the last
  * value, that value. */
-vita_status run_interpolate(const ref_call *c)
+vita_status run_interpolate(const op_call *c)
 {
 	uint32_t kind = ((const vita_kind_params *)c->params)->kind;
-	int64_t rows = ref_count(c->in[0], 1), n = ref_last(c->out[0], 0), last = ref_last(c->in[0], 0) - 1;
+	int64_t rows = ref_count(c->in[0], 1), n = op_last(c->out[0], 0), last = op_last(c->in[0], 0) - 1;
 	float ratio = (float)(last + 1) / (float)n;
 
 	for (int64_t r = 0; r < rows; r++) {
@@ -88,12 +53,10 @@ vita_status run_interpolate(const ref_call *c)
 	return VITA_OK;
 }
 
-vita_status check_cumsum(const ref_call *c) { return ref_expect_same(c, 1); }
-
 /* y[…, i] = x[…, 0] + … + x[…, i] */
-vita_status run_cumsum(const ref_call *c)
+vita_status run_cumsum(const op_call *c)
 {
-	int64_t rows = ref_count(c->in[0], 1), n = ref_last(c->in[0], 0);
+	int64_t rows = ref_count(c->in[0], 1), n = op_last(c->in[0], 0);
 
 	for (int64_t r = 0; r < rows; r++) {
 		const float *x = ref_row(c->in[0], r);

@@ -51,28 +51,11 @@ ref_function ref_unary_function(uint32_t function)
 	return function < sizeof functions / sizeof *functions ? functions[function] : NULL;
 }
 
-vita_status check_unary(const ref_call *c)
-{
-	const vita_tensor *x = c->in[0];
-	const vita_unary_params *p = c->params;
-	vita_status status = ref_expect_same(c, p->function == VITA_UNARY_SNAKE ? 2 : 1);
-
-	if (status != VITA_OK) return status;
-	if (p->function == VITA_UNARY_SNAKE) {
-		if (!c->in[1]) return ref_fail(c, VITA_E_INVALID, "SNAKE needs the input alpha");
-		return ref_expect_vector(c, "alpha", c->in[1], ref_last(x, 1));
-	}
-	if (c->in[1]) return ref_fail(c, VITA_E_INVALID, "function %u takes no input alpha", p->function);
-	if (p->function != VITA_UNARY_NONE && !ref_unary_function(p->function))
-		return ref_fail(c, VITA_E_INVALID, "function is %u, expected a VITA_UNARY_*", p->function);
-	return VITA_OK;
-}
-
 /* y[…, i, t] = x + sin²(alpha[i] x) / (alpha[i] + 1e-9), x = x[…, i, t]. Ziyin, Hartwig and Ueda 2020. */
-static void run_snake(const ref_call *c)
+static void run_snake(const op_call *c)
 {
 	const float *alpha = ref_row(c->in[1], 0);
-	int64_t rows = ref_count(c->in[0], 1), n = ref_last(c->in[0], 0), channels = ref_last(c->in[0], 1);
+	int64_t rows = ref_count(c->in[0], 1), n = op_last(c->in[0], 0), channels = op_last(c->in[0], 1);
 
 	for (int64_t r = 0; r < rows; r++) {
 		const float *x = ref_row(c->in[0], r);
@@ -86,11 +69,11 @@ static void run_snake(const ref_call *c)
 }
 
 /* y = f(x) */
-vita_status run_unary(const ref_call *c)
+vita_status run_unary(const op_call *c)
 {
 	const vita_unary_params *p = c->params;
 	ref_function f = ref_unary_function(p->function);
-	int64_t rows = ref_count(c->in[0], 1), n = ref_last(c->in[0], 0);
+	int64_t rows = ref_count(c->in[0], 1), n = op_last(c->in[0], 0);
 
 	if (p->function == VITA_UNARY_SNAKE) {
 		run_snake(c);
@@ -104,26 +87,11 @@ vita_status run_unary(const ref_call *c)
 	return VITA_OK;
 }
 
-vita_status check_glu(const ref_call *c)
-{
-	const vita_tensor *gate = c->in[0], *up = c->in[1];
-	uint32_t kind = ((const vita_kind_params *)c->params)->kind;
-	vita_status status = ref_expect(c, "gate", gate, REF_F32, 1, VITA_MAX_RANK);
-
-	if (status != VITA_OK) return status;
-	if ((status = ref_expect_shape(c, "up", up, gate->rank, gate->shape)) != VITA_OK) return status;
-	if ((status = ref_expect_shape(c, "y", c->out[0], gate->rank, gate->shape)) != VITA_OK) return status;
-	if (kind == VITA_UNARY_SILU || kind == VITA_UNARY_GELU || kind == VITA_UNARY_GELU_TANH ||
-	    kind == VITA_UNARY_SIGMOID)
-		return VITA_OK;
-	return ref_fail(c, VITA_E_INVALID, "function is %u, expected SILU, GELU, GELU_TANH or SIGMOID", kind);
-}
-
 /* y = f(gate) · up */
-vita_status run_glu(const ref_call *c)
+vita_status run_glu(const op_call *c)
 {
 	ref_function f = ref_unary_function(((const vita_kind_params *)c->params)->kind);
-	int64_t rows = ref_count(c->in[0], 1), n = ref_last(c->in[0], 0);
+	int64_t rows = ref_count(c->in[0], 1), n = op_last(c->in[0], 0);
 
 	for (int64_t r = 0; r < rows; r++) {
 		const float *gate = ref_row(c->in[0], r), *up = ref_row(c->in[1], r);

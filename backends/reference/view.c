@@ -13,10 +13,6 @@ int64_t ref_count(const vita_tensor *t, uint32_t trailing)
 	return count;
 }
 
-int64_t ref_last(const vita_tensor *t, uint32_t back) { return t->shape[t->rank - 1 - back]; }
-
-int64_t ref_step(const vita_tensor *t, uint32_t back) { return t->stride[t->rank - 1 - back]; }
-
 unsigned char *ref_at(const vita_tensor *t, uint32_t trailing, int64_t index)
 {
 	unsigned char *at = t->buffer->bytes + t->offset;
@@ -29,7 +25,7 @@ float *ref_row(const vita_tensor *t, int64_t row) { return (float *)(void *)ref_
 
 float *ref_row2(const vita_tensor *t, int64_t plane, int64_t row)
 {
-	return (float *)(void *)(ref_at(t, 2, plane) + row * ref_step(t, 1));
+	return (float *)(void *)(ref_at(t, 2, plane) + row * op_step(t, 1));
 }
 
 const float *ref_f32_row(uint32_t dtype, const unsigned char *row, int64_t n, float *scratch)
@@ -39,14 +35,14 @@ const float *ref_f32_row(uint32_t dtype, const unsigned char *row, int64_t n, fl
 	return scratch;
 }
 
-void *ref_scratch(const ref_call *c, int64_t n, size_t size)
+void *ref_scratch(const op_call *c, int64_t n, size_t size)
 {
 	size_t count = n > 0 ? (size_t)n : 1;
 	void *memory = (uint64_t)n <= SIZE_MAX / size ? malloc(count * size) : NULL;
 
 	if (!memory)
-		(void)ref_fail(c, VITA_E_NOMEM, "no memory for %lld values of %u bytes to work with",
-		               (long long)n, (unsigned)size);
+		(void)op_fail(c, VITA_E_NOMEM, "no memory for %lld values of %u bytes to work with",
+		              (long long)n, (unsigned)size);
 	return memory;
 }
 

@@ -1,0 +1,3 @@
+# Code that the backends share, compiled into each.
+noinst_LTLIBRARIES += %D%/libcommon.la
+%C%_libcommon_la_SOURCES = %D%/op_check.c %D%/op_check.h %D%/op_expect.c %D%/op_expect.h %D%/op_rows.c %D%/op_time.c
