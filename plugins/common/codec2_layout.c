@@ -50,15 +50,18 @@ vita_status codec2_layout_create(const codec2_layout *layout, struct CODEC2 **ou
 {
 	*out = codec2_create(layout->mode);
 	if (!*out)
-		return vita_fail(err, VITA_E_UNSUPPORTED, "codec2: libcodec2 cannot start mode %s: it was built without "
-		                 "that mode, or memory is out", layout->name);
+		return vita_fail(err, VITA_E_UNSUPPORTED,
+		                 "codec2: libcodec2 cannot start mode %s: it was built without "
+		                 "that mode, or memory is out",
+		                 layout->name);
 	int bits = codec2_bits_per_frame(*out), samples = codec2_samples_per_frame(*out);
 	if (bits == frame_bits(layout) && samples == (int)layout->n_samples) return VITA_OK;
 	codec2_destroy(*out);
 	*out = NULL;
-	return vita_fail(err, VITA_E_UNSUPPORTED, "codec2: a frame of mode %s has %d bits and %u samples, but this libcodec2 "
-	                 "makes %d bits of %d samples", layout->name, frame_bits(layout), (unsigned)layout->n_samples, bits,
-	                 samples);
+	return vita_fail(err, VITA_E_UNSUPPORTED,
+	                 "codec2: a frame of mode %s has %d bits and %u samples, but this libcodec2 "
+	                 "makes %d bits of %d samples",
+	                 layout->name, frame_bits(layout), (unsigned)layout->n_samples, bits, samples);
 }
 
 uint32_t codec2_layout_vocab_size(const codec2_layout *layout)
@@ -75,7 +78,8 @@ void codec2_layout_split(const codec2_layout *layout, const unsigned char *frame
 	uint32_t bit = 0;
 	for (uint32_t i = 0; i < layout->n_fields; i++) {
 		int32_t value = 0;
-		for (uint32_t k = 0; k < layout->n_bits[i]; k++, bit++) value = value << 1 | (frame[bit / 8] >> (7 - bit % 8) & 1);
+		for (uint32_t k = 0; k < layout->n_bits[i]; k++, bit++)
+			value = value << 1 | (frame[bit / 8] >> (7 - bit % 8) & 1);
 		ids[i] = first_id + value;
 		first_id += 1 << layout->n_bits[i];
 	}

@@ -20,11 +20,11 @@
 #define CODEC2_SAMPLE_RATE 8000
 
 typedef struct codec2_layout {
-	const char *name;                           /* of the mode, as INI files call it */
-	int mode;                                   /* as codec2_create calls it */
-	uint32_t n_samples;                         /* of a frame */
+	const char *name;   /* of the mode, as INI files call it */
+	int mode;           /* as codec2_create calls it */
+	uint32_t n_samples; /* of a frame */
 	uint32_t n_fields;
-	unsigned char n_bits[CODEC2_MAX_FIELDS];    /* of each field */
+	unsigned char n_bits[CODEC2_MAX_FIELDS]; /* of each field */
 } codec2_layout;
 
 /* The key `mode` of [encoder] and of [codec]. */

@@ -47,7 +47,8 @@ static int is_integer(int format)
 
 /* Interleaved frames to a file, through libsndfile; as integers where the format has them, because
  * libsndfile's own way from float to integers is not the inverse of its way back. */
-static void store(const char *name, int format, int rate, int channels, const float *frames, uint64_t n_frames)
+static void store(const char *name, int format, int rate, int channels, const float *frames,
+                  uint64_t n_frames)
 {
 	SF_INFO info = { .samplerate = rate, .channels = channels, .format = format };
 	SNDFILE *file = sf_open(path_of(name), SFM_WRITE, &info);
@@ -80,8 +81,8 @@ static size_t load_bytes(const char *name, unsigned char *bytes, size_t capacity
 }
 
 /* All samples of a recording, read `step` at a time. */
-static vita_status load(const char *path, uint32_t rate, uint32_t mix, uint64_t step, float *pcm, uint64_t *total,
-                        vita_error *err)
+static vita_status load(const char *path, uint32_t rate, uint32_t mix, uint64_t step, float *pcm,
+                        uint64_t *total, vita_error *err)
 {
 	vita_audio_reader *reader;
 	vita_status status = vita_audio_open(path, rate, mix, &reader, err);
@@ -91,7 +92,8 @@ static vita_status load(const char *path, uint32_t rate, uint32_t mix, uint64_t 
 		return status;
 	}
 	for (uint64_t n;; *total += n) {
-		status = vita_audio_read(reader, pcm + *total, step < MAX_SAMPLES - *total ? step : MAX_SAMPLES - *total, &n, err);
+		status = vita_audio_read(reader, pcm + *total,
+		                         step < MAX_SAMPLES - *total ? step : MAX_SAMPLES - *total, &n, err);
 		if (status != VITA_OK) break;
 		assert_true(n > 0);
 	}
@@ -103,7 +105,8 @@ static uint64_t load_all(const char *name, uint32_t rate)
 {
 	uint64_t n;
 	vita_error err = { 0 };
-	if (load(path_of(name), rate, VITA_MIX_MEAN, 1000, samples, &n, &err) != VITA_END) fail_msg("%s", err.message);
+	if (load(path_of(name), rate, VITA_MIX_MEAN, 1000, samples, &n, &err) != VITA_END)
+		fail_msg("%s", err.message);
 	return n;
 }
 
@@ -118,12 +121,21 @@ static void make_sine(float *pcm, uint64_t n, double hz, double rate)
 static void test_integers_are_exact(void **state)
 {
 	(void)state;
-	static const struct { const char *name; int format; int bits; } kinds[] = {
-		{ "u8.wav", SF_FORMAT_WAV | SF_FORMAT_PCM_U8, 8 },      { "s16.wav", SF_FORMAT_WAV | SF_FORMAT_PCM_16, 16 },
-		{ "s24.wav", SF_FORMAT_WAV | SF_FORMAT_PCM_24, 24 },    { "s16.flac", SF_FORMAT_FLAC | SF_FORMAT_PCM_16, 16 },
-		{ "s24.flac", SF_FORMAT_FLAC | SF_FORMAT_PCM_24, 24 },  { "s16.aiff", SF_FORMAT_AIFF | SF_FORMAT_PCM_16, 16 },
-		{ "s8.au", SF_FORMAT_AU | SF_FORMAT_PCM_S8, 8 },        { "s16.caf", SF_FORMAT_CAF | SF_FORMAT_PCM_16, 16 },
-		{ "float.wav", SF_FORMAT_WAV | SF_FORMAT_FLOAT, 24 },   { "s16.w64", SF_FORMAT_W64 | SF_FORMAT_PCM_16, 16 },
+	static const struct {
+		const char *name;
+		int format;
+		int bits;
+	} kinds[] = {
+		{ "u8.wav", SF_FORMAT_WAV | SF_FORMAT_PCM_U8, 8 },
+		{ "s16.wav", SF_FORMAT_WAV | SF_FORMAT_PCM_16, 16 },
+		{ "s24.wav", SF_FORMAT_WAV | SF_FORMAT_PCM_24, 24 },
+		{ "s16.flac", SF_FORMAT_FLAC | SF_FORMAT_PCM_16, 16 },
+		{ "s24.flac", SF_FORMAT_FLAC | SF_FORMAT_PCM_24, 24 },
+		{ "s16.aiff", SF_FORMAT_AIFF | SF_FORMAT_PCM_16, 16 },
+		{ "s8.au", SF_FORMAT_AU | SF_FORMAT_PCM_S8, 8 },
+		{ "s16.caf", SF_FORMAT_CAF | SF_FORMAT_PCM_16, 16 },
+		{ "float.wav", SF_FORMAT_WAV | SF_FORMAT_FLOAT, 24 },
+		{ "s16.w64", SF_FORMAT_W64 | SF_FORMAT_PCM_16, 16 },
 	};
 	for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
 		double full = ldexp(1, kinds[k].bits - 1);
@@ -144,7 +156,7 @@ static void test_ogg_and_other_lossy(void **state)
 {
 	(void)state;
 	static const int formats[] = { SF_FORMAT_OGG | SF_FORMAT_VORBIS, SF_FORMAT_WAV | SF_FORMAT_ULAW,
-		SF_FORMAT_WAV | SF_FORMAT_IMA_ADPCM };
+		                       SF_FORMAT_WAV | SF_FORMAT_IMA_ADPCM };
 	make_sine(again, 32000, 440, 16000);
 	for (size_t k = 0; k < sizeof formats / sizeof *formats; k++) {
 		double error = 0;
@@ -191,8 +203,10 @@ static void test_resampled_length(void **state)
 	make_sine(again, 20011, 300, 16000);
 	for (size_t r = 0; r < sizeof rates / sizeof *rates; r++) {
 		for (size_t l = 0; l < sizeof lengths / sizeof *lengths; l++) {
-			store("length.wav", SF_FORMAT_WAV | SF_FORMAT_PCM_16, rates[r], 1, again, (uint64_t)lengths[l]);
-			assert_int_equal(load_all("length.wav", 16000), lround(lengths[l] * 16000.0 / rates[r]));
+			store("length.wav", SF_FORMAT_WAV | SF_FORMAT_PCM_16, rates[r], 1, again,
+			      (uint64_t)lengths[l]);
+			assert_int_equal(load_all("length.wav", 16000),
+			                 lround(lengths[l] * 16000.0 / rates[r]));
 		}
 	}
 }
@@ -201,8 +215,10 @@ static void test_resampled_length(void **state)
 static void test_resampling_has_no_delay(void **state)
 {
 	(void)state;
-	static const struct { int from; uint32_t to; } pairs[] = { { 8000, 16000 }, { 48000, 16000 }, { 44100, 8000 },
-		{ 16000, 22050 }, { 96000, 8000 } };
+	static const struct {
+		int from;
+		uint32_t to;
+	} pairs[] = { { 8000, 16000 }, { 48000, 16000 }, { 44100, 8000 }, { 16000, 22050 }, { 96000, 8000 } };
 	for (size_t p = 0; p < sizeof pairs / sizeof *pairs; p++) {
 		uint64_t n_in = (uint64_t)pairs[p].from * 3;
 		make_sine(again, n_in, 440, pairs[p].from);
@@ -211,7 +227,8 @@ static void test_resampling_has_no_delay(void **state)
 		assert_int_equal(n, pairs[p].to * 3);
 		make_sine(again, n, 440, pairs[p].to);
 		/* The signal begins and ends sharply; a hundredth of a second of ringing is its due. */
-		for (uint64_t i = pairs[p].to / 100; i < n - pairs[p].to / 100; i++) assert_true(fabsf(samples[i] - again[i]) < 1e-3f);
+		for (uint64_t i = pairs[p].to / 100; i < n - pairs[p].to / 100; i++)
+			assert_true(fabsf(samples[i] - again[i]) < 1e-3f);
 		for (uint64_t i = 0; i < n; i++) assert_true(fabsf(samples[i] - again[i]) < 0.3f);
 	}
 }
@@ -224,9 +241,12 @@ static void test_step_changes_nothing(void **state)
 	make_sine(again, 30000, 700, 22050);
 	store("steps.wav", SF_FORMAT_WAV | SF_FORMAT_PCM_16, 22050, 1, again, 30000);
 	for (uint32_t rate = 16000; rate <= 22050; rate += 6050) {
-		assert_int_equal(load(path_of("steps.wav"), rate, VITA_MIX_MEAN, 100, again, &n_once, NULL), VITA_END);
+		assert_int_equal(load(path_of("steps.wav"), rate, VITA_MIX_MEAN, 100, again, &n_once, NULL),
+		                 VITA_END);
 		for (size_t s = 0; s < sizeof steps / sizeof *steps; s++) {
-			assert_int_equal(load(path_of("steps.wav"), rate, VITA_MIX_MEAN, steps[s], samples, &n, NULL), VITA_END);
+			assert_int_equal(
+				load(path_of("steps.wav"), rate, VITA_MIX_MEAN, steps[s], samples, &n, NULL),
+				VITA_END);
 			assert_int_equal(n, n_once);
 			assert_memory_equal(samples, again, n * sizeof *samples);
 		}
@@ -254,7 +274,8 @@ static void test_what_is_no_recording(void **state)
 	expect_open_failure("text.wav/below.wav", VITA_E_NOTFOUND, "Not a directory");
 	expect_open_failure("", VITA_E_INVALID, "directory");
 	vita_audio_reader *reader;
-	assert_int_equal(vita_audio_open(path_of("text.wav"), 0, VITA_MIX_MEAN, &reader, NULL), VITA_E_INVALID);
+	assert_int_equal(vita_audio_open(path_of("text.wav"), 0, VITA_MIX_MEAN, &reader, NULL),
+	                 VITA_E_INVALID);
 	assert_int_equal(vita_audio_open(path_of("text.wav"), 8000, 2, &reader, NULL), VITA_E_INVALID);
 }
 
@@ -277,7 +298,9 @@ static void test_not_finite(void **state)
 		again[24000] = bad[k];
 		store("nan.wav", SF_FORMAT_WAV | SF_FORMAT_FLOAT, 16000, 1, again, 30000);
 		for (uint32_t rate = 8000; rate <= 16000; rate *= 2) {
-			assert_int_equal(load(path_of("nan.wav"), rate, VITA_MIX_MEAN, 512, samples, &n, &err), VITA_E_FORMAT);
+			assert_int_equal(
+				load(path_of("nan.wav"), rate, VITA_MIX_MEAN, 512, samples, &n, &err),
+				VITA_E_FORMAT);
 			assert_true(n < 24000);
 			assert_non_null(strstr(err.message, "1.500000 s"));
 		}
@@ -334,7 +357,7 @@ static void test_cut_off_anywhere(void **state)
 {
 	(void)state;
 	static const int formats[] = { SF_FORMAT_WAV | SF_FORMAT_PCM_16, SF_FORMAT_FLAC | SF_FORMAT_PCM_16,
-		SF_FORMAT_OGG | SF_FORMAT_VORBIS };
+		                       SF_FORMAT_OGG | SF_FORMAT_VORBIS };
 	unsigned char bytes[8192];
 	uint64_t n;
 	make_sine(again, 1000, 440, 16000);
@@ -344,8 +367,10 @@ static void test_cut_off_anywhere(void **state)
 		for (size_t cut = 0; cut < size; cut += cut < 200 ? 1 : 37) {
 			vita_error err = { 0 };
 			store_bytes("cut", bytes, cut);
-			vita_status status = load(path_of("cut"), 16000, VITA_MIX_MEAN, 1000, samples, &n, &err);
-			assert_true(status == VITA_END ? n <= 1000 : status == VITA_E_FORMAT && err.message[0] != '\0');
+			vita_status status =
+				load(path_of("cut"), 16000, VITA_MIX_MEAN, 1000, samples, &n, &err);
+			assert_true(status == VITA_END ? n <= 1000
+			                               : status == VITA_E_FORMAT && err.message[0] != '\0');
 		}
 	}
 }
@@ -430,9 +455,11 @@ static void write_all(const char *name, uint32_t format, const float *pcm, uint6
 {
 	vita_audio_writer *writer;
 	vita_error err = { 0 };
-	if (vita_audio_create(path_of(name), 22050, format, &writer, &err) != VITA_OK) fail_msg("%s", err.message);
+	if (vita_audio_create(path_of(name), 22050, format, &writer, &err) != VITA_OK)
+		fail_msg("%s", err.message);
 	for (uint64_t at = 0; at < n; at += 1234)
-		assert_int_equal(vita_audio_write(writer, pcm + at, n - at < 1234 ? n - at : 1234, NULL), VITA_OK);
+		assert_int_equal(vita_audio_write(writer, pcm + at, n - at < 1234 ? n - at : 1234, NULL),
+		                 VITA_OK);
 	if (vita_audio_commit(writer, &err) != VITA_OK) fail_msg("%s", err.message);
 }
 
@@ -520,7 +547,8 @@ static void test_where_nothing_can_be_written(void **state)
 	vita_error err = { 0 };
 	expect_create_failure(path_of("no/such/directory.wav"), VITA_E_NOTFOUND);
 	expect_create_failure(path_of("."), VITA_E_INVALID);
-	assert_int_equal(vita_audio_create(path_of("rate.wav"), 0, VITA_PCM16, &writer, &err), VITA_E_INVALID);
+	assert_int_equal(vita_audio_create(path_of("rate.wav"), 0, VITA_PCM16, &writer, &err),
+	                 VITA_E_INVALID);
 	assert_int_equal(vita_audio_create(path_of("rate.wav"), 8000, 2, &writer, &err), VITA_E_INVALID);
 	assert_int_equal(vita_audio_commit(NULL, &err), VITA_E_INVALID);
 	if (access("/dev/full", W_OK) != 0) return;
@@ -540,7 +568,8 @@ static void test_full_disk(void **state)
 		vita_audio_writer *writer;
 		signal(SIGXFSZ, SIG_IGN);
 		setrlimit(RLIMIT_FSIZE, &limit);
-		if (vita_audio_create(path_of("full.wav"), 22050, VITA_PCM16, &writer, NULL) != VITA_OK) _exit(1);
+		if (vita_audio_create(path_of("full.wav"), 22050, VITA_PCM16, &writer, NULL) != VITA_OK)
+			_exit(1);
 		if (vita_audio_write(writer, again, 200000, NULL) != VITA_E_IO) _exit(2);
 		_exit(vita_audio_commit(writer, NULL) == VITA_E_IO ? 0 : 3);
 	}
@@ -559,7 +588,8 @@ static int remove_folder(void **state)
 {
 	(void)state;
 	DIR *directory = opendir(folder);
-	for (struct dirent *entry; directory && (entry = readdir(directory)) != NULL;) (void)unlink(path_of(entry->d_name));
+	for (struct dirent *entry; directory && (entry = readdir(directory)) != NULL;)
+		(void)unlink(path_of(entry->d_name));
 	if (directory) closedir(directory);
 	return rmdir(folder);
 }

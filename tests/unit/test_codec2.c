@@ -29,9 +29,9 @@ static const struct mode {
 	uint32_t vocab_size, n_fields, n_samples;
 	double rate;
 } modes[] = {
-	{ "3200", CODEC2_MODE_3200, 5664, 7, 160, 350 },  { "2400", CODEC2_MODE_2400, 2832, 6, 160, 300 },
-	{ "1600", CODEC2_MODE_1600, 2304, 8, 320, 200 },  { "1400", CODEC2_MODE_1400, 3844, 7, 320, 175 },
-	{ "1300", CODEC2_MODE_1300, 1680, 7, 320, 175 },  { "1200", CODEC2_MODE_1200, 4096, 5, 320, 125 },
+	{ "3200", CODEC2_MODE_3200, 5664, 7, 160, 350 }, { "2400", CODEC2_MODE_2400, 2832, 6, 160, 300 },
+	{ "1600", CODEC2_MODE_1600, 2304, 8, 320, 200 }, { "1400", CODEC2_MODE_1400, 3844, 7, 320, 175 },
+	{ "1300", CODEC2_MODE_1300, 1680, 7, 320, 175 }, { "1200", CODEC2_MODE_1200, 4096, 5, 320, 125 },
 	{ "700C", CODEC2_MODE_700C, 2048, 3, 320, 75 },
 };
 #define N_MODES (sizeof modes / sizeof *modes)
@@ -112,7 +112,8 @@ static vita_encoder *open_encoder(const char *mode)
 {
 	vita_encoder *encoder;
 	vita_error err;
-	assert_int_equal(encoder_api->open(&host, NULL, (const vita_settings *)mode, &encoder, &err), VITA_OK);
+	assert_int_equal(encoder_api->open(&host, NULL, (const vita_settings *)mode, &encoder, &err),
+	                 VITA_OK);
 	return encoder;
 }
 
@@ -153,7 +154,8 @@ static uint64_t next_chunk(uint32_t *seed, uint64_t left)
 static uint64_t drain_ids(vita_encoder_stream *stream, uint64_t step, int32_t *ids, vita_status *end)
 {
 	uint64_t n, total = 0;
-	while ((*end = encoder_api->pull(stream, ids + total, NULL, step, &n, NULL)) == VITA_OK && n > 0) total += n;
+	while ((*end = encoder_api->pull(stream, ids + total, NULL, step, &n, NULL)) == VITA_OK && n > 0)
+		total += n;
 	return total;
 }
 
@@ -194,7 +196,8 @@ static uint64_t decode(const char *mode, const int32_t *ids, uint64_t n, uint32_
 	assert_int_equal(codec_api->stream_open(codec, &stream, NULL), VITA_OK);
 	for (uint64_t at = 0, take; at < n; at += take) {
 		take = next_chunk(&seed, n - at) % (seed ? 12 : UINT64_MAX);
-		assert_int_equal(codec_api->push(stream, ids + at, take, at + take == n, NULL, NULL), VITA_OK);
+		assert_int_equal(codec_api->push(stream, ids + at, take, at + take == n, NULL, NULL),
+		                 VITA_OK);
 		total += drain_pcm(stream, seed ? 77 : MAX_PCM - total, pcm + total, &end);
 		if (at + take == n) assert_int_equal(end, VITA_END);
 	}
@@ -224,8 +227,8 @@ static uint64_t decode_by_library(int mode, const float *in, uint64_t n, float *
 
 struct job {
 	const struct mode *mode;
-	const float *pcm;    /* for the library */
-	const int32_t *ids;  /* for the module, where not NULL */
+	const float *pcm;   /* for the library */
+	const int32_t *ids; /* for the module, where not NULL */
 	uint64_t n;
 	uint32_t seed;
 };
@@ -254,7 +257,8 @@ static uint64_t run_in_child(const struct job *job, float *pcm)
 	}
 	close(ends[1]);
 	uint64_t n = 0;
-	for (ssize_t got; (got = read(ends[0], (char *)pcm + n, MAX_PCM * sizeof *pcm - n)) > 0;) n += (uint64_t)got;
+	for (ssize_t got; (got = read(ends[0], (char *)pcm + n, MAX_PCM * sizeof *pcm - n)) > 0;)
+		n += (uint64_t)got;
 	close(ends[0]);
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_int_equal(status, 0);
@@ -312,7 +316,8 @@ static void test_chunks_change_nothing(void **state)
 		for (uint32_t seed = 1; seed < 4; seed++) {
 			assert_int_equal(encode(modes[i].name, speech, N_SAMPLES, seed, more_ids), n_ids);
 			assert_memory_equal(more_ids, ids, n_ids * sizeof *ids);
-			assert_int_equal(run_in_child(&(struct job){ &modes[i], NULL, ids, n_ids, seed }, actual), n);
+			assert_int_equal(
+				run_in_child(&(struct job){ &modes[i], NULL, ids, n_ids, seed }, actual), n);
 			assert_memory_equal(actual, expected, n * sizeof *actual);
 		}
 	}
@@ -322,7 +327,8 @@ static void test_chunks_change_nothing(void **state)
 static void test_layout_of_3200(void **state)
 {
 	(void)state;
-	static const int first[] = { 0, 512, 1536, 2560, 3584, 4608, 5632 }, bits[] = { 9, 10, 10, 10, 10, 10, 5 };
+	static const int first[] = { 0, 512, 1536, 2560, 3584, 4608, 5632 },
+			 bits[] = { 9, 10, 10, 10, 10, 10, 5 };
 	struct CODEC2 *codec2 = codec2_create(CODEC2_MODE_3200);
 	unsigned char bytes[8];
 	short frame[160];
@@ -343,7 +349,9 @@ static void test_tokens_out_of_order(void **state)
 {
 	(void)state;
 	static const int32_t gaps[] = { 5, 520, 1030, 7, 1040, 530, 8, 9 };
-	static const int32_t whole[] = { 5, 520, 1030, 7, 520, 1040, 7, 530, 1040, 8, 530, 1040, 9, 530, 1040 };
+	static const int32_t whole[] = {
+		5, 520, 1030, 7, 520, 1040, 7, 530, 1040, 8, 530, 1040, 9, 530, 1040
+	};
 	const struct mode *mode = &modes[N_MODES - 1];
 	assert_string_equal(mode->name, "700C");
 	n_warnings = 0;
@@ -399,7 +407,8 @@ static void test_refusals_of_encoder(void **state)
 	vita_error err;
 	vita_encoder *encoder;
 	vita_encoder_stream *stream;
-	assert_int_equal(encoder_api->open(&host, NULL, (const vita_settings *)"450", &encoder, &err), VITA_E_CONFIG);
+	assert_int_equal(encoder_api->open(&host, NULL, (const vita_settings *)"450", &encoder, &err),
+	                 VITA_E_CONFIG);
 	assert_null(encoder);
 	encoder = open_encoder("3200");
 	assert_int_equal(encoder_api->stream_open(encoder, &stream, NULL), VITA_OK);
@@ -423,7 +432,8 @@ static void test_refusals_of_codec(void **state)
 	vita_codec *codec;
 	vita_codec_stream *stream;
 	uint64_t n;
-	assert_int_equal(codec_api->open(&host, NULL, (const vita_settings *)"", &codec, &err), VITA_E_CONFIG);
+	assert_int_equal(codec_api->open(&host, NULL, (const vita_settings *)"", &codec, &err),
+	                 VITA_E_CONFIG);
 	assert_null(codec);
 	codec = open_codec("700C");
 	assert_int_equal(codec_api->stream_open(codec, &stream, NULL), VITA_OK);
@@ -431,7 +441,8 @@ static void test_refusals_of_codec(void **state)
 	assert_non_null(strstr(err.message, "2048"));
 	assert_int_equal(codec_api->push(stream, below, 1, 0, NULL, &err), VITA_E_INVALID);
 	assert_int_equal(codec_api->push(stream, NULL, 0, 1, NULL, &err), VITA_OK);
-	assert_int_equal(codec_api->pull(stream, actual, 4, &n, NULL), VITA_END); /* nothing of the bad chunks */
+	assert_int_equal(codec_api->pull(stream, actual, 4, &n, NULL),
+	                 VITA_END); /* nothing of the bad chunks */
 	assert_int_equal(codec_api->push(stream, above, 1, 1, NULL, &err), VITA_E_STATE);
 	codec_api->stream_close(stream);
 	codec_api->stream_close(NULL);
@@ -442,14 +453,10 @@ static void test_refusals_of_codec(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_same_as_library),
-		cmocka_unit_test(test_chunks_change_nothing),
-		cmocka_unit_test(test_descriptions),
-		cmocka_unit_test(test_layout_of_3200),
-		cmocka_unit_test(test_tokens_out_of_order),
-		cmocka_unit_test(test_any_tokens),
-		cmocka_unit_test(test_nothing_in),
-		cmocka_unit_test(test_refusals_of_encoder),
+		cmocka_unit_test(test_same_as_library),     cmocka_unit_test(test_chunks_change_nothing),
+		cmocka_unit_test(test_descriptions),        cmocka_unit_test(test_layout_of_3200),
+		cmocka_unit_test(test_tokens_out_of_order), cmocka_unit_test(test_any_tokens),
+		cmocka_unit_test(test_nothing_in),          cmocka_unit_test(test_refusals_of_encoder),
 		cmocka_unit_test(test_refusals_of_codec),
 	};
 	encoder_api = load("encoder-codec2", VITA_ENCODER_ID);

@@ -20,19 +20,19 @@
 #define BLOCK_FRAMES 4096
 
 struct vita_audio_reader {
-	char *path;                /* as errors call it */
+	char *path; /* as errors call it */
 	SNDFILE *file;
 	SF_INFO info;
 	uint32_t rate_hz;
 	uint32_t mix;
-	SRC_STATE *converter;      /* NULL at the file's own rate */
-	vita_error failure;        /* the first one; every later read repeats it */
-	int at_end;                /* the file has been read to its end */
+	SRC_STATE *converter; /* NULL at the file's own rate */
+	vita_error failure;   /* the first one; every later read repeats it */
+	int at_end;           /* the file has been read to its end */
 	uint64_t n_frames_read;
 	uint64_t n_delivered;
-	float *interleaved;        /* [block_frames, channels] */
+	float *interleaved; /* [block_frames, channels] */
 	sf_count_t block_frames;
-	uint32_t n_mono, mono_at;  /* frames in mono, and how many of them are used up */
+	uint32_t n_mono, mono_at; /* frames in mono, and how many of them are used up */
 	float mono[BLOCK_FRAMES];
 };
 
@@ -50,10 +50,12 @@ static vita_status check_path(const char *path, vita_error *err)
 	struct stat there;
 	if (stat(path, &there) != 0) return fail_path(err, path, errno);
 	if (S_ISDIR(there.st_mode))
-		return vita_fail(err, VITA_E_INVALID, "%s: is a directory; the name of a recording is needed", path);
+		return vita_fail(err, VITA_E_INVALID, "%s: is a directory; the name of a recording is needed",
+		                 path);
 	if (access(path, R_OK) != 0) return fail_path(err, path, errno);
 	if (S_ISREG(there.st_mode) && there.st_size == 0)
-		return vita_fail(err, VITA_E_FORMAT, "%s: is empty; a recording such as a WAV file is needed", path);
+		return vita_fail(err, VITA_E_FORMAT, "%s: is empty; a recording such as a WAV file is needed",
+		                 path);
 	return VITA_OK;
 }
 
@@ -68,11 +70,13 @@ static vita_status open_file(vita_audio_reader *r, const char *path, vita_error 
 	}
 	if (!r->file) {
 		vita_status status = sf_error(NULL) == SF_ERR_SYSTEM ? VITA_E_IO : VITA_E_FORMAT;
-		return vita_fail(err, status, "%s: is not a recording that can be read: %s", r->path, sf_strerror(NULL));
+		return vita_fail(err, status, "%s: is not a recording that can be read: %s", r->path,
+		                 sf_strerror(NULL));
 	}
 	if (r->info.channels < 1 || r->info.samplerate < 1)
-		return vita_fail(err, VITA_E_FORMAT, "%s: claims %d channels at %d Hz; both must be at least 1",
-		                 r->path, r->info.channels, r->info.samplerate);
+		return vita_fail(err, VITA_E_FORMAT,
+		                 "%s: claims %d channels at %d Hz; both must be at least 1", r->path,
+		                 r->info.channels, r->info.samplerate);
 	return VITA_OK;
 }
 
@@ -81,8 +85,10 @@ static vita_status open_converter(vita_audio_reader *r, vita_error *err)
 	int error = 0;
 	if ((uint32_t)r->info.samplerate == r->rate_hz) return VITA_OK;
 	if (!src_is_valid_ratio((double)r->rate_hz / r->info.samplerate))
-		return vita_fail(err, VITA_E_FORMAT, "%s: is at %d Hz, which cannot be brought to %" PRIu32
-		                 " Hz: the rates may differ by at most 256 times", r->path, r->info.samplerate, r->rate_hz);
+		return vita_fail(err, VITA_E_FORMAT,
+		                 "%s: is at %d Hz, which cannot be brought to %" PRIu32
+		                 " Hz: the rates may differ by at most 256 times",
+		                 r->path, r->info.samplerate, r->rate_hz);
 	/* Medium: 121 dB signal to noise and flat to 90 % of the band, at a third of the best one's time. */
 	r->converter = src_new(SRC_SINC_MEDIUM_QUALITY, 1, &error);
 	if (!r->converter) return vita_fail(err, VITA_E_NOMEM, "%s: %s", r->path, src_strerror(error));
@@ -111,8 +117,10 @@ vita_status vita_audio_open(const char *path, uint32_t rate_hz, uint32_t mix, vi
 {
 	*out = NULL;
 	if (rate_hz == 0 || mix > VITA_MIX_MEAN)
-		return vita_fail(err, VITA_E_INVALID, "%s: asked for %" PRIu32 " Hz and mix %" PRIu32
-		                 "; the rate must be at least 1 and mix VITA_MIX_FIRST or VITA_MIX_MEAN", path, rate_hz, mix);
+		return vita_fail(err, VITA_E_INVALID,
+		                 "%s: asked for %" PRIu32 " Hz and mix %" PRIu32
+		                 "; the rate must be at least 1 and mix VITA_MIX_FIRST or VITA_MIX_MEAN",
+		                 path, rate_hz, mix);
 	vita_audio_reader *r = calloc(1, sizeof *r);
 	if (!r) return vita_fail(err, VITA_E_NOMEM, "%s: out of memory", path);
 	r->rate_hz = rate_hz;
@@ -136,7 +144,8 @@ void vita_audio_close(vita_audio_reader *reader)
 	free(reader);
 }
 
-void vita_audio_describe(const vita_audio_reader *reader, uint32_t *rate_hz, uint32_t *channels, int64_t *n_samples)
+void vita_audio_describe(const vita_audio_reader *reader, uint32_t *rate_hz, uint32_t *channels,
+                         int64_t *n_samples)
 {
 	/* The header of a pipe may have been written before its writer knew the length. */
 	if (rate_hz) *rate_hz = (uint32_t)reader->info.samplerate;
@@ -174,7 +183,8 @@ static vita_status fill_mono(vita_audio_reader *r)
 	for (sf_count_t i = 0; i < n; i++) {
 		r->mono[i] = mix_down(r, r->interleaved + i * r->info.channels);
 		if (!isfinite(r->mono[i]))
-			return vita_fail(&r->failure, VITA_E_FORMAT, "%s: the sample at %.6f s is not a finite number", r->path,
+			return vita_fail(&r->failure, VITA_E_FORMAT,
+			                 "%s: the sample at %.6f s is not a finite number", r->path,
 			                 (double)(r->n_frames_read + (uint64_t)i) / r->info.samplerate);
 	}
 	r->n_mono = (uint32_t)n;
@@ -223,12 +233,15 @@ static vita_status read_resampled(vita_audio_reader *r, float *pcm, uint64_t cap
 			memset(r->mono, 0, sizeof r->mono);
 			r->n_mono = BLOCK_FRAMES;
 		}
-		SRC_DATA data = { .data_in = r->mono + r->mono_at, .input_frames = (long)(r->n_mono - r->mono_at),
-			.data_out = pcm + *n, .output_frames = (long)want,
-			.src_ratio = (double)r->rate_hz / r->info.samplerate };
+		SRC_DATA data = { .data_in = r->mono + r->mono_at,
+			          .input_frames = (long)(r->n_mono - r->mono_at),
+			          .data_out = pcm + *n,
+			          .output_frames = (long)want,
+			          .src_ratio = (double)r->rate_hz / r->info.samplerate };
 		int error = src_process(r->converter, &data);
 		if (error)
-			return vita_fail(&r->failure, VITA_E_INTERNAL, "%s: cannot be resampled: %s", r->path, src_strerror(error));
+			return vita_fail(&r->failure, VITA_E_INTERNAL, "%s: cannot be resampled: %s", r->path,
+			                 src_strerror(error));
 		r->mono_at += (uint32_t)data.input_frames_used;
 		*n += (uint64_t)data.output_frames_gen;
 		r->n_delivered += (uint64_t)data.output_frames_gen;
@@ -236,12 +249,14 @@ static vita_status read_resampled(vita_audio_reader *r, float *pcm, uint64_t cap
 	return VITA_OK;
 }
 
-vita_status vita_audio_read(vita_audio_reader *reader, float *pcm, uint64_t capacity, uint64_t *n, vita_error *err)
+vita_status vita_audio_read(vita_audio_reader *reader, float *pcm, uint64_t capacity, uint64_t *n,
+                            vita_error *err)
 {
 	*n = 0;
 	vita_status status = reader->failure.status;
 	if (status == VITA_OK)
-		status = reader->converter ? read_resampled(reader, pcm, capacity, n) : read_plain(reader, pcm, capacity, n);
+		status = reader->converter ? read_resampled(reader, pcm, capacity, n)
+		                           : read_plain(reader, pcm, capacity, n);
 	if (status != VITA_OK) {
 		*n = 0;
 		return vita_fail(err, status, "%s", reader->failure.message);

@@ -21,13 +21,13 @@
 #define WAVE_FLOAT 3
 
 struct vita_audio_writer {
-	char *path;          /* as errors call it */
-	vita_file *file;     /* NULL: standard output */
+	char *path;      /* as errors call it */
+	vita_file *file; /* NULL: standard output */
 	int fd;
 	uint32_t rate_hz;
 	uint32_t format;
 	uint64_t n_samples;
-	vita_status failed;  /* a write failed: commit must not put the file in place */
+	vita_status failed; /* a write failed: commit must not put the file in place */
 };
 
 /* ---- header -------------------------------------------------------------------------------------- */
@@ -89,7 +89,8 @@ static vita_status write_bytes(vita_audio_writer *w, const unsigned char *data, 
 		if (n < 0 && errno == EINTR) continue;
 		if (n <= 0) {
 			w->failed = VITA_E_IO;
-			return vita_fail(err, VITA_E_IO, "%s: cannot be written: %s", w->path, strerror(n < 0 ? errno : EIO));
+			return vita_fail(err, VITA_E_IO, "%s: cannot be written: %s", w->path,
+			                 strerror(n < 0 ? errno : EIO));
 		}
 		data += n;
 		size -= (size_t)n;
@@ -117,7 +118,8 @@ vita_status vita_audio_create(const char *path, uint32_t rate_hz, uint32_t forma
 	unsigned char header[HEADER_MAX];
 	*out = NULL;
 	if (rate_hz == 0 || rate_hz > INT32_MAX / 4 || format > VITA_PCM_FLOAT)
-		return vita_fail(err, VITA_E_INVALID, "%s: a WAV file cannot have a rate of %" PRIu32 " Hz in format %" PRIu32,
+		return vita_fail(err, VITA_E_INVALID,
+		                 "%s: a WAV file cannot have a rate of %" PRIu32 " Hz in format %" PRIu32,
 		                 path, rate_hz, format);
 	vita_audio_writer *w = calloc(1, sizeof *w);
 	if (!w) return vita_fail(err, VITA_E_NOMEM, "%s: out of memory", path);
@@ -156,14 +158,16 @@ vita_status vita_audio_write(vita_audio_writer *writer, const float *pcm, uint64
 {
 	unsigned char block[BLOCK_SAMPLES * 4];
 	if (writer->failed != VITA_OK)
-		return vita_fail(err, VITA_E_STATE, "%s: a write to this recording failed before", writer->path);
+		return vita_fail(err, VITA_E_STATE, "%s: a write to this recording failed before",
+		                 writer->path);
 	while (n > 0) {
 		unsigned char *p = block;
 		uint64_t n_now = n < BLOCK_SAMPLES ? n : BLOCK_SAMPLES;
 		for (uint64_t i = 0; i < n_now; i++) {
 			if (isnan(pcm[i])) {
 				writer->failed = VITA_E_INVALID;
-				return vita_fail(err, VITA_E_INVALID, "%s: sample %" PRIu64 " to be written is not a number",
+				return vita_fail(err, VITA_E_INVALID,
+				                 "%s: sample %" PRIu64 " to be written is not a number",
 				                 writer->path, writer->n_samples + i);
 			}
 			p = writer->format == VITA_PCM_FLOAT ? put_float(p, pcm[i]) : put_pcm16(p, pcm[i]);

@@ -31,8 +31,8 @@ struct vita_codec_stream {
 	int32_t ids[CODEC2_MAX_FIELDS]; /* the frame as far as it has come, over the frame before */
 	int32_t last_field;             /* of the frame that is coming; -1 before its first */
 	int32_t told_disorder;
-	int32_t ended;                  /* last was pushed, or a push failed half-way */
-	float *pcm;                     /* ready: from pcm_at to n_pcm */
+	int32_t ended; /* last was pushed, or a push failed half-way */
+	float *pcm;    /* ready: from pcm_at to n_pcm */
 	uint64_t n_pcm, pcm_at, capacity;
 };
 
@@ -52,7 +52,8 @@ static vita_status codec_open(const vita_host *host, const vita_device *device, 
 	const char *mode = host->setting_string(host->context, settings, "mode");
 	const codec2_layout *layout = codec2_layout_find(mode);
 	if (!layout)
-		return vita_fail(err, VITA_E_CONFIG, "codec2: mode \"%s\" is not one of %s", mode, codec2_mode_key.choices);
+		return vita_fail(err, VITA_E_CONFIG, "codec2: mode \"%s\" is not one of %s", mode,
+		                 codec2_mode_key.choices);
 	/* Streams are opened in the middle of a conversation; what is wrong with the library shows here. */
 	vita_status status = codec2_layout_create(layout, &probe, err);
 	if (status != VITA_OK) return status;
@@ -116,7 +117,8 @@ static vita_status decode_frame(vita_codec_stream *stream, vita_error *err)
 	uint32_t n_samples = stream->layout->n_samples;
 	if (stream->n_pcm + n_samples > stream->capacity) {
 		uint64_t capacity = 2 * stream->capacity + n_samples;
-		float *pcm = stream->host->reallocate(stream->host->context, stream->pcm, capacity * sizeof *pcm);
+		float *pcm =
+			stream->host->reallocate(stream->host->context, stream->pcm, capacity * sizeof *pcm);
 		if (!pcm) return vita_fail(err, VITA_E_NOMEM, "codec2: out of memory");
 		stream->pcm = pcm;
 		stream->capacity = capacity;
@@ -135,7 +137,8 @@ static vita_status push_id(vita_codec_stream *stream, int32_t id, vita_error *er
 	int32_t field = codec2_layout_field(stream->layout, id);
 	if (field != stream->last_field + 1 && !stream->told_disorder) {
 		vita_logf(stream->host, VITA_LOG_WARNING, "codec-codec2",
-		          "audio tokens do not follow each other as the fields of a frame do; what a frame lacks is taken "
+		          "audio tokens do not follow each other as the fields of a frame do; what a frame "
+		          "lacks is taken "
 		          "from the frame before");
 		stream->told_disorder = 1;
 	}
@@ -153,7 +156,8 @@ static vita_status push_ids(vita_codec_stream *stream, const int32_t *ids, uint6
 {
 	const vita_host *host = stream->host;
 	for (uint64_t i = 0; i < n; i++) {
-		if (host->cancelled(host->context, cancel)) return vita_fail(err, VITA_E_CANCELLED, "decoding was cancelled");
+		if (host->cancelled(host->context, cancel))
+			return vita_fail(err, VITA_E_CANCELLED, "decoding was cancelled");
 		vita_status status = push_id(stream, ids[i], err);
 		if (status != VITA_OK) return status;
 	}
@@ -163,17 +167,21 @@ static vita_status push_ids(vita_codec_stream *stream, const int32_t *ids, uint6
 static vita_status push(vita_codec_stream *stream, const int32_t *ids, uint64_t n, int32_t last,
                         const vita_cancel *cancel, vita_error *err)
 {
-	if (stream->ended) return vita_fail(err, VITA_E_STATE, "codec2: tokens came after the end of the speech");
+	if (stream->ended)
+		return vita_fail(err, VITA_E_STATE, "codec2: tokens came after the end of the speech");
 	for (uint64_t i = 0; i < n; i++)
 		if (codec2_layout_field(stream->layout, ids[i]) < 0)
-			return vita_fail(err, VITA_E_INVALID, "codec2: token %ld is outside 0 ... %u, the vocabulary of mode %s",
-			                 (long)ids[i], (unsigned)codec2_layout_vocab_size(stream->layout) - 1, stream->layout->name);
+			return vita_fail(err, VITA_E_INVALID,
+			                 "codec2: token %ld is outside 0 ... %u, the vocabulary of mode %s",
+			                 (long)ids[i], (unsigned)codec2_layout_vocab_size(stream->layout) - 1,
+			                 stream->layout->name);
 	vita_status status = push_ids(stream, ids, n, last, cancel, err);
 	stream->ended = last || status != VITA_OK;
 	return status;
 }
 
-static vita_status pull(vita_codec_stream *stream, float *pcm, uint64_t capacity, uint64_t *n, vita_error *err)
+static vita_status pull(vita_codec_stream *stream, float *pcm, uint64_t capacity, uint64_t *n,
+                        vita_error *err)
 {
 	(void)err;
 	*n = stream->n_pcm - stream->pcm_at;

@@ -25,8 +25,8 @@ struct vita_encoder_stream {
 	struct CODEC2 *codec2;
 	short frame[CODEC2_MAX_SAMPLES];
 	uint32_t n_in_frame;
-	int32_t ended;             /* last was pushed, or a push failed half-way */
-	int32_t *ids;              /* ready: from ids_at to n_ids */
+	int32_t ended; /* last was pushed, or a push failed half-way */
+	int32_t *ids;  /* ready: from ids_at to n_ids */
 	uint64_t n_ids, ids_at, capacity;
 };
 
@@ -37,8 +37,8 @@ static void encoder_close(vita_encoder *encoder)
 	if (encoder) encoder->host->release(encoder->host->context, encoder);
 }
 
-static vita_status encoder_open(const vita_host *host, const vita_device *device, const vita_settings *settings,
-                                vita_encoder **out, vita_error *err)
+static vita_status encoder_open(const vita_host *host, const vita_device *device,
+                                const vita_settings *settings, vita_encoder **out, vita_error *err)
 {
 	(void)device;
 	struct CODEC2 *probe;
@@ -46,7 +46,8 @@ static vita_status encoder_open(const vita_host *host, const vita_device *device
 	const char *mode = host->setting_string(host->context, settings, "mode");
 	const codec2_layout *layout = codec2_layout_find(mode);
 	if (!layout)
-		return vita_fail(err, VITA_E_CONFIG, "codec2: mode \"%s\" is not one of %s", mode, codec2_mode_key.choices);
+		return vita_fail(err, VITA_E_CONFIG, "codec2: mode \"%s\" is not one of %s", mode,
+		                 codec2_mode_key.choices);
 	/* Streams are opened in the middle of a conversation; what is wrong with the library shows here. */
 	vita_status status = codec2_layout_create(layout, &probe, err);
 	if (status != VITA_OK) return status;
@@ -108,7 +109,8 @@ static vita_status encode_frame(vita_encoder_stream *stream, vita_error *err)
 	uint32_t n_fields = stream->layout->n_fields;
 	if (stream->n_ids + n_fields > stream->capacity) {
 		uint64_t capacity = 2 * stream->capacity + n_fields;
-		int32_t *ids = stream->host->reallocate(stream->host->context, stream->ids, capacity * sizeof *ids);
+		int32_t *ids =
+			stream->host->reallocate(stream->host->context, stream->ids, capacity * sizeof *ids);
 		if (!ids) return vita_fail(err, VITA_E_NOMEM, "codec2: out of memory");
 		stream->ids = ids;
 		stream->capacity = capacity;
@@ -127,14 +129,15 @@ static short to_pcm16(float x)
 	return (short)(value > 32767 ? 32767 : value);
 }
 
-static vita_status push_samples(vita_encoder_stream *stream, const float *pcm, uint64_t n, const vita_cancel *cancel,
-                                vita_error *err)
+static vita_status push_samples(vita_encoder_stream *stream, const float *pcm, uint64_t n,
+                                const vita_cancel *cancel, vita_error *err)
 {
 	const vita_host *host = stream->host;
 	for (uint64_t i = 0; i < n; i++) {
 		stream->frame[stream->n_in_frame++] = to_pcm16(pcm[i]);
 		if (stream->n_in_frame < stream->layout->n_samples) continue;
-		if (host->cancelled(host->context, cancel)) return vita_fail(err, VITA_E_CANCELLED, "encoding was cancelled");
+		if (host->cancelled(host->context, cancel))
+			return vita_fail(err, VITA_E_CANCELLED, "encoding was cancelled");
 		vita_status status = encode_frame(stream, err);
 		if (status != VITA_OK) return status;
 	}
@@ -144,17 +147,19 @@ static vita_status push_samples(vita_encoder_stream *stream, const float *pcm, u
 static vita_status push(vita_encoder_stream *stream, const float *pcm, uint64_t n, int32_t last,
                         const vita_cancel *cancel, vita_error *err)
 {
-	if (stream->ended) return vita_fail(err, VITA_E_STATE, "codec2: samples came after the end of the recording");
+	if (stream->ended)
+		return vita_fail(err, VITA_E_STATE, "codec2: samples came after the end of the recording");
 	for (uint64_t i = 0; i < n; i++)
-		if (isnan(pcm[i])) return vita_fail(err, VITA_E_INVALID, "codec2: sample %llu of a push is not a number",
-			                                (unsigned long long)i);
+		if (isnan(pcm[i]))
+			return vita_fail(err, VITA_E_INVALID, "codec2: sample %llu of a push is not a number",
+			                 (unsigned long long)i);
 	vita_status status = push_samples(stream, pcm, n, cancel, err);
 	stream->ended = last || status != VITA_OK;
 	return status;
 }
 
-static vita_status pull(vita_encoder_stream *stream, int32_t *ids, float *rows, uint64_t capacity, uint64_t *n,
-                        vita_error *err)
+static vita_status pull(vita_encoder_stream *stream, int32_t *ids, float *rows, uint64_t capacity,
+                        uint64_t *n, vita_error *err)
 {
 	(void)rows, (void)err;
 	*n = stream->n_ids - stream->ids_at;
