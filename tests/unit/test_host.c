@@ -66,7 +66,7 @@ static void plugins_keys_are_checked(void **state)
 	/* What a plugin that is not here declares is told when it is to be opened. */
 	open_context(CONTEXT("codec.plugin=absent", "codec.gian=1", "encoder.speed=3"));
 	const vita_factory *factory;
-	assert_failure(vita_context_section_factory(context, "codec", &factory, &err), VITA_E_NOTFOUND, &err,
+	assert_failure(vita_context_section_factory(context, "codec", &factory, &err), VITA_E_CONFIG, &err,
 	               "-s: [codec] plugin: there is no codec \"absent\"");
 	assert_null(factory);
 }
@@ -455,7 +455,7 @@ static void expect_device(const char *name)
 static void expect_no_device(const char *text)
 {
 	const vita_device *device = (const vita_device *)1;
-	assert_failure(vita_context_device_open(context, "llm", &device, &err), VITA_E_NOTFOUND, &err, text);
+	assert_failure(vita_context_device_open(context, "llm", &device, &err), VITA_E_CONFIG, &err, text);
 	assert_null(device);
 	vita_context_destroy(context);
 }

@@ -626,7 +626,7 @@ static void test_refusals(void **state)
 	assert_refused("tiny", (const char *const[]){ "heads.schedule=0,3", NULL }, heads, VITA_E_CONFIG,
 	               "at least one main");
 	assert_refused("tiny", (const char *const[]){ "heads.count=4", NULL }, heads, VITA_E_CONFIG, "3");
-	assert_refused("tiny", (const char *const[]){ "heads.plugin=nosuch", NULL }, heads, VITA_E_NOTFOUND,
+	assert_refused("tiny", (const char *const[]){ "heads.plugin=nosuch", NULL }, heads, VITA_E_CONFIG,
 	               "mctp");
 	assert_refused("tiny", (const char *const[]){ "heads.vocabulary=audio", NULL }, heads,
 	               VITA_E_NOTFOUND, "tokenizer.json");

@@ -45,7 +45,7 @@ vita_status vita_context_factory(const vita_context *context, const char *kind, 
                                  const vita_factory **out, vita_error *err);
 
 /* The factory that the section's `plugin` names; OK with *out = NULL where it names none (absent, empty or
- * "none"). Errors begin with the key's origin.                                             [any-thread] */
+ * "none"). E_CONFIG begins with the key's origin.                                          [any-thread] */
 vita_status vita_context_section_factory(const vita_context *context, const char *section,
                                          const vita_factory **out, vita_error *err);
 

@@ -117,7 +117,7 @@ static vita_status nothing_fits(const vita_context *context, const choice *c, vi
 		if (!e->available) vita_append(text, sizeof text, " unusable: %.160s", e->reason);
 	}
 	if (!n) vita_append(text, sizeof text, "; no backend was found in the plugin path");
-	return vita_fail(err, VITA_E_NOTFOUND, "%s", text);
+	return vita_fail(err, is_auto && !*c->device ? VITA_E_NOTFOUND : VITA_E_CONFIG, "%s", text);
 }
 
 /* ---- opening --------------------------------------------------------------------------------------- */

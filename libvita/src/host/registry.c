@@ -183,5 +183,5 @@ vita_status vita_registry_not_found(const vita_registry *registry, const char *k
 		            n_refused++ ? "," : "; refused:", file_name(file->path));
 		if (n_refused < 3) vita_append(text, sizeof text, " (%.150s)", file->reason);
 	}
-	return vita_fail(err, VITA_E_NOTFOUND, "%s", text);
+	return vita_fail(err, place[0] ? VITA_E_CONFIG : VITA_E_NOTFOUND, "%s", text);
 }

@@ -38,7 +38,8 @@ void vita_registry_clear(vita_registry *registry);
 const vita_factory *vita_registry_factory(const vita_registry *registry, const char *kind, uint32_t index);
 const vita_factory *vita_registry_find(const vita_registry *registry, const char *kind, const char *name);
 
-/* E_NOTFOUND: `PLACE there is no codec "x"; did you mean …`, with the files that were refused. */
+/* `PLACE: there is no codec "x"; did you mean …`, with the files that were refused. E_CONFIG where the config
+ * named it at PLACE, E_NOTFOUND where PLACE is "". */
 vita_status vita_registry_not_found(const vita_registry *registry, const char *kind, const char *name,
                                     const char *place, vita_error *err);
 
