@@ -52,6 +52,8 @@ typedef struct vita_engine_info {
 	const vita_llm_info *llm_info;
 	const vita_head_info *head_info;
 	const vita_codec_info *codec_info;
+	const char *notice;                   /* what the model's makers want every user to be told ("vita_notice"
+	                                       * of config.json), one sentence; else "" */
 } vita_engine_info;
 /* Fills *info as far as its struct_size (VITA_INIT) reaches.                            [any-thread] */
 VITA_EXPORT void vita_engine_describe(const vita_engine *engine, vita_engine_info *info);

@@ -188,6 +188,14 @@ static const char *backend_name(const vita_engine *engine, const vita_part *part
 	return part->device ? vita_context_device_name(engine->context, part->device) : "";
 }
 
+static const char *notice(const vita_engine *engine)
+{
+	const char *text = "";
+	if (!engine->model || !engine->llm) return "";
+	(void)vita_model_get_string(engine->model, VITA_CONFIG_MODEL, "vita_notice", &text, NULL);
+	return text;
+}
+
 void vita_engine_describe(const vita_engine *engine, vita_engine_info *info)
 {
 	vita_engine_info full = {
@@ -206,6 +214,7 @@ void vita_engine_describe(const vita_engine *engine, vita_engine_info *info)
 		.llm_info = engine->llm ? &engine->llm_info : NULL,
 		.head_info = engine->head ? &engine->head_info : NULL,
 		.codec_info = engine->codec ? &engine->codec_info : NULL,
+		.notice = notice(engine),
 	};
 	uint32_t size = info->struct_size;
 	full.struct_size = size;
