@@ -1,6 +1,7 @@
 # Ready configurations; installed into $(datadir)/vita, with the small model's files where they look for them.
 
 nobase_dist_vitadata_DATA += \
+	%D%/nano.ini \
 	models/nano/README.md \
 	models/nano/question.wav
 

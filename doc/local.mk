@@ -2,4 +2,4 @@
 
 dist_doc_DATA += README.md NEWS PACKAGERS.md %D%/dependencies.md %D%/licences.md
 
-# dist_man_MANS += %D%/man/vita.1
+dist_man_MANS += %D%/man/vita.1 %D%/man/vita.ini.5

@@ -1,5 +1,26 @@
 # The command vita: one file a verb, built on the installed headers alone.
 
-# bin_PROGRAMS += %D%/vita
-# %C%_vita_SOURCES = %D%/main.c %D%/run.c
-# %C%_vita_LDADD = libvita/libvita.la
+bin_PROGRAMS += %D%/vita
+%C%_vita_SOURCES = \
+	%D%/asr.c \
+	%D%/common.c \
+	%D%/common.h \
+	%D%/decode.c \
+	%D%/encode.c \
+	%D%/generate.c \
+	%D%/ids.c \
+	%D%/ids.h \
+	%D%/info.c \
+	%D%/init.c \
+	%D%/init_tokenizer.c \
+	%D%/init_tokenizer.h \
+	%D%/main.c \
+	%D%/plugins.c \
+	%D%/run.c \
+	%D%/terminal.c \
+	%D%/tokenize.c \
+	%D%/tts.c \
+	%D%/turn.c \
+	%D%/turn.h
+%C%_vita_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+%C%_vita_LDADD = libvita/libvita.la $(JANSSON_LIBS)

@@ -8,19 +8,19 @@ golden=$VITA_SRCDIR/tests/golden/llm
 list_after() { sed -n "s/.*$1\\[\\([^]]*\\)\\].*/\\1/p" "$scratch/golden"; }
 
 generate() { # expected ids, model, prompt, further arguments
-	expected=$1 model=$2 prompt=$3
+	wanted=$1 model=$2 prompt=$3
 	shift 3
 	expect_exit 0 "$vita" generate -s llm.model="$model" -s generation.temperature=0 --ids "$prompt" --json "$@"
 	compact "$scratch/out" | tr -d '\r' >"$scratch/ids"
 	ids=$(sed -n 's/.*"ids":\[\([^]]*\)\].*/\1/p' "$scratch/ids")
-	[ "$ids" = "$expected" ] || fail "${model##*/} $*: $ids instead of $expected"
+	[ "$ids" = "$wanted" ] || fail "${model##*/} $*: $ids instead of $wanted"
 	compared=$((compared + 1))
 }
 
 compared=0
 for model in "$golden"/tiny*; do
 	compact "$model/golden.json" >"$scratch/golden"
-	prompt=$(list_after '^{"prompt":')
+	prompt=$(sed -n 's/^{"prompt":\[\([^]]*\)\].*/\1/p' "$scratch/golden")
 	vanilla=$(list_after '"key":"m8192_0","tokens":')
 	for mode in 8192,0 1,3 1,2 1,3,2,3 1,1,2,2,1,3; do
 		expected=$(list_after "\"key\":\"m$(echo $mode | tr , _)\",\"tokens\":")

@@ -1,10 +1,17 @@
 # Tests of the installed package. make check installs it into stage/ for them; make installcheck runs them on
 # what make install installed. Each reads common.sh.
 
-installed_tests =
+installed_tests = \
+	%D%/answer.sh \
+	%D%/codec2.sh \
+	%D%/golden.sh \
+	%D%/installed.sh \
+	%D%/outside.sh \
+	%D%/refusals.sh \
+	%D%/text.sh \
+	%D%/verbs.sh
 dist_check_SCRIPTS += $(installed_tests)
-EXTRA_DIST += %D%/common.sh %D%/outside/beep.c %D%/outside/meter.cc \
-	%D%/installed.sh %D%/outside.sh %D%/codec2.sh %D%/golden.sh %D%/refusals.sh %D%/text.sh
+EXTRA_DIST += %D%/common.sh %D%/outside/beep.c %D%/outside/meter.cc
 
 vita_stage = $(abs_top_builddir)/stage
 AM_TESTS_ENVIRONMENT += \

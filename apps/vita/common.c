@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Options, errors and opening, for all verbs.
+ */
+#include "common.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* ---- errors and messages -------------------------------------------------------------------------- */
+
+int cli_usage(struct cli *cli, const char *format, ...)
+{
+	va_list args;
+	progress_clear();
+	va_start(args, format);
+	(void)fprintf(stderr, "vita %s: ", cli->verb->name);
+	(void)vfprintf(stderr, format, args);
+	(void)fprintf(stderr, " (see: vita %s --help)\n", cli->verb->name);
+	va_end(args);
+	return EXIT_USAGE;
+}
+
+int cli_fail(struct cli *cli, vita_status status)
+{
+	progress_clear();
+	if (cli->err.message[0] == '\0')
+		(void)vita_fail(&cli->err, status, "the work failed with status %d", (int)status);
+	(void)fprintf(stderr, "vita: %s\n", cli->err.message);
+	return status == VITA_E_CONFIG ? EXIT_USAGE : EXIT_FAILED;
+}
+
+void cli_note(const struct cli *cli, const char *format, ...)
+{
+	va_list args;
+	if (cli->verbosity < 0) return;
+	progress_clear();
+	va_start(args, format);
+	(void)fputs("vita: ", stderr);
+	(void)vfprintf(stderr, format, args);
+	(void)fputc('\n', stderr);
+	va_end(args);
+}
+
+/* ---- options -------------------------------------------------------------------------------------- */
+
+static const struct option common_options[] = {
+	{ "config", required_argument, NULL, 'c' }, { "set", required_argument, NULL, 's' },
+	{ "output", required_argument, NULL, 'o' }, { "json", no_argument, NULL, 'j' },
+	{ "verbose", no_argument, NULL, 'v' },      { "quiet", no_argument, NULL, 'q' },
+	{ "help", no_argument, NULL, 'h' },
+};
+#define N_COMMON (sizeof common_options / sizeof *common_options)
+#define MAX_OWN 8
+
+static int stop(struct cli *cli, int exit_code)
+{
+	cli->exit_code = exit_code;
+	return CLI_STOP;
+}
+
+static int print_help(struct cli *cli)
+{
+	(void)printf("%s\n\n%s", cli->verb->summary, cli->verb->help);
+	(void)printf("\nEvery verb takes:\n"
+	             "  -c, --config FILE          read this INI file; vita.ini(5) names the keys\n"
+	             "  -s, --set SECTION.KEY=VAL  override one key; may be repeated\n"
+	             "      --json                 print one JSON document instead of text\n"
+	             "  -v, --verbose              tell more on stderr (-vv: everything); -q, --quiet: less\n"
+	             "  -h, --help                 show this\n");
+	return stop(cli, EXIT_DONE);
+}
+
+static int add(struct cli *cli, const char **list, uint32_t *n, uint32_t most, const char *what)
+{
+	if (*n == most) return stop(cli, cli_usage(cli, "more than %u times %s", (unsigned)most, what));
+	list[(*n)++] = optarg;
+	return 0;
+}
+
+/* One of the common options; 0 or CLI_STOP. */
+static int take_common(struct cli *cli, int option)
+{
+	switch (option) {
+	case 'c': return add(cli, cli->files, &cli->n_files, CLI_MAX_FILES, "-c");
+	case 's': return add(cli, cli->settings, &cli->n_settings, CLI_MAX_SETTINGS, "-s");
+	case 'o':
+		if (!cli->verb->has_output) return stop(cli, cli_usage(cli, "-o means nothing here"));
+		cli->output = optarg;
+		return 0;
+	case 'j': cli->json = 1; return 0;
+	case 'v': cli->verbosity++; return 0;
+	case 'q': cli->verbosity = -1; return 0;
+	default: return print_help(cli);
+	}
+}
+
+static const char *option_name(char **argv, char *buffer, size_t size)
+{
+	/* A short option in the middle of a word is only known by its letter. */
+	if (optopt > 0 && optopt < 256) (void)snprintf(buffer, size, "-%c", optopt);
+	else (void)snprintf(buffer, size, "%s", argv[optind - 1]);
+	return buffer;
+}
+
+int cli_option(struct cli *cli, int argc, char **argv, const struct option *own)
+{
+	struct option all[N_COMMON + MAX_OWN + 1] = { 0 };
+	char name[128];
+	size_t n = N_COMMON;
+	memcpy(all, common_options, sizeof common_options);
+	for (; own && own->name; own++) all[n++] = *own;
+	opterr = 0;
+	for (;;) {
+		optopt = 0;
+		int option = getopt_long(argc, argv, ":c:s:o:vqh", all, NULL);
+		if (option == -1) return CLI_DONE;
+		if (option == ':')
+			return stop(cli,
+			            cli_usage(cli, "%s needs a value", option_name(argv, name, sizeof name)));
+		if (option == '?')
+			return stop(cli, cli_usage(cli, "there is no option %s",
+			                           option_name(argv, name, sizeof name)));
+		if (option >= 256) return option;
+		if (take_common(cli, option) == CLI_STOP) return CLI_STOP;
+	}
+}
+
+int cli_integer(struct cli *cli, const char *option, const char *text, int64_t min, int64_t max, int64_t *out)
+{
+	char *end;
+	errno = 0;
+	long long value = strtoll(text, &end, 10);
+	*out = value;
+	if (end != text && *end == '\0' && errno == 0 && value >= min && value <= max) return 1;
+	cli->exit_code = cli_usage(cli, "%s takes a whole number from %lld to %lld, not \"%s\"", option,
+	                           (long long)min, (long long)max, text);
+	return 0;
+}
+
+/* ---- opening -------------------------------------------------------------------------------------- */
+
+static void log_line(void *user, uint32_t level, const char *topic, const char *text)
+{
+	static const char *const names[] = { "error", "warning", "info", "debug" };
+	(void)user;
+	progress_clear();
+	(void)fprintf(stderr, "vita: %s: %s: %s\n", names[level < 4 ? level : 3], topic, text);
+}
+
+static vita_status read_config(struct cli *cli)
+{
+	vita_status status = vita_config_create(&cli->config, &cli->err);
+	for (uint32_t i = 0; i < cli->n_files && status == VITA_OK; i++)
+		status = vita_config_read(cli->config, cli->files[i], &cli->err);
+	for (uint32_t i = 0; i < cli->n_settings && status == VITA_OK; i++)
+		status = vita_config_set(cli->config, cli->settings[i], &cli->err);
+	if (status == VITA_OK && cli->verbosity != 0) {
+		const char *level = cli->verbosity < 0    ? "vita.log=error"
+		                    : cli->verbosity == 1 ? "vita.log=info"
+		                                          : "vita.log=debug";
+		status = vita_config_set(cli->config, level, &cli->err);
+	}
+	return status;
+}
+
+vita_status cli_open_context(struct cli *cli)
+{
+	vita_status status = read_config(cli);
+	if (status == VITA_OK)
+		status = vita_context_create(cli->config, log_line, NULL, &cli->context, &cli->err);
+	/* Whatever is wrong with a config is wrong usage, a file that is not there as well. */
+	return status == VITA_OK || status == VITA_E_NOMEM ? status : VITA_E_CONFIG;
+}
+
+vita_status cli_open_engine(struct cli *cli, uint32_t parts)
+{
+	vita_status status = cli_open_context(cli);
+	if (status != VITA_OK) return status;
+	status = vita_engine_open(cli->context, parts, &cli->engine, &cli->err);
+	if (status != VITA_OK) return status;
+	VITA_INIT(&cli->info);
+	vita_engine_describe(cli->engine, &cli->info);
+	if (cli->info.notice[0]) cli_note(cli, "%s", cli->info.notice);
+	return VITA_OK;
+}
+
+void cli_close(struct cli *cli)
+{
+	progress_clear();
+	vita_engine_close(cli->engine);
+	vita_context_destroy(cli->context);
+	vita_config_destroy(cli->config);
+	cli->engine = NULL;
+	cli->context = NULL;
+	cli->config = NULL;
+}
+
+/* ---- results -------------------------------------------------------------------------------------- */
+
+int cli_print_json(struct cli *cli, json_t *document)
+{
+	if (!document)
+		return cli_fail(cli, vita_fail(&cli->err, VITA_E_NOMEM, "no memory for the JSON document"));
+	/* What cannot be written, main finds when it flushes. */
+	(void)json_dumpf(document, stdout, JSON_COMPACT | JSON_REAL_PRECISION(9));
+	(void)putchar('\n');
+	json_decref(document);
+	return EXIT_DONE;
+}
+
+json_t *json_ids(const int32_t *ids, uint64_t n)
+{
+	json_t *list = json_array();
+	for (uint64_t i = 0; i < n; i++) (void)json_array_append_new(list, json_integer(ids[i]));
+	return list;
+}
+
+json_t *json_ms(double ms)
+{
+	return ms < 0 ? json_null() : json_real(ms);
+}
+
+void print_text(const char *text, uint64_t size)
+{
+	int terminal = isatty(STDOUT_FILENO);
+	for (uint64_t i = 0; i < size; i++) {
+		unsigned char c = (unsigned char)text[i];
+		int control = (c < 0x20 && c != '\n' && c != '\t') || c == 0x7f;
+		(void)putchar(control && terminal ? '?' : c);
+	}
+	(void)fflush(stdout);
+}
+
+char *read_stdin(struct cli *cli, uint64_t *size)
+{
+	size_t capacity = 65536, n = 0;
+	char *text = malloc(capacity);
+	while (text) {
+		n += fread(text + n, 1, capacity - n - 1, stdin);
+		if (n + 1 < capacity) break;
+		char *larger = capacity <= SIZE_MAX / 2 ? realloc(text, capacity *= 2) : NULL;
+		if (!larger) free(text);
+		text = larger;
+	}
+	if (!text) (void)vita_fail(&cli->err, VITA_E_NOMEM, "standard input: out of memory");
+	else if (ferror(stdin)) {
+		(void)vita_fail(&cli->err, VITA_E_IO, "standard input: cannot be read: %s", strerror(errno));
+		free(text);
+		return NULL;
+	}
+	if (text) text[n] = '\0';
+	*size = n;
+	return text;
+}

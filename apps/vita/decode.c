@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * vita decode: the recording of audio tokens.
+ */
+#include "common.h"
+#include "ids.h"
+
+#include <unistd.h>
+
+enum { OPTION_FLOAT = 256, BLOCK = 4096 };
+
+struct decoding {
+	struct cli *cli;
+	uint32_t format;
+	const vita_codec_api *api;
+	vita_codec_stream *stream;
+	vita_audio_writer *sound;
+	uint64_t n_samples;
+};
+
+static vita_status push(struct decoding *d, const int32_t *ids, uint64_t n, int last)
+{
+	float pcm[BLOCK];
+	vita_error *err = &d->cli->err;
+	vita_status status = d->api->push(d->stream, ids, n, last, cli_cancel, err);
+	while (status == VITA_OK) {
+		status = d->api->pull(d->stream, pcm, BLOCK, &n, err);
+		if (status != VITA_OK || n == 0) break;
+		d->n_samples += n;
+		status = vita_audio_write(d->sound, pcm, n, err);
+	}
+	return status == VITA_END ? VITA_OK : status;
+}
+
+/* Standard input is decoded as it comes. */
+static vita_status decode_stdin(struct decoding *d)
+{
+	struct ids_parser parser = { 0 };
+	struct ids ids = { 0 };
+	vita_status status = VITA_OK;
+	for (int end = 0; !end && status == VITA_OK;) {
+		ids.n = 0;
+		status = ids_from_stdin(&parser, &ids, &end, &d->cli->err);
+		if (status == VITA_OK && (ids.n > 0 || end)) status = push(d, ids.id, ids.n, end);
+	}
+	ids_free(&ids);
+	return status;
+}
+
+static vita_status decode_arguments(struct decoding *d, char **arguments, int n)
+{
+	struct ids ids = { 0 };
+	vita_status status = ids_from_arguments(arguments, n, &ids, &d->cli->err);
+	if (status == VITA_OK) status = push(d, ids.id, ids.n, 1);
+	ids_free(&ids);
+	return status;
+}
+
+static vita_status open_ends(struct decoding *d)
+{
+	struct cli *cli = d->cli;
+	vita_codec *codec;
+	vita_status status = cli_open_engine(cli, VITA_PART_CODEC);
+	if (status != VITA_OK) return status;
+	d->api = vita_engine_codec(cli->engine, &codec);
+	status = d->api->stream_open(codec, &d->stream, &cli->err);
+	if (status != VITA_OK) return status;
+	return vita_audio_create(cli->output, cli->info.codec_info->sample_rate, d->format, &d->sound,
+	                         &cli->err);
+}
+
+static int print_result(struct decoding *d)
+{
+	if (!d->cli->json) return EXIT_DONE;
+	return cli_print_json(d->cli, json_pack("{s:I, s:i}", "samples", (json_int_t)d->n_samples, "rate",
+	                                        (int)d->cli->info.codec_info->sample_rate));
+}
+
+static int run(struct cli *cli, int argc, char **argv)
+{
+	static const struct option own[] = { { "float", no_argument, NULL, OPTION_FLOAT }, { 0 } };
+	struct decoding d = { .cli = cli, .format = VITA_PCM16 };
+	int option;
+	while ((option = cli_option(cli, argc, argv, own)) > 0) d.format = VITA_PCM_FLOAT;
+	if (option == CLI_STOP) return cli->exit_code;
+	if (optind == argc) return cli_usage(cli, "token ids are missing; - reads them from standard input");
+	if (!cli->output) cli->output = "-";
+	if (strcmp(cli->output, "-") == 0) {
+		if (cli->json)
+			return cli_usage(
+				cli, "--json needs -o FILE, because the sound goes to standard output else");
+		if (isatty(STDOUT_FILENO))
+			return cli_usage(cli, "a terminal is no place for sound: name a file with -o");
+	}
+	int from_stdin = argc - optind == 1 && strcmp(argv[optind], "-") == 0;
+	vita_status status = open_ends(&d);
+	if (status == VITA_OK)
+		status = from_stdin ? decode_stdin(&d) : decode_arguments(&d, argv + optind, argc - optind);
+	if (status == VITA_OK) {
+		status = vita_audio_commit(d.sound, &cli->err);
+		d.sound = NULL;
+	}
+	int exit_code = status == VITA_OK ? print_result(&d) : cli_fail(cli, status);
+	vita_audio_discard(d.sound);
+	if (d.stream) d.api->stream_close(d.stream);
+	return exit_code;
+}
+
+const struct verb verb_decode = {
+	.name = "decode",
+	.summary = "Turn audio tokens into a recording",
+	.has_output = 1,
+	.run = run,
+	.help =
+		"Usage: vita decode -c CONFIG -o RECORDING IDS\n\n"
+		"IDS are the codec's token ids, separated by commas or white space; - reads them\n"
+		"from standard input and decodes them as they come. RECORDING becomes a WAV\n"
+		"file, which appears whole or not at all; without -o, or with -o -, it goes to\n"
+		"standard output.\n\n"
+		"      --float                32-bit float samples instead of 16-bit integers\n\n"
+		"JSON: samples; rate.\n\n"
+		"Example: see what is left of a voice at 700 bits a second:\n"
+		"  vita encode -s encoder.plugin=codec2 -s encoder.mode=700C question.wav |\n"
+		"  vita decode -s codec.plugin=codec2 -s codec.mode=700C -o round.wav -\n",
+};

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * vita info: what a model file or directory holds, and how large it is in memory by weight type.
+ */
+#include "common.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { OPTION_TENSORS = 256, MAX_DTYPES = 16 };
+
+struct summary {
+	const char *architecture;
+	uint64_t n_tensors, n_parameters, n_bytes;
+	uint64_t bytes_of[MAX_DTYPES]; /* of the whole model, were its matrices of this type */
+	uint64_t
+		n_odd_of[MAX_DTYPES]; /* matrices that this type's blocks do not fit; they stay as they are */
+};
+
+/* Types that weights can be held in. */
+static const uint32_t targets[] = { VITA_F32,  VITA_F16,  VITA_BF16, VITA_Q8_0,
+	                            VITA_Q6_K, VITA_Q4_1, VITA_Q4_K, VITA_Q4_0 };
+#define N_TARGETS (sizeof targets / sizeof *targets)
+
+static uint64_t n_values(const vita_array *array)
+{
+	uint64_t n = 1;
+	for (uint32_t i = 0; i < array->rank; i++) n *= (uint64_t)array->shape[i];
+	return n;
+}
+
+/* Matrices take the target type; norms and biases, which are vectors, stay as they are. */
+static void add_tensor(struct summary *s, const vita_array *array)
+{
+	uint64_t n = n_values(array);
+	s->n_tensors++;
+	s->n_parameters += n;
+	s->n_bytes += array->size_bytes;
+	for (size_t t = 0; t < N_TARGETS; t++) {
+		uint64_t bytes = array->size_bytes;
+		if (array->rank >= 2 && n > 0) {
+			int64_t columns = array->shape[array->rank - 1],
+				row = vita_row_bytes(targets[t], columns);
+			if (row < 0) s->n_odd_of[t]++;
+			else bytes = n / (uint64_t)columns * (uint64_t)row;
+		}
+		s->bytes_of[t] += bytes;
+	}
+}
+
+static vita_status summarise(const vita_model *model, struct summary *s, vita_error *err)
+{
+	s->architecture = "";
+	vita_status status = vita_model_get_list_string(model, VITA_CONFIG_MODEL, "architectures", 0,
+	                                                &s->architecture, err);
+	if (status == VITA_E_NOTFOUND)
+		status = vita_model_get_string(model, VITA_CONFIG_MODEL, "model_type", &s->architecture, err);
+	if (status != VITA_OK && status != VITA_E_NOTFOUND) return status;
+	for (uint64_t i = 0; i < vita_model_n_tensors(model); i++) {
+		vita_array array;
+		VITA_INIT(&array);
+		status = vita_model_tensor_at(model, i, &array);
+		if (status != VITA_OK)
+			return vita_fail(err, status, "tensor %llu cannot be read", (unsigned long long)i);
+		add_tensor(s, &array);
+	}
+	return VITA_OK;
+}
+
+/* Bytes that a program can have here without others being pushed out; 0 where nobody says. */
+static uint64_t memory_available(void)
+{
+	unsigned long long kib = 0;
+	char line[128];
+	FILE *file = fopen("/proc/meminfo", "r");
+	while (file && fgets(line, sizeof line, file))
+		if (sscanf(line, "MemAvailable: %llu", &kib) == 1) break;
+	if (file) (void)fclose(file);
+	return (uint64_t)kib * 1024;
+}
+
+static void print_tensor(const vita_array *array)
+{
+	(void)printf("  %-52s %-5s", array->name, vita_dtype_name(array->dtype));
+	for (uint32_t i = 0; i < array->rank; i++)
+		(void)printf(i ? " x %lld" : " %lld", (long long)array->shape[i]);
+	(void)putchar('\n');
+}
+
+static void print_setting(const vita_model *model, const char *key, const char *what)
+{
+	int64_t value;
+	if (vita_model_get_int(model, VITA_CONFIG_MODEL, key, 0, INT64_MAX, &value, NULL) == VITA_OK)
+		(void)printf("%-13s %lld\n", what, (long long)value);
+}
+
+static void print_summary(const vita_model *model, const struct summary *s)
+{
+	uint64_t available = memory_available();
+	(void)printf("%-13s %s\n", "architecture", s->architecture[0] ? s->architecture : "not said");
+	print_setting(model, "hidden_size", "hidden size");
+	print_setting(model, "num_hidden_layers", "layers");
+	print_setting(model, "num_nextn_predict_layers", "of them heads");
+	print_setting(model, "vocab_size", "vocabulary");
+	(void)printf("%-13s %llu in %llu tensors\n", "parameters", (unsigned long long)s->n_parameters,
+	             (unsigned long long)s->n_tensors);
+	(void)printf("%-13s %.1f MB\n", "as stored", (double)s->n_bytes / 1e6);
+	if (available > 0) (void)printf("%-13s %.1f MB free here\n", "memory", (double)available / 1e6);
+	for (size_t t = 0; t < N_TARGETS && s->n_parameters > 0; t++) {
+		(void)printf("  as %-8s %9.1f MB", vita_dtype_name(targets[t]), (double)s->bytes_of[t] / 1e6);
+		if (available > 0) (void)printf("  %s", s->bytes_of[t] < available ? "fits" : "does not fit");
+		if (s->n_odd_of[t] > 0)
+			(void)printf(", %llu tensors stay as they are: their rows are no whole blocks",
+			             (unsigned long long)s->n_odd_of[t]);
+		(void)putchar('\n');
+	}
+}
+
+static json_t *json_tensor(const vita_array *array)
+{
+	json_t *shape = json_array();
+	for (uint32_t i = 0; i < array->rank; i++)
+		(void)json_array_append_new(shape, json_integer(array->shape[i]));
+	return json_pack("{s:s, s:s, s:o}", "name", array->name, "dtype", vita_dtype_name(array->dtype),
+	                 "shape", shape);
+}
+
+static int print_document(struct cli *cli, const vita_model *model, const struct summary *s)
+{
+	json_t *tensors = json_array(), *sizes = json_object();
+	for (uint64_t i = 0; i < vita_model_n_tensors(model); i++) {
+		vita_array array;
+		VITA_INIT(&array);
+		if (vita_model_tensor_at(model, i, &array) == VITA_OK)
+			(void)json_array_append_new(tensors, json_tensor(&array));
+	}
+	(void)json_object_set_new(sizes, "as-is", json_integer((json_int_t)s->n_bytes));
+	for (size_t t = 0; t < N_TARGETS; t++)
+		(void)json_object_set_new(sizes, vita_dtype_name(targets[t]),
+		                          json_integer((json_int_t)s->bytes_of[t]));
+	return cli_print_json(cli, json_pack("{s:s, s:I, s:o, s:o, s:I}",
+		"architecture", s->architecture,
+		"parameters", (json_int_t)s->n_parameters,
+		"tensors", tensors,
+		"bytes", sizes,
+		"memory", (json_int_t)memory_available()));
+}
+
+static int print_model(struct cli *cli, const vita_model *model, int with_tensors)
+{
+	struct summary s = { 0 };
+	vita_status status = summarise(model, &s, &cli->err);
+	if (status != VITA_OK) return cli_fail(cli, status);
+	if (cli->json) return print_document(cli, model, &s);
+	print_summary(model, &s);
+	for (uint64_t i = 0; i < vita_model_n_tensors(model) && with_tensors; i++) {
+		vita_array array;
+		VITA_INIT(&array);
+		if (vita_model_tensor_at(model, i, &array) == VITA_OK) print_tensor(&array);
+	}
+	return EXIT_DONE;
+}
+
+static int run(struct cli *cli, int argc, char **argv)
+{
+	static const struct option own[] = { { "tensors", no_argument, NULL, OPTION_TENSORS }, { 0 } };
+	int option, with_tensors = 0;
+	vita_model *model;
+	while ((option = cli_option(cli, argc, argv, own)) > 0) with_tensors = 1;
+	if (option == CLI_STOP) return cli->exit_code;
+	if (argc - optind != 1) return cli_usage(cli, "one model is needed, %d were named", argc - optind);
+	vita_status status = vita_model_open(argv[optind], 0, &model, &cli->err);
+	if (status != VITA_OK) return cli_fail(cli, status);
+	int exit_code = print_model(cli, model, with_tensors);
+	vita_model_close(model);
+	return exit_code;
+}
+
+const struct verb verb_info = {
+	.name = "info",
+	.summary = "Show what a model holds and what memory it needs",
+	.run = run,
+	.help =
+		"Usage: vita info MODEL\n\n"
+		"MODEL is a model's directory or file. For each weight type the size in memory\n"
+		"is shown, and whether that fits into what is free here now; a conversation's\n"
+		"cache comes on top.\n\n"
+		"      --tensors              list them too\n\n"
+		"JSON: architecture; parameters; tensors, a list of name, dtype and shape; bytes\n"
+		"by weight type; memory, the bytes free here.\n\n"
+		"Example:\n"
+		"  vita info models/nano\n",
+};

@@ -1,0 +1,76 @@
+#!/bin/sh
+# Every verb explains itself, and the manual knows every verb, option and key.
+. "$VITA_SRCDIR/tests/cli/common.sh"
+
+man=$VITA_SRCDIR/doc/man
+
+expect_exit 0 "$vita" --version
+expect_match "$scratch/out" '^vita [0-9]'
+expect_exit 0 "$vita" --help
+verbs=$(sed -n 's/^  \([a-z][a-z]*\)  .*/\1/p' "$scratch/out")
+[ "$(echo "$verbs" | wc -w)" -ge 11 ] || fail "verbs: $verbs"
+for verb in $verbs; do
+	expect_exit 0 "$vita" "$verb" --help
+	expect_match "$scratch/out" "^Usage: vita $verb"
+	expect_match "$scratch/out" '^Example'
+	expect_match "$man/vita.1" "^\\.It Cm $verb "
+	for option in $(grep -o -e '^  *--[a-z-]*' "$scratch/out" | tr -d ' -' | sed 's/maxtokens/max-tokens/; s/audiotokens/audio-tokens/'); do
+		grep -q -e "Fl -$option" "$man/vita.1" || fail "vita.1 does not know --$option of vita $verb"
+	done
+	cp "$scratch/out" "$scratch/help"
+	expect_exit 0 "$vita" help "$verb"
+	cmp -s "$scratch/out" "$scratch/help" || fail "vita help $verb differs from vita $verb --help"
+	[ "$verb" = plugins ] || expect_exit 2 "$vita" "$verb" </dev/null
+	expect_exit 2 "$vita" "$verb" --no-such-option
+	expect_match "$scratch/err" '^vita '"$verb"': .*--no-such-option'
+	expect_exit 2 "$vita" "$verb" -c
+	[ "$(wc -l <"$scratch/err")" = 1 ] || fail "more than a line: $(cat "$scratch/err")"
+done
+
+# Keys of libvita and of the plugins that are here.
+for key in $(sed -n 's/.*KEY([A-Z]*, "\([a-z_]*\)".*/\1/p' "$VITA_SRCDIR/libvita/src/host/config_keys.c") mode; do
+	grep -q -e "Cm.* $key\\b" "$man/vita.ini.5" || grep -q -e "^\\.Cm.*\\b$key\\b" "$man/vita.ini.5" ||
+		fail "vita.ini.5 does not know the key $key"
+done
+if command -v mandoc >/dev/null; then
+	# The pages name each other, and are not installed yet.
+	mandoc -T lint "$man/vita.1" "$man/vita.ini.5" 2>&1 | grep -v 'referenced manual not found' >"$scratch/lint"
+	[ ! -s "$scratch/lint" ] || fail "mandoc: $(cat "$scratch/lint")"
+fi
+
+# ---- plugins, info -------------------------------------------------------------------------------
+expect_exit 0 "$vita" plugins
+expect_match "$scratch/out" '^backend  *reference '
+expect_exit 0 "$vita" plugins --json
+compact "$scratch/out" >"$scratch/document"
+for field in path name kind version available score reason; do expect_match "$scratch/document" "\"$field\":"; done
+expect_exit 1 "$vita" plugins no-such-plugin
+if [ -e "$plugindir/codec-codec2.so" ]; then
+	expect_exit 0 "$vita" plugins codec2
+	expect_match "$scratch/out" 'mode = 3200'
+	expect_match "$scratch/out" '700C'
+fi
+
+tiny=$VITA_SRCDIR/tests/golden/llm/tiny
+expect_exit 0 "$vita" info "$tiny"
+expect_match "$scratch/out" '^parameters '
+expect_match "$scratch/out" 'as q8_0'
+expect_exit 0 "$vita" info --json "$tiny"
+compact "$scratch/out" >"$scratch/document"
+for field in '"architecture":"[A-Z]' '"parameters":[0-9]' '"tensors":\[{"name":"lm_head.weight"' '"q4_0":[0-9]'; do
+	expect_match "$scratch/document" "$field"
+done
+expect_exit 0 "$vita" info --tensors "$tiny"
+expect_match "$scratch/out" 'mtp_projs.0.weight  *f32  *64 x 128'
+expect_refusal "$vita" info "$scratch/nowhere"
+
+# On a terminal, long work shows how far it is; elsewhere nothing.
+if command -v script >/dev/null && [ -e "$plugindir/encoder-codec2.so" ]; then
+	encode="'$vita' encode --json -s encoder.plugin=codec2 '$VITA_SRCDIR/tests/data/reading.wav'"
+	script -qec "$encode >'$scratch/out'" "$scratch/terminal" >/dev/null 2>&1 </dev/null
+	expect_match "$scratch/terminal" 'encoding \['
+	sh -c "$encode" >/dev/null 2>"$scratch/err"
+	[ ! -s "$scratch/err" ] || fail "progress where there is no terminal: $(cat "$scratch/err")"
+fi
+
+finish
