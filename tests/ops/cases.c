@@ -610,6 +610,7 @@ int case_make(op_case *c, uint32_t code, uint64_t seed, case_strictness strictne
 {
 	memset(c, 0, sizeof *c);
 	if (!case_op_name(code)) return 0;
+	c->seed = seed;
 	c->random = seed * 1000003u + code;
 	c->strictness = strictness;
 	c->name = ops[code].name;

@@ -15,6 +15,7 @@
 typedef enum case_strictness { CASE_DEVICE, CASE_EXACT } case_strictness;
 
 typedef struct op_case {
+	uint64_t seed; /* that of this case */
 	uint64_t random; /* state of the generator */
 	case_strictness strictness;
 	int contiguous_rows; /* layouts leave no gaps within rows even where the op takes any strides */

@@ -17,9 +17,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "cases.h"
-#include "device.h"
 #include "naive.h"
+#include "run_case.h"
 
 typedef struct options {
 	int64_t cases;
@@ -33,69 +32,6 @@ typedef struct tally {
 } tally;
 
 static int quiet; /* with -b every difference is as it should be */
-
-/* ---- one case on one backend ----------------------------------------------------------------------- */
-
-static vita_tensor bytes_view(vita_buffer *buffer, uint64_t size)
-{
-	return vita_view(buffer, 0, VITA_U8, 1, (int64_t)size, 1, 1, 1);
-}
-
-/* An op like the case's, its tensors in these buffers. */
-typedef struct placed_op {
-	vita_op op;
-	vita_tensor input[VITA_OP_MAX_INPUTS], output[VITA_OP_MAX_OUTPUTS];
-} placed_op;
-
-static void place_op(const op_case *c, vita_buffer *const *buffer, placed_op *placed)
-{
-	placed->op = c->op;
-	for (uint32_t i = 0; i < c->op.n_inputs; i++) {
-		if (!c->op.input[i]) continue;
-		placed->input[i] = c->input[i];
-		placed->input[i].buffer = buffer[c->input_store[i]];
-		placed->op.input[i] = &placed->input[i];
-	}
-	for (uint32_t i = 0; i < c->op.n_outputs; i++) {
-		placed->output[i] = c->output[i];
-		placed->output[i].buffer = buffer[c->output_store[i]];
-		placed->op.output[i] = &placed->output[i];
-	}
-}
-
-/* Runs the case and leaves what its buffers hold afterwards in after[] (malloc). */
-static vita_status run_case(const test_device *device, const op_case *c, unsigned char **after,
-                            vita_error *err)
-{
-	const vita_backend_api *api = device->api;
-	vita_buffer *buffer[CASE_STORES] = { NULL };
-	vita_status status = VITA_OK;
-	placed_op placed;
-	const vita_op *op = &placed.op;
-
-	for (uint32_t i = 0; i < c->n_stores && status == VITA_OK; i++) {
-		status = api->alloc(device->self, c->store_size[i], &buffer[i], err);
-		vita_tensor all = bytes_view(buffer[i], c->store_size[i]);
-		if (status == VITA_OK)
-			status = api->write(device->self, &all, c->store[i], c->store_size[i], err);
-	}
-	if (status == VITA_OK) {
-		place_op(c, buffer, &placed);
-		status = api->submit(device->self, &op, 1, err);
-		if (status == VITA_OK) status = api->wait(device->self, err);
-	}
-	for (uint32_t i = 0; i < c->n_stores && status == VITA_OK; i++) {
-		vita_tensor all = bytes_view(buffer[i], c->store_size[i]);
-		after[i] = malloc((size_t)c->store_size[i] + 1);
-		if (!after[i])
-			status = VITA_E_NOMEM;
-		else
-			status = api->read(device->self, &all, after[i], c->store_size[i], err);
-	}
-	for (uint32_t i = 0; i < c->n_stores; i++)
-		if (buffer[i]) api->free(device->self, buffer[i]);
-	return status;
-}
 
 /* ---- comparing ------------------------------------------------------------------------------------- */
 
@@ -211,23 +147,22 @@ static void compare_one(const test_device *device, const test_device *against, c
 	unsigned char *found[CASE_STORES] = { NULL }, *expected[CASE_STORES] = { NULL };
 	vita_error err;
 	op_case c;
-	int good = 0, broken = 1;
+	vita_status status = VITA_E_NOMEM;
+	int good = 0;
 
-	if (!case_make(&c, code, seed, how->exact ? CASE_EXACT : CASE_DEVICE)) {
-		printf("no memory for a case of %s\n", case_op_name(code));
-	} else if (!device->api->supports(device->self, &c.op)) {
-		t->declined++;
-		good = 1;
-	} else if (run_case(device, &c, found, &err) != VITA_OK ||
-	           run_case(against, &c, expected, &err) != VITA_OK) {
-		printf("  failed: %s\n", err.message);
-	} else {
-		if (how->broken) broken = break_answer(&c, found, seed);
-		good = compare_case(&c, found, expected);
-		if (how->broken && broken) good = !good;
+	(void)vita_fail(&err, VITA_E_NOMEM, "no memory for a case");
+	if (case_make(&c, code, seed, how->exact ? CASE_EXACT : CASE_DEVICE))
+		status = run_case(device, &c, found, &err);
+	if (status == VITA_OK) status = run_case(against, &c, expected, &err);
+	if (status == VITA_OK) {
+		int broken = how->broken && break_answer(&c, found, seed);
+		good = compare_case(&c, found, expected) != broken;
 		t->agreed += good;
 	}
-	if (!good) {
+	if (status == VITA_END)
+		t->declined++;
+	else if (!good) {
+		if (status != VITA_OK) printf("  failed: %s\n", err.message);
 		case_print(&c);
 		printf("  again: compare_ops -o %s -s %llu -n 1\n", case_op_name(code),
 		       (unsigned long long)seed);

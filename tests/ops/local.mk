@@ -71,7 +71,7 @@ endif
 
 if BACKEND_REFERENCE
 check_PROGRAMS += %D%/compare_ops
-%C%_compare_ops_SOURCES = %D%/compare_ops.c %D%/cases.c %D%/cases.h %D%/naive.c %D%/naive_ops.c %D%/naive.h \
+%C%_compare_ops_SOURCES = %D%/compare_ops.c %D%/run_case.c %D%/run_case.h %D%/cases.c %D%/cases.h %D%/naive.c %D%/naive_ops.c %D%/naive.h \
 	%D%/device.c %D%/device.h
 %C%_compare_ops_CPPFLAGS = $(AM_CPPFLAGS)
 %C%_compare_ops_LDADD = -lm
