@@ -42,6 +42,7 @@ static void spoil(void)
 	if (file_is("wild-name")) module.name = (const char *)(uintptr_t)1;
 	if (file_is("endless-name")) module.name = endless;
 	if (file_is("control-version")) module.version = "1.0\033[2J";
+	if (file_is("latin1-summary")) factory.summary = "Gr\xfc\xdf" "e";
 	if (file_is("null-licence")) module.licence = NULL;
 	if (file_is("wrong-id")) factory.interface_id = "vita.dance/1";
 	if (file_is("bad-name")) factory.name = "Not A Name";

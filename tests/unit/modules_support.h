@@ -91,6 +91,7 @@ VITA_UNUSED static vita_context *must_context(vita_context *context)
 VITA_UNUSED static vita_offer find_offer(const vita_context *context, const char *name)
 {
 	vita_offer offer;
+	VITA_INIT(&offer);
 	for (uint32_t i = 0; i < vita_context_n_offers(context); i++) {
 		assert_int_equal(vita_context_offer(context, i, &offer), VITA_OK);
 		if (strcmp(offer.name, name) == 0 && strncmp(offer.path, scratch, strlen(scratch)) == 0)

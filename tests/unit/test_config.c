@@ -352,6 +352,10 @@ static void quotes_safely(void **state)
 	assert_string_equal(vita_quotable(out, sizeof out, "a\033b\n"), "a?b?");
 	assert_string_equal(vita_quotable(out, sizeof out, "1234567"), "1234567");
 	assert_string_equal(vita_quotable(out, sizeof out, "12345678"), "1234...");
+	assert_string_equal(vita_quotable(out, sizeof out, "\xc3\xa4\xff\xc3"), "\xc3\xa4??");
+	assert_string_equal(vita_quotable(out, sizeof out, "123\xc3\xa4\xc3\xa4\xc3\xa4"), "123..."); /* no half letters */
+	assert_string_equal(vita_quotable(out, sizeof out, "\xc2\x9b" "2J"), "?2J"); /* what some terminals obey */
+	assert_string_equal(vita_quotable(out, 2, "123"), "1");
 }
 
 int main(void)

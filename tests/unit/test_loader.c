@@ -36,6 +36,7 @@ static const bad_file bad_answers[] = {
 	{ "wild-name", "crashed (signal 11" },
 	{ "endless-name", "its name is longer than" },
 	{ "control-version", "its version holds a control character" },
+	{ "latin1-summary", "a factory's summary holds a control character or is not UTF-8" },
 	{ "null-licence", "its licence is NULL" },
 	{ "wrong-id", "offers only vita.dance/1, which this host does not know" },
 	{ "bad-name", "\"Not A Name\", which an INI file cannot write" },
@@ -149,6 +150,7 @@ static void bears_senseless_probes(void **state)
 	for (size_t i = 0; i < N(bad); i++) {
 		uint32_t n = 0;
 		vita_offer offer;
+		VITA_INIT(&offer);
 		put_stub("hostile", bad[i].name);
 		vita_context *context = must_context(CONTEXT("vita.log=debug"));
 		for (uint32_t j = 0; j < vita_context_n_offers(context); j++) {
@@ -236,6 +238,7 @@ static void first_of_a_name_wins(void **state)
 	uint32_t n = 0;
 	vita_offer offer;
 	(void)state;
+	VITA_INIT(&offer);
 	put_stub("good_c", "b");
 	put_stub("good_c", "a");
 	assert_int_equal(symlink("a.so", in_scratch("c.so")), 0); /* the same file: not a second one */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Whole models on devices by others: the toy backend of tests/stubs, which has three ops and memory of its own,
- * runs the golden models, alone and mixed with the reference backend, and the ids stay the golden ones.
+ * Whole models on devices by others: the toy backend of tests/stubs, which has three ops and memory of its
+ * own, runs the golden models, alone and mixed with the reference backend, and the ids stay the golden ones.
  */
 #include "modules_support.h"
 

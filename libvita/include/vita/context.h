@@ -32,7 +32,7 @@ typedef struct vita_offer {
 	uint32_t struct_size;
 	uint32_t available;              /* 1: can be used */
 	const char *path;                /* of the file */
-	const char *kind;                /* "backend" "encoder" "llm" "head" "codec", or "" for a refused file */
+	const char *kind; /* "backend" "encoder" "llm" "head" "codec", or "" for a refused file */
 	const char *name;                /* as INI files call it; the file's name where refused */
 	const char *version;             /* of its module, "" where refused */
 	const char *licence;
@@ -43,7 +43,8 @@ typedef struct vita_offer {
 	int64_t score;                   /* backends, for `auto`; else 0 */
 } vita_offer;
 
-/* Entries live as long as the context.                                              [any-thread] */
+/* Fills *out as far as its struct_size (VITA_INIT) reaches; strings live as long as the context. A path is
+ * what the file system says, perhaps not UTF-8.  OK | E_INVALID (index)                   [any-thread] */
 VITA_EXPORT uint32_t vita_context_n_offers(const vita_context *context);
 VITA_EXPORT vita_status vita_context_offer(const vita_context *context, uint32_t index, vita_offer *out);
 

@@ -90,18 +90,23 @@ vita_status vita_context_offer(const vita_context *context, uint32_t index, vita
 	const vita_entry *entry = &context->registry.entries[index];
 	const vita_module *module = entry->file->module;
 	const char *slash = strrchr(entry->file->path, '/');
-	VITA_INIT(out);
-	out->available = (uint32_t)entry->available;
-	out->path = entry->file->path;
-	out->kind = entry->kind ? entry->kind->name : "";
-	out->name = entry->factory ? entry->factory->name : slash ? slash + 1 : entry->file->path;
-	out->version = module ? module->version : "";
-	out->licence = module ? module->licence : "";
-	out->summary = entry->factory ? entry->factory->summary : "";
-	out->device = entry->details;
-	out->reason = entry->reason;
-	out->factory = entry->factory;
-	out->score = entry->device && entry->available ? entry->device->score : 0;
+	vita_offer offer = {
+		.struct_size = out->struct_size,
+		.available = (uint32_t)entry->available,
+		.path = entry->file->path,
+		.kind = entry->kind ? entry->kind->name : "",
+		.name = entry->factory ? entry->factory->name
+		        : slash        ? slash + 1
+		                       : entry->file->path,
+		.version = module ? module->version : "",
+		.licence = module ? module->licence : "",
+		.summary = entry->factory ? entry->factory->summary : "",
+		.device = entry->details,
+		.reason = entry->reason,
+		.factory = entry->factory,
+		.score = entry->device && entry->available ? entry->device->score : 0,
+	};
+	memcpy(out, &offer, out->struct_size < sizeof offer ? out->struct_size : sizeof offer);
 	return VITA_OK;
 }
 

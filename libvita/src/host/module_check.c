@@ -14,8 +14,6 @@
 #include <vita/head.h>
 #include <vita/llm.h>
 
-#include <ctype.h>
-
 #define LARGEST_STRUCT 65536u
 #define MOST_FACTORIES 256u
 #define MOST_KEYS 256u
@@ -111,12 +109,9 @@ static int32_t check_struct(const void *pointer, uint32_t least, const char *wha
 static int32_t check_text(const char *text, uint32_t longest, const char *what, char *reason)
 {
 	if (!text) return refuse(reason, "%s is NULL", what);
-	for (uint32_t n = 0; n <= longest; n++) {
-		if (!text[n]) return 1;
-		if (iscntrl((unsigned char)text[n]))
-			return refuse(reason, "%s holds a control character", what);
-	}
-	return refuse(reason, "%s is longer than %u bytes", what, longest);
+	size_t n = vita_printable(text, longest + 1u);
+	if (n > longest) return refuse(reason, "%s is longer than %u bytes", what, longest);
+	return text[n] ? refuse(reason, "%s holds a control character or is not UTF-8", what) : 1;
 }
 
 /* What INI files write: [a-z0-9] first, then also _ and - (names) or _ (keys, which begin with a letter). */
@@ -246,9 +241,10 @@ int32_t vita_module_check(const vita_module *module, char *reason)
 
 static void make_printable(char *text, size_t size)
 {
+	char raw[512];
 	text[size - 1] = '\0';
-	for (; *text; text++)
-		if (iscntrl((unsigned char)*text)) *text = ' ';
+	(void)snprintf(raw, sizeof raw, "%s", text);
+	(void)vita_quotable(text, size, raw);
 }
 
 int32_t vita_backend_device_check(vita_backend_device *device, char *reason)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The forked child of the scan. Whatever modules do here, crash, hang or call exit, ends this process alone; it
- * is the one place in libvita that ends a process, and always its own.
+ * The forked child of the scan. Whatever modules do here, crash, hang or call exit, ends this process alone;
+ * it is the one place in libvita that ends a process, and always its own.
  */
 #include <config.h>
 

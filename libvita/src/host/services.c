@@ -214,7 +214,8 @@ static void host_model_close(void *context, vita_model *model)
 void vita_services_release(vita_services *services, const void *data, uint64_t size)
 {
 	(void)pthread_mutex_lock(&services->lock);
-	for (vita_shared_model *m = services->models; m; m = m->next) vita_model_release(m->model, data, size);
+	for (vita_shared_model *m = services->models; m; m = m->next)
+		vita_model_release(m->model, data, size);
 	(void)pthread_mutex_unlock(&services->lock);
 }
 

@@ -134,8 +134,8 @@ static vita_status upload(const vita_device *device, const vita_array *source, u
 }
 
 /* A device that lays weights out its own way may take only its types: convert, then offer again. */
-static vita_status load_converted(const vita_device *device, const vita_array *source, uint32_t dtype, vita_tensor *out,
-                                  vita_error *err)
+static vita_status load_converted(const vita_device *device, const vita_array *source, uint32_t dtype,
+                                  vita_tensor *out, vita_error *err)
 {
 	vita_array converted = *source;
 	int64_t bytes = vita_dense_bytes(dtype, source->rank, source->shape);

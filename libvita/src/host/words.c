@@ -6,6 +6,8 @@
 
 #include "host/words.h"
 
+#include "text/utf8.h"
+
 #include <ctype.h>
 
 #define LONGEST_WORD 64
@@ -65,12 +67,47 @@ const char *vita_nearest(const char *word, const char *const *names, uint32_t n)
 	return nearest;
 }
 
-const char *vita_quotable(char *out, size_t size, const char *text)
+/* Read the character at text: its bytes, and whether it can be shown. */
+static size_t next_character(const char *text, int *shown)
+{
+	int32_t code;
+	size_t size = vita_utf8_next((const uint8_t *)text, strnlen(text, 4), &code);
+	*shown = code >= 0x20 && (code < 0x7f || code >= 0xa0); /* also neither BAD nor CUT */
+	return size;
+}
+
+size_t vita_printable(const char *text, size_t most)
 {
 	size_t n = 0;
-	for (; text[n] && n + 1 < size; n++) out[n] = iscntrl((unsigned char)text[n]) ? '?' : text[n];
+	int shown = 1;
+	while (n < most && text[n]) {
+		size_t size = next_character(text + n, &shown);
+		if (!shown) break;
+		n += size;
+	}
+	return n;
+}
+
+const char *vita_quotable(char *out, size_t size, const char *text)
+{
+	static const char dots[] = "...";
+	size_t n = 0, end = 0; /* end: where dots still fit */
+	for (int shown; *text;) {
+		size_t character = next_character(text, &shown), taken = shown ? character : 1;
+		if (n + taken >= size) {
+			if (size < sizeof dots) break;
+			memcpy(out + end, dots, sizeof dots);
+			return out;
+		}
+		if (shown)
+			memcpy(out + n, text, character);
+		else
+			out[n] = '?';
+		n += taken;
+		text += character;
+		if (n + sizeof dots <= size) end = n;
+	}
 	out[n] = '\0';
-	if (text[n] && n >= 3) memcpy(out + n - 3, "...", 3);
 	return out;
 }
 

@@ -10,7 +10,11 @@
 /* The name of n that word was probably meant to be, or NULL where none is near. */
 const char *vita_nearest(const char *word, const char *const *names, uint32_t n);
 
-/* text for quoting: control bytes become '?', what does not fit becomes "...". Returns out. */
+/* Bytes of text, at most about `most`, until the first that cannot be shown: a control character, or one that
+ * is not UTF-8. */
+size_t vita_printable(const char *text, size_t most);
+
+/* text for quoting: what cannot be shown becomes '?', what does not fit "...". Returns out. */
 const char *vita_quotable(char *out, size_t size, const char *text);
 
 /* Append to the string in out; what does not fit is cut. */
