@@ -46,6 +46,18 @@ static vita_status read_schedule(vita_engine *engine, vita_error *err)
 	return model_schedule(engine, n, err);
 }
 
+/* Worth a line, because it costs speed: the schedule asks for more heads in a row than there are. */
+static void note_surplus(const vita_engine *engine)
+{
+	uint64_t most = 0;
+	for (uint32_t i = 0; i < engine->schedule.n_pairs; i++)
+		if (engine->schedule.pair[i].head_steps > most) most = engine->schedule.pair[i].head_steps;
+	if (engine->head && most > engine->head_info.count)
+		vita_logf(engine->host, VITA_LOG_INFO, "engine",
+		          "the schedule asks for %llu heads in a row; there are %u, and main passes do the rest",
+		          (unsigned long long)most, (unsigned)engine->head_info.count);
+}
+
 /* ---- rows that heads are asked for ---------------------------------------------------------------- */
 
 static int by_first(const void *a, const void *b)
@@ -134,6 +146,7 @@ static vita_status open_parts(vita_engine *engine, vita_error *err)
 	                              engine->llm_info.vocab_size, err);
 	if (status == VITA_OK) status = read_schedule(engine, err);
 	if (status == VITA_OK) status = read_head_rows(engine, err);
+	if (status == VITA_OK) note_surplus(engine);
 	engine->verify = strcmp(vita_context_string(engine->context, "heads", "verify"), "exact") == 0;
 	return status;
 }

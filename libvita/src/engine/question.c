@@ -136,7 +136,8 @@ vita_status vita_question_listen(vita_running *r)
 		engine->encoder_api->stream_close(l.stream);
 	}
 	free(l.rows);
+	if (status != VITA_OK) return status;
 	r->encoded = vita_clock_ms();
 	r->result.encode_ms = r->encoded - r->question_end;
-	return status;
+	return VITA_OK;
 }
