@@ -223,6 +223,17 @@ json_t *json_ms(double ms)
 	return ms < 0 ? json_null() : json_real(ms);
 }
 
+json_t *json_counts(const vita_turn_result *result)
+{
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}",
+		"prompt", (json_int_t)result->n_prompt,
+		"answer", (json_int_t)result->n_tokens,
+		"audio", (json_int_t)result->n_audio_tokens,
+		"main_passes", (json_int_t)result->n_main,
+		"proposed", (json_int_t)result->n_proposed,
+		"accepted", (json_int_t)result->n_accepted);
+}
+
 void print_text(const char *text, uint64_t size)
 {
 	int terminal = isatty(STDOUT_FILENO);

@@ -92,6 +92,7 @@ void progress_clear(void);
 /* Print and release a document. */
 int cli_print_json(struct cli *cli, json_t *document);
 json_t *json_ids(const int32_t *ids, uint64_t n);
+json_t *json_counts(const vita_turn_result *result); /* of tokens, and what became of the heads' */
 json_t *json_ms(double ms); /* null where negative: it did not happen */
 
 /* Text as it comes. On a terminal control characters, which a model may make up, are shown as ?. */

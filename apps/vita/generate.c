@@ -17,6 +17,7 @@ struct generation {
 	float *logits;            /* [ids.n, vocab] */
 	uint64_t logits_capacity; /* rows */
 	int64_t max_tokens;
+	vita_turn_result result;
 };
 
 static vita_status keep_logits(struct generation *g, const float *logits, vita_error *err)
@@ -99,7 +100,8 @@ static vita_status generate(struct generation *g)
 	turn.cancel = cli_cancel;
 	turn.events = &events;
 	if (cli->json) progress_enable(cli);
-	status = vita_turn_run(conversation, &turn, NULL, &cli->err);
+	VITA_INIT(&g->result);
+	status = vita_turn_run(conversation, &turn, &g->result, &cli->err);
 	progress_clear();
 	vita_conversation_close(conversation);
 	if (status == VITA_OK && g->logits_path) status = write_logits(g);
@@ -142,9 +144,16 @@ static int check_and_generate(struct generation *g, int argc, char **argv)
 	vita_status status = generate(g);
 	if (!cli->json && g->ids.n > 0) (void)putchar('\n');
 	if (status != VITA_OK) return cli_fail(cli, status);
-	if (!cli->json) return EXIT_DONE;
-	return cli_print_json(cli, json_pack("{s:o, s:o}", "ids", json_ids(g->ids.id, g->ids.n), "source",
-	                                     json_ids(g->sources.id, g->sources.n)));
+	if (cli->json)
+		return cli_print_json(cli, json_pack("{s:o, s:o, s:o}",
+			"ids", json_ids(g->ids.id, g->ids.n),
+			"source", json_ids(g->sources.id, g->sources.n),
+			"tokens", json_counts(&g->result)));
+	(void)fflush(stdout);
+	if (g->result.n_proposed > 0)
+		cli_note(cli, "heads proposed %llu of the tokens, of which %llu were kept",
+		         (unsigned long long)g->result.n_proposed, (unsigned long long)g->result.n_accepted);
+	return EXIT_DONE;
 }
 
 static int run(struct cli *cli, int argc, char **argv)
@@ -173,7 +182,8 @@ const struct verb verb_generate = {
 		"                             to a safetensors file: f32 \"logits\" [tokens,\n"
 		"                             vocabulary], before any penalty\n\n"
 		"JSON: ids; source, for each id 0 where it came from a main pass and k where\n"
-		"head k proposed it.\n\n"
+		"head k proposed it; tokens, counted: prompt, answer, audio, main_passes, and of\n"
+		"the heads proposed and accepted.\n\n"
 		"Example: ten tokens from a model directory, without a config:\n"
 		"  vita generate -s llm.model=DIR -s heads.plugin=none --ids 1,2,3 --max-tokens 10\n",
 };

@@ -27,7 +27,8 @@ static const char *type_name(const vita_key *key)
 /* "mode = 3200: what it does (choice of 3200 2400)" */
 static void print_key(const vita_key *key)
 {
-	(void)printf("  %s = %s: %s (%s", key->name, key->fallback ? key->fallback : "none", key->help, type_name(key));
+	(void)printf("  %s = %s: %s (%s", key->name, key->fallback ? key->fallback : "none", key->help,
+	             type_name(key));
 	if (key->type == VITA_KEY_CHOICE && key->choices) (void)printf(" of %s", key->choices);
 	else if (key->min != 0 || key->max != 0) (void)printf(", %.10g ... %.10g", key->min, key->max);
 	(void)printf(")\n");

@@ -29,9 +29,10 @@ const struct verb verb_run = {
 		"appears whole or not at all; - is standard output. The text is printed as it\n"
 		"comes.\n\n"
 		"      --max-tokens N         end the answer after N tokens\n\n"
-		"JSON: text; audio_tokens (of the codec); timing with encode_ms, prefill_ms,\n"
-		"first_audio_ms, total_ms (all from the end of the question on) and rtf, the\n"
-		"time taken for a second of answer; samples; tokens.\n\n"
+		"JSON: text; audio_tokens (of the codec); timing with listen_ms, to the end of\n"
+		"the question, and from there on encode_ms, prefill_ms, first_audio_ms and\n"
+		"total_ms, and rtf, the time taken for a second of answer; samples; tokens,\n"
+		"counted as by vita generate.\n\n"
 		"Example: let the small model answer the recording that ships with it, and hear it at once:\n"
 		"  vita run -c configs/nano.ini models/nano/question.wav -o - | aplay\n",
 };

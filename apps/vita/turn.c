@@ -106,24 +106,26 @@ static int print_answer(struct answer *answer)
 	struct cli *cli = answer->cli;
 	if (!cli->json) {
 		if (answer->prints_text) (void)putchar('\n');
+		(void)fflush(stdout);
 		cli_note(cli, "%llu tokens, %.1f s of sound; first sound after %.0f ms, end after %.0f ms",
 		         (unsigned long long)result->n_tokens, result->answer_s, result->first_audio_ms,
 		         result->total_ms);
 		return EXIT_DONE;
 	}
 	double rtf = result->answer_s > 0 ? result->total_ms / 1000 / result->answer_s : -1;
-	json_t *timing = json_pack("{s:o, s:o, s:o, s:o, s:o}",
+	json_t *timing = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}",
+		"listen_ms", json_ms(result->listen_ms),
 		"encode_ms", json_ms(result->encode_ms),
 		"prefill_ms", json_ms(result->prefill_ms),
 		"first_audio_ms", json_ms(result->first_audio_ms),
 		"total_ms", json_ms(result->total_ms),
 		"rtf", json_ms(rtf));
-	json_t *document = json_pack("{s:o, s:o, s:o, s:I, s:I}",
+	json_t *document = json_pack("{s:o, s:o, s:o, s:I, s:o}",
 		"text", json_stringn(answer->text ? answer->text : "", answer->text_size),
 		"audio_tokens", json_ids(answer->audio_tokens.id, answer->audio_tokens.n),
 		"timing", timing,
 		"samples", (json_int_t)result->n_samples,
-		"tokens", (json_int_t)result->n_tokens);
+		"tokens", json_counts(result));
 	return cli_print_json(cli, document);
 }
 

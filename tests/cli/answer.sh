@@ -77,7 +77,7 @@ tail -c +45 "$scratch/stream.wav" | cmp - "$scratch/answer.raw" || fail "a pipe 
 
 expect_exit 0 "$vita" run --max-tokens 5 --json -c "$scratch/tiny.ini" -o "$scratch/short.wav" "$speech"
 compact "$scratch/out" >"$scratch/document"
-expect_match "$scratch/document" '"tokens":5}'
+expect_match "$scratch/document" '"answer":5,'
 
 # ---- asr, tts ------------------------------------------------------------------------------------
 expect_exit 0 "$vita" asr --json -c "$scratch/tiny.ini" "$speech"
