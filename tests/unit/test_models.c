@@ -183,6 +183,11 @@ static void test_models_own_settings(void **state)
 	assert_string_equal(info.codec, "");
 	assert_int_equal(info.head_info->count, 3);
 	assert_null(info.codec_info);
+	memset(&info, 0x55, sizeof info); /* an older caller's struct is not overrun */
+	info.struct_size = offsetof(vita_engine_info, llm_info);
+	vita_engine_describe(s->engine, &info);
+	assert_string_equal(info.llm, "qwen2");
+	assert_int_equal(((unsigned char *)&info.llm_info)[0], 0x55);
 	tear_down(s);
 	json_decref(golden);
 }
