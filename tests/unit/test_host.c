@@ -500,6 +500,53 @@ static void auto_goes_on_after_a_failure(void **state)
 	               "gives no handle");
 }
 
+/* ---- threads --------------------------------------------------------------------------------------- */
+
+/* Opens and closes what is shared, and computes on it meanwhile, as conversations side by side do. */
+static void *work(void *user)
+{
+	vita_recorder recorder;
+	vita_error e;
+	intptr_t failed = 0;
+	const char *path = user;
+	for (int i = 0; i < 20; i++) {
+		const vita_device *device = NULL;
+		vita_model *model = NULL;
+		vita_buffer *buffer = NULL;
+		float values[8] = { 1, 2, 3, 4, 5, 6, 7, 8 };
+		failed += vita_context_device_open(context, i % 2 ? "llm" : "heads", &device, &e) != VITA_OK;
+		failed += host->model_open(host->context, path, 0, &model, &e) != VITA_OK;
+		if (failed) break;
+		failed += device->api->alloc(device->self, sizeof values, &buffer, &e) != VITA_OK;
+		vita_tensor x = vita_view(buffer, 0, VITA_F32, 1, 8, 1, 1, 1);
+		failed += device->api->write(device->self, &x, values, sizeof values, &e) != VITA_OK;
+		vita_recorder_begin(&recorder, device, &e);
+		vita_affine(&recorder, &x, 2, 1, &x);
+		failed += vita_recorder_end(&recorder) != VITA_OK;
+		failed += device->api->read(device->self, &x, values, sizeof values, &e) != VITA_OK;
+		failed += values[7] != 17;
+		device->api->free(device->self, buffer);
+		host->model_close(host->context, model);
+		vita_context_device_close(context, device);
+	}
+	return (void *)failed;
+}
+
+static void threads_share(void **state)
+{
+	pthread_t threads[4];
+	void *failed;
+	char path[1024];
+	(void)state;
+	open_context(CONTEXT("vita.log=error", "llm.backend=toy", "heads.backend=reference"));
+	(void)snprintf(path, sizeof path, "%s", golden("tiny"));
+	for (int i = 0; i < 4; i++) assert_int_equal(pthread_create(&threads[i], NULL, work, path), 0);
+	for (int i = 0; i < 4; i++) {
+		assert_int_equal(pthread_join(threads[i], &failed), 0);
+		assert_null(failed);
+	}
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup_stubs, teardown_stubs)
 
 int main(void)
@@ -512,7 +559,7 @@ int main(void)
 		TEST(large_weights_arrive_in_pieces), TEST(mapped_pages_are_used_as_they_lie),
 		TEST(senseless_weights_are_refused),  TEST(copies_cross_devices),
 		TEST(sections_share_devices),         TEST(devices_are_chosen),
-		TEST(auto_goes_on_after_a_failure),
+		TEST(auto_goes_on_after_a_failure),   TEST(threads_share),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -312,7 +312,9 @@ static void leaves_the_application_alone(void **state)
 	vita_context_destroy(context);
 	assert_int_equal(sigaction(SIGSEGV, &before, NULL), 0);
 	assert_int_equal(fclose(file), 0);
-	assert_file_is(in_scratch("output"), "once");
+	const char *preloaded =
+		getenv("LD_PRELOAD"); /* valgrind itself flushes files at the end of a child */
+	if (!preloaded || !strstr(preloaded, "vgpreload")) assert_file_is(in_scratch("output"), "once");
 	assert_int_equal(access(in_scratch("trace"), F_OK), -1);
 	assert_int_equal(unsetenv("VITA_TEST_TRACE"), 0);
 	assert_int_equal(handled, 0);
