@@ -104,28 +104,26 @@ static int open_api(test_device *device, char why[1024])
 	return 0;
 }
 
-static const vita_module *module_of(void *library)
+/* Never closed again: a module's libraries may have left threads behind. */
+static const vita_module *module_of(const char *path)
 {
+	void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 	vita_module_query_fn query = NULL;
+
 	if (library) *(void **)&query = dlsym(library, "vita_module_query");
 	return query ? query(VITA_ABI_MAJOR, VITA_ABI_MINOR) : NULL;
 }
 
 /* The backend called name (any where NULL) of the module at path, or NULL. */
-static const vita_backend_api *api_of(const char *path, const char *name, void **library)
+static const vita_backend_api *api_of(const char *path, const char *name)
 {
-	const vita_module *module;
+	const vita_module *module = module_of(path);
 
-	*library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-	if (!*library) return NULL;
-	module = module_of(*library);
 	for (uint32_t i = 0; module && i < module->n_factories; i++) {
 		const vita_factory *factory = module->factories[i];
 		if (strcmp(factory->interface_id, VITA_BACKEND_ID) != 0) continue;
 		if (!name || strcmp(factory->name, name) == 0) return factory->api;
 	}
-	(void)dlclose(*library);
-	*library = NULL;
 	return NULL;
 }
 
@@ -161,8 +159,7 @@ static void search(test_device *device, const char *folder, const char *name)
 	DIR *dir = opendir(folder);
 	char path[PATH];
 
-	while (!device->api && next_module(dir, folder, path))
-		device->api = api_of(path, name, &device->library);
+	while (!device->api && next_module(dir, folder, path)) device->api = api_of(path, name);
 	if (dir) (void)closedir(dir);
 }
 
@@ -175,12 +172,10 @@ int test_device_names(char names[][64], int most)
 	modules_folder(folder);
 	dir = opendir(folder);
 	while (n < most && next_module(dir, folder, path)) {
-		void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-		const vita_module *module = module_of(library);
+		const vita_module *module = module_of(path);
 		for (uint32_t i = 0; module && i < module->n_factories && n < most; i++)
 			if (strcmp(module->factories[i]->interface_id, VITA_BACKEND_ID) == 0)
 				(void)snprintf(names[n++], 64, "%s", module->factories[i]->name);
-		if (library) (void)dlclose(library);
 	}
 	if (dir) (void)closedir(dir);
 	return n;
@@ -195,7 +190,7 @@ int test_device_open(test_device *device, const char *name, const char *wanted_d
 	device->wanted_device = wanted_device;
 	device->threads = threads;
 	modules_folder(folder);
-	if (strchr(name, '/')) device->api = api_of(name, NULL, &device->library);
+	if (strchr(name, '/')) device->api = api_of(name, NULL);
 	if (!strchr(name, '/')) search(device, folder, name);
 	if (!device->api) {
 		(void)snprintf(why, 1024, "no module with a backend \"%s\" (looked in %.900s)", name, folder);
@@ -214,6 +209,5 @@ int test_device_adopt(test_device *device, const vita_backend_api *api, char why
 void test_device_close(test_device *device)
 {
 	if (device->self) device->api->close(device->self);
-	if (device->library) (void)dlclose(device->library);
 	memset(device, 0, sizeof *device);
 }

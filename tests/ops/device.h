@@ -10,7 +10,6 @@
 #include <vita/host.h>
 
 typedef struct test_device {
-	void *library; /* from dlopen; NULL where the api was given */
 	const vita_backend_api *api;
 	vita_backend *self;
 	vita_host host;
