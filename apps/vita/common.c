@@ -150,8 +150,9 @@ static void log_line(void *user, uint32_t level, const char *topic, const char *
 	(void)fprintf(stderr, "vita: %s: %s: %s\n", names[level < 4 ? level : 3], topic, text);
 }
 
-static vita_status read_config(struct cli *cli)
+vita_status cli_read_config(struct cli *cli)
 {
+	if (cli->config) return VITA_OK;
 	vita_status status = vita_config_create(&cli->config, &cli->err);
 	for (uint32_t i = 0; i < cli->n_files && status == VITA_OK; i++)
 		status = vita_config_read(cli->config, cli->files[i], &cli->err);
@@ -168,7 +169,7 @@ static vita_status read_config(struct cli *cli)
 
 vita_status cli_open_context(struct cli *cli)
 {
-	vita_status status = read_config(cli);
+	vita_status status = cli_read_config(cli);
 	if (status == VITA_OK)
 		status = vita_context_create(cli->config, log_line, NULL, &cli->context, &cli->err);
 	/* Whatever is wrong with a config is wrong usage, a file that is not there as well. */

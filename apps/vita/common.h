@@ -69,6 +69,7 @@ VITA_PRINTF(2, 3) void cli_note(const struct cli *cli, const char *format, ...);
 /* ---- opening ---- */
 
 /* Each gives OK or a status with cli->err filled. cli_close closes what was opened. */
+vita_status cli_read_config(struct cli *cli); /* -c and -s; once */
 vita_status cli_open_context(struct cli *cli);
 vita_status cli_open_engine(struct cli *cli, uint32_t parts);
 void cli_close(struct cli *cli);
@@ -102,6 +103,6 @@ void print_text(const char *text, uint64_t size);
 char *read_stdin(struct cli *cli, uint64_t *size);
 
 extern const struct verb verb_run, verb_generate, verb_encode, verb_decode, verb_tokenize, verb_detokenize,
-	verb_asr, verb_tts, verb_plugins, verb_info, verb_init;
+	verb_asr, verb_tts, verb_plugins, verb_info, verb_init, verb_bench;
 
 #endif

@@ -3,6 +3,9 @@
 bin_PROGRAMS += %D%/vita
 %C%_vita_SOURCES = \
 	%D%/asr.c \
+	%D%/bench.c \
+	%D%/bench.h \
+	%D%/bench_sound.c \
 	%D%/common.c \
 	%D%/common.h \
 	%D%/decode.c \
@@ -23,4 +26,4 @@ bin_PROGRAMS += %D%/vita
 	%D%/turn.c \
 	%D%/turn.h
 %C%_vita_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
-%C%_vita_LDADD = libvita/libvita.la $(JANSSON_LIBS)
+%C%_vita_LDADD = libvita/libvita.la $(JANSSON_LIBS) -lm

@@ -51,6 +51,7 @@ static vita_status load(decoder_loader *loader, const vita_array *array, uint32_
 	}
 	int64_t row = vita_row_bytes(out->dtype, out->shape[out->rank - 1]);
 	loader->bytes += (uint64_t)(out->rank == 2 ? out->shape[0] : 1) * (uint64_t)(row > 0 ? row : 0);
+	if (out->rank == 2) loader->macs += (uint64_t)(out->shape[0] * out->shape[1]);
 	return VITA_OK;
 }
 

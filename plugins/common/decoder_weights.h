@@ -16,6 +16,7 @@ typedef struct decoder_loader {
 	uint32_t dtype; /* of matrices; VITA_DTYPE_NONE: as they are */
 	int32_t warned; /* dtype did not fit some matrix, and the log knows */
 	uint64_t bytes; /* loaded so far, as the device holds them */
+	uint64_t macs;  /* multiply-adds of a row with the matrices loaded so far */
 } decoder_loader;
 
 /* y = x weightᵀ + bias; bias.buffer is NULL where there is none. */

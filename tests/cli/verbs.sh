@@ -14,7 +14,7 @@ for verb in $verbs; do
 	expect_match "$scratch/out" "^Usage: vita $verb"
 	expect_match "$scratch/out" '^Example'
 	expect_match "$man/vita.1" "^\\.It Cm $verb "
-	for option in $(grep -o -e '^  *--[a-z-]*' "$scratch/out" | tr -d ' -' | sed 's/maxtokens/max-tokens/; s/audiotokens/audio-tokens/'); do
+	for option in $(grep -o -e '^  *--[a-z-]*' "$scratch/out" | sed 's/^ *--//'); do
 		grep -q -e "Fl -$option" "$man/vita.1" || fail "vita.1 does not know --$option of vita $verb"
 	done
 	cp "$scratch/out" "$scratch/help"
@@ -37,6 +37,17 @@ if command -v mandoc >/dev/null; then
 	mandoc -T lint "$man/vita.1" "$man/vita.ini.5" 2>&1 | grep -v 'referenced manual not found' >"$scratch/lint"
 	[ ! -s "$scratch/lint" ] || fail "mandoc: $(cat "$scratch/lint")"
 fi
+
+# ---- bench ---------------------------------------------------------------------------------------
+expect_exit 0 "$vita" bench --synthetic nano --runs 1 --prompt-tokens 20 --tokens 12 --json
+compact "$scratch/out" >"$scratch/document"
+for field in prompt_tps decode_tps schedules turbo first_audio_ms weight_mb peak_rss_mb; do
+	expect_match "$scratch/document" "\"$field\":"
+done
+mv "$scratch/document" "$scratch/report"
+expect_exit 0 "$vita" bench --synthetic nano --runs 1 --prompt-tokens 20 --tokens 12 --compare "$scratch/report"
+expect_match "$scratch/out" 'decode_tps .* x$'
+expect_exit 2 "$vita" bench --synthetic nano --compare "$scratch/missing"
 
 # ---- plugins, info -------------------------------------------------------------------------------
 expect_exit 0 "$vita" plugins

@@ -30,6 +30,8 @@ typedef struct vita_head_info {
 	uint32_t gives_tokens;    /* 1: propose sets token and leaves logits alone */
 	uint32_t reserved;
 	uint64_t weight_bytes;
+	uint64_t pass_bytes;      /* as vita_llm_info's, of one head */
+	uint64_t row_macs;
 } vita_head_info;
 
 /* One state's share of a proposal. */

@@ -28,9 +28,14 @@ typedef struct vita_llm_info {
 	uint32_t hidden_size;
 	uint32_t n_layers;        /* of the backbone, without the heads' */
 	uint32_t context;         /* most tokens a state can hold */
-	uint32_t reserved;
+	uint32_t weight_dtype;    /* of the layers' matrices on the device */
 	uint64_t weight_bytes;    /* on the device */
 	uint64_t state_bytes;     /* of one state with a full cache */
+	/* What a pass costs, for setting speeds beside the device's roofs (vita/roof.h); 0: not told. */
+	uint64_t pass_bytes;      /* weights that a pass reads, whatever its rows, without the output matrix */
+	uint64_t row_macs;        /* multiply-adds with them for each row */
+	uint64_t output_bytes;    /* the output matrix, read once where logits are wanted */
+	uint64_t output_macs;     /* for each row of logits */
 } vita_llm_info;
 
 /* Consecutive rows of the output matrix. */

@@ -94,13 +94,14 @@ static vita_status load_modules(vita_head *head, decoder_loader *loader, vita_er
 	for (uint32_t k = 0; k < head->count && status == VITA_OK; k++)
 		status = load_module(head, loader, k, err);
 	head->weight_bytes = loader->bytes;
+	head->row_macs = loader->macs;
 	return status;
 }
 
 static vita_status head_open(const vita_host *host, const vita_device *device, const vita_llm_api *llm_api,
                              vita_llm *llm, const vita_settings *settings, vita_head **out, vita_error *err)
 {
-	decoder_loader loader = { host, device, llm_api->model(llm), VITA_DTYPE_NONE, 0, 0 };
+	decoder_loader loader = { host, device, llm_api->model(llm), VITA_DTYPE_NONE, 0, 0, 0 };
 	*out = NULL;
 	vita_head *head = host_zeroed(host, 1, sizeof *head);
 	if (!head) return vita_fail(err, VITA_E_NOMEM, "no memory for heads");
@@ -128,6 +129,8 @@ static void describe(const vita_head *head, vita_head_info *info)
 	VITA_INIT(info);
 	info->count = head->count;
 	info->weight_bytes = head->weight_bytes;
+	info->pass_bytes = head->count ? head->weight_bytes / head->count : 0;
+	info->row_macs = head->count ? head->row_macs / head->count : 0;
 }
 
 static const void *get_extension(vita_head *head, const char *id)

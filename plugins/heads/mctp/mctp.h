@@ -38,7 +38,7 @@ struct vita_head {
 	int64_t vocab_size;
 	decoder decoder;
 	mctp_module *modules;
-	uint64_t weight_bytes;
+	uint64_t weight_bytes, row_macs; /* of all modules */
 	pass_pool pool;
 };
 

@@ -70,12 +70,15 @@ static vita_status load_weights(vita_llm *llm, decoder_loader *loader, vita_erro
 	if (status == VITA_OK)
 		status = decoder_vector_load(loader, "model.norm.weight", c->hidden_size, &llm->norm, err);
 	if (status != VITA_OK) return status;
+	uint64_t bytes = loader->bytes, macs = loader->macs;
 	llm->layers = host_zeroed(llm->host, (uint64_t)c->n_layers, sizeof *llm->layers);
 	if (!llm->layers)
 		return vita_fail(err, VITA_E_NOMEM, "no memory for %lld layers", (long long)c->n_layers);
 	for (int64_t i = 0; i < c->n_layers && status == VITA_OK; i++)
 		status = decoder_layer_load(loader, c, i, &llm->layers[i], err);
 	llm->weight_bytes = loader->bytes;
+	llm->layer_bytes = loader->bytes - bytes;
+	llm->layer_macs = loader->macs - macs;
 	return status;
 }
 
@@ -99,7 +102,7 @@ static void llm_close(vita_llm *llm)
 static vita_status llm_open(const vita_host *host, const vita_device *device, vita_model *model,
                             const vita_settings *settings, vita_llm **out, vita_error *err)
 {
-	decoder_loader loader = { host, device, model, VITA_DTYPE_NONE, 0, 0 };
+	decoder_loader loader = { host, device, model, VITA_DTYPE_NONE, 0, 0, 0 };
 	*out = NULL;
 	vita_llm *llm = host_zeroed(host, 1, sizeof *llm);
 	if (!llm) return vita_fail(err, VITA_E_NOMEM, "no memory for a language model");
@@ -127,6 +130,11 @@ static void describe(const vita_llm *llm, vita_llm_info *info)
 	info->n_layers = (uint32_t)c->n_layers;
 	info->context = (uint32_t)llm->decoder.context;
 	info->weight_bytes = llm->weight_bytes;
+	info->weight_dtype = c->n_layers > 0 ? llm->layers[0].q.weight.dtype : llm->output.dtype;
+	info->pass_bytes = llm->layer_bytes;
+	info->row_macs = llm->layer_macs;
+	info->output_bytes = (uint64_t)(vita_row_bytes(llm->output.dtype, c->hidden_size) * c->vocab_size);
+	info->output_macs = (uint64_t)(c->vocab_size * c->hidden_size);
 	info->state_bytes = (uint64_t)c->n_layers * (uint64_t)llm->decoder.context *
 	                    decoder_cache_row_bytes(&llm->decoder);
 }

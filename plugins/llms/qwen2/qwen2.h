@@ -19,6 +19,7 @@ struct vita_llm {
 	vita_tensor norm;
 	decoder_layer *layers; /* decoder.config.n_layers */
 	uint64_t weight_bytes;
+	uint64_t layer_bytes, layer_macs; /* of all layers */
 	pass_pool pool;
 };
 

@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * vita bench: how fast every stage is, each figure beside the lower of the machine's roofs.
+ *
+ * Each figure is the median of several runs after one that does not count. Roofs are measured in the same
+ * run, since machines are shared and their speed drifts.
+ */
+#include "bench.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+enum { OPTION_SYNTHETIC = 256, OPTION_RUNS, OPTION_PROMPT, OPTION_TOKENS, OPTION_COMPARE };
+
+/* ---- numbers ------------------------------------------------------------------------------------------ */
+
+static int compare_doubles(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+	return (x > y) - (x < y);
+}
+
+double bench_median(double *values, uint32_t n)
+{
+	qsort(values, n, sizeof *values, compare_doubles);
+	return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
+}
+
+static double peak_rss_mb(void)
+{
+	struct rusage usage;
+	if (getrusage(RUSAGE_SELF, &usage) != 0) return 0;
+	return (double)usage.ru_maxrss / 1024;
+}
+
+/* ---- roofs -------------------------------------------------------------------------------------------- */
+
+/* Operations a second for weights of this type: what the fastest sound arithmetic for it could do. */
+static double ops_of(const vita_roof *roof, uint32_t dtype)
+{
+	double int8 = roof->int8_ops, bf16 = roof->bf16_ops;
+	if (vita_dtype_block(dtype) > 1 && int8 > 0) return int8;
+	if (dtype == VITA_BF16 && bf16 > 0) return bf16;
+	return roof->f32_ops;
+}
+
+static double slower(double bytes, double read_bytes, double macs, double ops)
+{
+	double memory = read_bytes > 0 ? bytes / read_bytes : 0, arithmetic = ops > 0 ? 2 * macs / ops : 0;
+	return memory > arithmetic ? memory : arithmetic;
+}
+
+/* Least seconds for one pass of `rows` rows, with one row of logits. */
+static double pass_seconds(const struct bench *b, double rows)
+{
+	const vita_llm_info *llm = b->cli->info.llm_info;
+	double ops = ops_of(&b->roof, llm->weight_dtype);
+	return slower((double)llm->pass_bytes, b->roof.read_bytes, rows * (double)llm->row_macs, ops) +
+	       slower((double)llm->output_bytes, b->roof.read_bytes, (double)llm->output_macs, ops);
+}
+
+static double head_seconds(const struct bench *b, double rows)
+{
+	const vita_llm_info *llm = b->cli->info.llm_info;
+	const vita_head_info *head = b->cli->info.head_info;
+	double ops = ops_of(&b->roof, llm->weight_dtype);
+	return slower((double)head->pass_bytes, b->roof.read_bytes, rows * (double)head->row_macs, ops) +
+	       slower((double)llm->output_bytes, b->roof.read_bytes, (double)llm->output_macs, ops);
+}
+
+/* Tokens a second at the roof of a cycle of main_steps main passes and head_steps head steps. */
+static double cycle_roof(const struct bench *b, uint32_t main_steps, uint32_t head_steps)
+{
+	uint32_t n = main_steps + head_steps;
+	if (b->roof.read_bytes <= 0 || b->cli->info.llm_info->pass_bytes == 0) return 0;
+	double seconds = pass_seconds(b, head_steps + 1) + (main_steps - 1) * pass_seconds(b, 1);
+	for (uint32_t k = 0; k < head_steps; k++) seconds += head_seconds(b, n);
+	return n / seconds;
+}
+
+/* ---- turns -------------------------------------------------------------------------------------------- */
+
+/* Ids that are the same in every run and machine. */
+static void fill_ids(const struct bench *b, int32_t *ids, uint32_t n)
+{
+	uint32_t x = 12345;
+	for (uint32_t i = 0; i < n; i++) {
+		x = x * 1664525u + 1013904223u;
+		ids[i] = (int32_t)((x >> 8) % b->cli->info.llm_info->vocab_size);
+	}
+}
+
+struct timed_turn {
+	double seconds;       /* from the first token to the last */
+	double prefill_ms, total_ms;
+	uint64_t n_tokens;
+};
+
+static vita_status turn(struct bench *b, uint32_t n_prompt, uint32_t n_tokens, const char *schedule,
+                        struct timed_turn *out)
+{
+	vita_turn turn;
+	vita_turn_result result;
+	vita_error *err = &b->cli->err;
+	vita_status status = vita_conversation_reset(b->conversation, err);
+	if (status != VITA_OK) return status;
+	VITA_INIT(&turn);
+	VITA_INIT(&result);
+	turn.ids = b->ids;
+	turn.n_ids = n_prompt;
+	turn.max_tokens = n_tokens;
+	turn.cancel = cli_cancel;
+	turn.schedule = schedule;
+	fill_ids(b, b->ids, n_prompt);
+	status = vita_turn_run(b->conversation, &turn, &result, err);
+	out->prefill_ms = result.prefill_ms;
+	out->total_ms = result.total_ms;
+	out->seconds = (result.total_ms - result.prefill_ms) / 1e3;
+	out->n_tokens = result.n_tokens;
+	return status;
+}
+
+/* The median over the runs of `value`, which is one of a turn's figures. */
+typedef double figure_fn(const struct timed_turn *turn, uint32_t n_prompt);
+
+static double prompt_rate(const struct timed_turn *turn, uint32_t n_prompt)
+{
+	return n_prompt / (turn->prefill_ms / 1e3);
+}
+
+static double token_rate(const struct timed_turn *turn, uint32_t n_prompt)
+{
+	(void)n_prompt;
+	return turn->n_tokens > 1 && turn->seconds > 0 ? (double)(turn->n_tokens - 1) / turn->seconds : 0;
+}
+
+static double whole_ms(const struct timed_turn *turn, uint32_t n_prompt)
+{
+	(void)n_prompt;
+	return turn->total_ms;
+}
+
+static vita_status measure(struct bench *b, const char *what, uint32_t n_prompt, uint32_t n_tokens, const char *schedule,
+                           figure_fn *figure, double *out)
+{
+	double values[BENCH_MAX_RUNS];
+	for (uint32_t i = 0; i <= b->runs; i++) { /* the first does not count */
+		struct timed_turn t;
+		progress_show(what, i, b->runs + 1);
+		vita_status status = turn(b, n_prompt, n_tokens, schedule, &t);
+		if (status != VITA_OK) return status;
+		if (i > 0) values[i - 1] = figure(&t, n_prompt);
+	}
+	*out = bench_median(values, b->runs);
+	return VITA_OK;
+}
+
+/* ---- the measurements --------------------------------------------------------------------------------- */
+
+/* The part that repeats for ever of each schedule. */
+static const struct mode {
+	const char *name;
+	uint32_t main_steps, head_steps;
+} modes[] = { { "vanilla", 1, 0 }, { "boost", 4, 10 }, { "balance", 4, 10 }, { "turbo", 1, 10 } };
+#define N_MODES (sizeof modes / sizeof *modes)
+
+/* roof 0: not known. */
+static json_t *beside_roof(double rate, double roof)
+{
+	json_t *entry = json_pack("{s:f}", "tps", rate);
+	if (roof > 0 && entry) {
+		(void)json_object_set_new(entry, "roof_tps", json_real(roof));
+		(void)json_object_set_new(entry, "of_roof", json_real(rate / roof));
+	}
+	return entry;
+}
+
+static uint32_t n_heads_of(const struct bench *b)
+{
+	return b->cli->info.head_info ? b->cli->info.head_info->count : 0;
+}
+
+/* Roofs come last, when the peak of memory has been taken: measuring them takes some of its own. */
+static vita_status report_llm(struct bench *b, double prompt, const double *rates)
+{
+	json_t *schedules = json_object();
+	b->peak_rss_mb = peak_rss_mb();
+	vita_status status = vita_engine_roof(b->cli->engine, VITA_PART_LLM, &b->roof, &b->cli->err);
+	if (status != VITA_OK) return status;
+	int known = b->roof.read_bytes > 0 && b->cli->info.llm_info->pass_bytes > 0;
+	double roof = known ? b->n_prompt / pass_seconds(b, b->n_prompt) : 0;
+	(void)json_object_set_new(b->report, "prompt_tps", json_real(prompt));
+	if (roof > 0) (void)json_object_set_new(b->report, "prompt_of_roof", json_real(prompt / roof));
+	(void)json_object_set_new(b->report, "decode_tps", json_real(rates[0]));
+	(void)json_object_set_new(b->report, "schedules", schedules);
+	for (size_t i = 0; i < N_MODES; i++)
+		if (modes[i].head_steps <= n_heads_of(b))
+			(void)json_object_set_new(schedules, modes[i].name,
+			                          beside_roof(rates[i], cycle_roof(b, modes[i].main_steps, modes[i].head_steps)));
+	return VITA_OK;
+}
+
+static vita_status measure_llm(struct bench *b)
+{
+	uint32_t n_heads = n_heads_of(b);
+	double prompt, rates[N_MODES], first;
+	char schedule[32];
+	vita_status status = measure(b, "prompt", b->n_prompt, 1, "vanilla", prompt_rate, &prompt);
+	for (size_t i = 0; i < N_MODES && status == VITA_OK; i++)
+		if (modes[i].head_steps <= n_heads)
+			status = measure(b, modes[i].name, 32, b->n_tokens, modes[i].name, token_rate, &rates[i]);
+	/* The first sound leaves when a main pass and all heads have spoken once. */
+	(void)snprintf(schedule, sizeof schedule, "1,%u", (unsigned)n_heads);
+	if (status == VITA_OK) status = measure(b, "first audio", 32, 1 + n_heads, schedule, whole_ms, &first);
+	if (status == VITA_OK) status = report_llm(b, prompt, rates);
+	if (status == VITA_OK) (void)json_object_set_new(b->report, "first_audio_ms", json_real(first));
+	return status;
+}
+
+static vita_status measure_all(struct bench *b)
+{
+	vita_status status = cli_open_engine(b->cli, b->parts);
+	if (status == VITA_OK && (b->parts & VITA_PART_LLM)) {
+		status = vita_conversation_open(b->cli->engine, &b->conversation, &b->cli->err);
+		if (status == VITA_OK) status = measure_llm(b);
+	}
+	if (status == VITA_OK && (b->parts & VITA_PART_ENCODER)) status = bench_encoder(b);
+	if (status == VITA_OK && (b->parts & VITA_PART_CODEC)) status = bench_codec(b);
+	progress_clear();
+	vita_conversation_close(b->conversation);
+	return status;
+}
+
+/* ---- the report --------------------------------------------------------------------------------------- */
+
+static void finish_report(struct bench *b)
+{
+	const vita_engine_info *info = &b->cli->info;
+	json_t *r = b->report;
+	if (info->llm_info) {
+		(void)json_object_set_new(r, "backend", json_string(info->llm_backend));
+		(void)json_object_set_new(r, "weight_type", json_string(vita_dtype_name(info->llm_info->weight_dtype)));
+		(void)json_object_set_new(r, "weight_mb", json_real((double)info->llm_info->weight_bytes / 1e6));
+	}
+	if (b->roof.read_bytes > 0) {
+		(void)json_object_set_new(r, "read_gbps", json_real(b->roof.read_bytes / 1e9));
+		(void)json_object_set_new(r, "f32_gflops", json_real(b->roof.f32_ops / 1e9));
+		(void)json_object_set_new(r, "bf16_gflops", json_real(b->roof.bf16_ops / 1e9));
+		(void)json_object_set_new(r, "int8_gops", json_real(b->roof.int8_ops / 1e9));
+	}
+	(void)json_object_set_new(r, "runs", json_integer(b->runs));
+	(void)json_object_set_new(r, "prompt_tokens", json_integer(b->n_prompt));
+	(void)json_object_set_new(r, "peak_rss_mb", json_real(b->peak_rss_mb > 0 ? b->peak_rss_mb : peak_rss_mb()));
+}
+
+static void print_number(const char *name, const json_t *value, const json_t *other)
+{
+	double x = json_number_value(value);
+	(void)printf("  %-22s %12.*f", name, fabs(x) < 10 ? 3 : 1, x);
+	if (json_is_number(other) && json_number_value(other) != 0)
+		(void)printf("   %6.3f x", x / json_number_value(other));
+	(void)putchar('\n');
+}
+
+static void print_object(const json_t *object, const json_t *other, const char *prefix)
+{
+	const char *key;
+	json_t *value;
+	json_object_foreach((json_t *)(uintptr_t)object, key, value) {
+		const json_t *theirs = other ? json_object_get(other, key) : NULL;
+		char name[64];
+		(void)snprintf(name, sizeof name, "%s%s", prefix, key);
+		if (json_is_object(value)) {
+			(void)snprintf(name, sizeof name, "%s%s ", prefix, key);
+			print_object(value, theirs, name);
+		} else if (json_is_number(value)) print_number(name, value, theirs);
+		else if (json_is_string(value)) (void)printf("  %-22s %s\n", name, json_string_value(value));
+	}
+}
+
+static int report(struct bench *b, const json_t *other)
+{
+	finish_report(b);
+	if (b->cli->json) return cli_print_json(b->cli, json_incref(b->report));
+	print_object(b->report, other, "");
+	return EXIT_DONE;
+}
+
+/* ---- the verb ----------------------------------------------------------------------------------------- */
+
+/* --synthetic is a model path, in the type that llm.dtype asks for. */
+static int set_synthetic(struct bench *b, const char *shape)
+{
+	const char *dtype = vita_config_get(b->cli->config, "llm", "dtype");
+	vita_status status;
+	int typed = dtype && *dtype && strcmp(dtype, "as-is") != 0;
+	(void)snprintf(b->setting, sizeof b->setting, "llm.model=synthetic:%s%s%s", shape, typed ? ":" : "", typed ? dtype : "");
+	status = vita_config_set(b->cli->config, b->setting, &b->cli->err);
+	return status == VITA_OK;
+}
+
+static int number(struct bench *b, const char *option, int64_t min, int64_t max, uint32_t *out)
+{
+	int64_t value;
+	if (!cli_integer(b->cli, option, optarg, min, max, &value)) return 0;
+	*out = (uint32_t)value;
+	return 1;
+}
+
+static int take_options(struct bench *b, int argc, char **argv)
+{
+	static const struct option own[] = {
+		{ "synthetic", required_argument, NULL, OPTION_SYNTHETIC },
+		{ "runs", required_argument, NULL, OPTION_RUNS },
+		{ "prompt-tokens", required_argument, NULL, OPTION_PROMPT },
+		{ "tokens", required_argument, NULL, OPTION_TOKENS },
+		{ "compare", required_argument, NULL, OPTION_COMPARE },
+		{ 0 },
+	};
+	int option;
+	while ((option = cli_option(b->cli, argc, argv, own)) > 0) {
+		if (option == OPTION_SYNTHETIC) b->synthetic = optarg;
+		if (option == OPTION_COMPARE) b->compare = optarg;
+		if (option == OPTION_RUNS && !number(b, "--runs", 1, BENCH_MAX_RUNS, &b->runs)) return CLI_STOP;
+		if (option == OPTION_PROMPT && !number(b, "--prompt-tokens", 1, BENCH_MAX_PROMPT, &b->n_prompt)) return CLI_STOP;
+		if (option == OPTION_TOKENS && !number(b, "--tokens", 2, 1 << 20, &b->n_tokens)) return CLI_STOP;
+	}
+	return option;
+}
+
+/* What the config describes is what is measured. */
+static uint32_t described_parts(const vita_config *config)
+{
+	uint32_t parts = 0;
+	if (vita_config_get(config, "llm", "model")) parts |= VITA_PART_LLM | VITA_PART_HEADS;
+	if (vita_config_get(config, "encoder", "plugin")) parts |= VITA_PART_ENCODER;
+	if (vita_config_get(config, "codec", "plugin")) parts |= VITA_PART_CODEC;
+	return parts;
+}
+
+static int bench(struct bench *b, int argc, char **argv)
+{
+	struct cli *cli = b->cli;
+	json_t *other = NULL;
+	json_error_t why;
+	if (take_options(b, argc, argv) == CLI_STOP) return cli->exit_code;
+	if (optind < argc) return cli_usage(cli, "\"%s\" is too much; a model goes into the config", argv[optind]);
+	vita_status status = cli_read_config(cli);
+	if (status != VITA_OK || (b->synthetic && !set_synthetic(b, b->synthetic))) return cli_fail(cli, cli->err.status);
+	b->parts = described_parts(cli->config);
+	if (!b->parts) return cli_usage(cli, "there is nothing to measure: give a config, -s llm.model=DIR or --synthetic SHAPE");
+	if (b->compare && !(other = json_load_file(b->compare, 0, &why)))
+		return cli_usage(cli, "--compare %s: %s", b->compare, why.text);
+	progress_enable(cli);
+	status = measure_all(b);
+	int exit_code = status == VITA_OK ? report(b, other) : cli_fail(cli, status);
+	json_decref(other);
+	return exit_code;
+}
+
+static int run(struct cli *cli, int argc, char **argv)
+{
+	struct bench b = { .cli = cli, .runs = 5, .n_prompt = 512, .n_tokens = 128 };
+	b.ids = calloc(BENCH_MAX_PROMPT, sizeof *b.ids);
+	b.report = json_object();
+	if (!b.ids || !b.report) return cli_fail(cli, vita_fail(&cli->err, VITA_E_NOMEM, "out of memory"));
+	int exit_code = bench(&b, argc, argv);
+	json_decref(b.report);
+	free(b.ids);
+	return exit_code;
+}
+
+const struct verb verb_bench = {
+	.name = "bench",
+	.summary = "Measure the speed of every stage beside what the machine could do",
+	.run = run,
+	.help =
+		"Usage: vita bench -c CONFIG\n"
+		"       vita bench --synthetic SHAPE\n\n"
+		"Measures what the config describes: prompt and answer of the language model\n"
+		"under every schedule that its heads allow, the time to the first sound, encoder\n"
+		"and codec. Each figure is the median of several runs; roof_tps is what reading\n"
+		"the weights or the arithmetic, whichever is slower, would allow on this machine\n"
+		"at this moment.\n\n"
+		"      --synthetic SHAPE      random weights of a published size, made in memory:\n"
+		"                             qwen2.5-0.5b, qwen2.5-1.5b, qwen2.5-3b, qwen2.5-7b,\n"
+		"                             qwen2.5-14b, qwen2.5-32b, qwen2.5-72b,\n"
+		"                             vita-audio-0.5b, vita-audio-1.5b, vita-audio-7b,\n"
+		"                             vita-audio-72b, nano; -s llm.dtype says their type\n"
+		"      --runs N               runs that count (5)\n"
+		"      --prompt-tokens N      length of the prompt that is timed (512)\n"
+		"      --tokens N             length of the answers (128)\n"
+		"      --compare FILE         ratios to a report that --json wrote\n\n"
+		"JSON: prompt_tps, decode_tps (main passes only), schedules {name: {tps, roof_tps,\n"
+		"of_roof}}, first_audio_ms (32 tokens of prompt, a main pass and every head once),\n"
+		"encoder_rtf, codec_rtf (time to work over length of sound), read_gbps, f32_gflops,\n"
+		"bf16_gflops, int8_gops, weight_mb, peak_rss_mb.\n\n"
+		"Example: what heads gain at 7B, 4 bits, on this machine:\n"
+		"  vita bench --synthetic vita-audio-7b -s llm.dtype=q4_0\n",
+};

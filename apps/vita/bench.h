@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What the files of vita bench share.
+ */
+#ifndef APPS_VITA_BENCH_H
+#define APPS_VITA_BENCH_H
+
+#include "common.h"
+
+#define BENCH_MAX_RUNS 99
+#define BENCH_MAX_PROMPT 32768
+
+struct bench {
+	struct cli *cli;
+	const char *synthetic, *compare;
+	uint32_t runs, n_prompt, n_tokens, parts;
+	char setting[128];
+	int32_t *ids;                    /* of prompts */
+	vita_conversation *conversation;
+	vita_roof roof;
+	double peak_rss_mb;              /* before roofs were measured; 0: they were not */
+	json_t *report;
+};
+
+double bench_median(double *values, uint32_t n); /* sorts them */
+
+/* Ten seconds of sound through the encoder, and tokens for as much through the codec, into the report. */
+vita_status bench_encoder(struct bench *b);
+vita_status bench_codec(struct bench *b);
+
+#endif
