@@ -135,10 +135,9 @@ vita_status vita_config_unknown_key(const char *section, const char *key, const 
 	for (uint32_t i = 0; i < n_declared; i++) names[n++] = declared[i];
 	(void)snprintf(text, sizeof text, "%.300s: [%s] has no key \"%s\"", place, section,
 	               vita_quotable(name, sizeof name, key));
+	vita_append_suggestion(text, sizeof text, key, "the keys are", names, n);
 	if (!vita_nearest(key, names, n) && other)
-		vita_append(text, sizeof text, "; it belongs to [%s]", other->name);
-	else
-		vita_append_suggestion(text, sizeof text, key, "the keys are", names, n);
+		vita_append(text, sizeof text, "; [%s] has one of that name", other->name);
 	free(names);
 	return vita_fail(err, VITA_E_CONFIG, "%s", text);
 }
