@@ -70,7 +70,7 @@ check_PROGRAMS += %D%/test_model
 %C%_test_model_LDADD = $(unit_ldadd)
 
 check_PROGRAMS += %D%/test_memory
-%C%_test_memory_SOURCES = %D%/test_memory.c %D%/files_support.h
+%C%_test_memory_SOURCES = %D%/test_memory.c %D%/files_support.h %D%/modules_support.h
 %C%_test_memory_CPPFLAGS = $(unit_cppflags)
 %C%_test_memory_CFLAGS = $(unit_cflags)
 %C%_test_memory_LDADD = $(unit_ldadd)

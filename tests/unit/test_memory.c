@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * Memory that runs out: every allocation of libvita's own in opening a model, and in writing one, fails
- * once, and each time the answer is E_NOMEM, nothing is left behind (with a leak checker: in memory
- * too) and the next attempt works. Allocations within jansson are not made to fail: its parser takes
- * some such failures for syntax errors and does not survive others.
+ * Memory that runs out: every allocation of libvita's own in opening a model, writing one, reading a config
+ * and opening a device fails once, and each time the answer is E_NOMEM, nothing is left behind (with a leak
+ * checker: in memory too) and the next attempt works. Allocations within jansson are not made to fail: its
+ * parser takes some such failures for syntax errors and does not survive others.
  */
-#include "files_support.h"
+#include "host/context_internal.h"
+
+#include "modules_support.h"
 
 #include <vita/file.h>
 #include <vita/model.h>
@@ -115,6 +117,47 @@ static vita_status save_text(vita_error *err)
 	return status;
 }
 
+static vita_status read_config(vita_error *err)
+{
+	vita_config *config = NULL;
+	vita_status status = vita_config_create(&config, err);
+	if (status == VITA_OK) status = vita_config_read(config, in_scratch("test.ini"), err);
+	if (status == VITA_OK) status = vita_config_set(config, "codec.chunk=1,2,3", err);
+	if (status == VITA_OK) assert_string_equal(vita_config_get(config, "generation", "top_p"), "0.5");
+	vita_config_destroy(config);
+	return status;
+}
+
+static vita_config *module_config;
+
+/* With modules that this process has loaded: then nothing is asked in a child, whose memory is its own. */
+static vita_status open_device(vita_error *err)
+{
+	vita_context *context = NULL;
+	const vita_device *device = NULL;
+	vita_status status = vita_context_create(module_config, NULL, NULL, &context, err);
+	if (status == VITA_OK) status = vita_context_device_open(context, "llm", &device, err);
+	if (context) vita_context_device_close(context, device);
+	vita_context_destroy(context);
+	return status;
+}
+
+static void test_configuring(void **state)
+{
+	vita_error err;
+	(void)state;
+	put_text(in_scratch("test.ini"), "[llm]\nmodel = m\n[generation]\ntop_p = 0.5\nsystem = x\n");
+	assert_true(until_it_works(read_config) > 10);
+	put_module("backend-reference");
+	assert_int_equal(setenv("VITA_PLUGIN_PATH", scratch, 1), 0);
+	assert_ok(vita_config_create(&module_config, &err), &err);
+	assert_ok(vita_config_set(module_config, "backend.name=reference", &err), &err);
+	assert_ok(vita_config_set(module_config, "vita.plugin_path=a:b", &err), &err);
+	assert_ok(open_device(&err), &err);
+	assert_true(until_it_works(open_device) > 100);
+	vita_config_destroy(module_config);
+}
+
 static void test_opening(void **state)
 {
 	(void)state;
@@ -153,6 +196,7 @@ int main(void)
 		IN_DIRECTORY(test_opening_without_an_index),
 		IN_DIRECTORY(test_writing),
 		IN_DIRECTORY(test_saving),
+		IN_DIRECTORY(test_configuring),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

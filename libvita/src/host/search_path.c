@@ -88,23 +88,44 @@ static int by_bytes(const struct dirent **a, const struct dirent **b)
 	return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-/* The file's real path as a new string, or NULL where it is none or is in the list. */
-static char *new_file(const char *directory, const char *name, const vita_scan_file *files, uint32_t n)
+/* *out: the file's real path as a new string, or NULL where it is no file or is in the list. */
+static vita_status new_file(const char *directory, const char *name, const vita_scan_file *files, uint32_t n,
+                            char **out, vita_error *err)
 {
-	char *path = NULL, *real_path;
 	struct stat found;
 	size_t size = strlen(directory) + strlen(name) + 2;
-	path = malloc(size);
-	if (!path) return NULL;
+	char *path = malloc(size);
+	*out = NULL;
+	if (!path) return no_memory(err);
 	(void)snprintf(path, size, "%s/%s", directory, name);
-	real_path = realpath(path, NULL);
+	char *real_path = realpath(path, NULL);
 	free(path);
-	if (!real_path) return NULL;
+	if (!real_path) return VITA_OK; /* a link to nowhere */
 	int known = stat(real_path, &found) != 0 || !S_ISREG(found.st_mode);
 	for (uint32_t i = 0; i < n && !known; i++) known = strcmp(files[i].path, real_path) == 0;
-	if (!known) return real_path;
-	free(real_path);
-	return NULL;
+	if (known)
+		free(real_path);
+	else
+		*out = real_path;
+	return VITA_OK;
+}
+
+static vita_status add_file(const char *directory, const char *name, vita_scan_file **files, uint32_t *n,
+                            vita_error *err)
+{
+	char *path = NULL;
+	if (*n == MOST_FILES) return VITA_OK;
+	vita_status status = new_file(directory, name, *files, *n, &path, err);
+	if (!path) return status;
+	vita_scan_file *grown = realloc(*files, (*n + 1u) * sizeof *grown);
+	if (!grown) {
+		free(path);
+		return no_memory(err);
+	}
+	*files = grown;
+	memset(&grown[*n], 0, sizeof *grown);
+	grown[(*n)++].path = path;
+	return VITA_OK;
 }
 
 static vita_status add_directory(const char *directory, vita_scan_file **files, uint32_t *n, vita_error *err)
@@ -113,20 +134,8 @@ static vita_status add_directory(const char *directory, vita_scan_file **files, 
 	vita_status status = VITA_OK;
 	int n_names = scandir(directory, &names, is_module_name, by_bytes);
 	for (int i = 0; i < n_names; i++) {
-		char *path = status == VITA_OK && *n < MOST_FILES
-		                     ? new_file(directory, names[i]->d_name, *files, *n)
-		                     : NULL;
+		if (status == VITA_OK) status = add_file(directory, names[i]->d_name, files, n, err);
 		free(names[i]);
-		if (!path) continue;
-		vita_scan_file *grown = realloc(*files, (*n + 1u) * sizeof *grown);
-		if (!grown) {
-			free(path);
-			status = no_memory(err);
-			continue;
-		}
-		*files = grown;
-		memset(&grown[*n], 0, sizeof *grown);
-		grown[(*n)++].path = path;
 	}
 	free(names);
 	return status;
