@@ -12,6 +12,7 @@
 #include "onednn.h"
 
 #define MAX_STEPS 128
+#define ALONE_MACS 4e6 /* less work than this is done before a second thread is awake, more so on a busy machine */
 
 /* Bytes of a buffer that a tensor may touch. */
 struct range {
@@ -27,6 +28,7 @@ struct plan {
 	uint32_t n_written, n_read;
 	void *scratch[MAX_STEPS];
 	uint32_t n_scratch;
+	double macs; /* multiply-adds of all steps, about */
 };
 
 /* Threads that wait spin for a while, because the next step is microseconds away, then give way. */
@@ -148,19 +150,31 @@ static vita_status add_matmul(struct plan *p, const vita_op *op, bool barrier, v
 	return VITA_OK;
 }
 
+static double macs_of(const vita_op *op)
+{
+	const vita_tensor *x = op->input[0], *y = op->output[0];
+	double values = y->shape[0];
+	for (uint32_t i = 1; i < y->rank; i++) values *= (double)y->shape[i];
+	if (op->code == VITA_OP_MATMUL) return values * (double)x->shape[x->rank - 1];
+	if (op->code == VITA_OP_ATTENTION) return 2 * values * (double)op->input[1]->shape[0];
+	return values;
+}
+
 static void run_plan(const vita_backend *backend, struct plan *p)
 {
+	int wanted = p->macs < ALONE_MACS ? 1 : backend->threads;
 	if (p->n == 0) return;
 	struct barrier barrier;
 	atomic_init(&barrier.arrived, 0);
 	atomic_init(&barrier.generation, 0);
 #ifdef _OPENMP
-#pragma omp parallel num_threads(backend->threads)
+#pragma omp parallel num_threads(wanted)
 	{
 		int thread = omp_get_thread_num(), n_threads = omp_get_num_threads();
 #else
 	{
 		int thread = 0, n_threads = 1;
+		(void)wanted;
 #endif
 		for (uint32_t i = 0; i < p->n; i++) {
 			if (p->step[i].barrier && i > 0 && n_threads > 1) barrier_wait(&barrier, n_threads);
@@ -173,6 +187,7 @@ static void plan_clear(struct plan *p)
 {
 	for (uint32_t i = 0; i < p->n_scratch; i++) free(p->scratch[i]);
 	p->n = p->n_scratch = p->n_written = p->n_read = 0;
+	p->macs = 0;
 }
 
 /* An id out of range must be found before threads run. */
@@ -216,6 +231,7 @@ vita_status cpu_submit(vita_backend *backend, const vita_op *const *ops, uint32_
 		}
 		if (p->n + 2 > MAX_STEPS) run_plan(backend, p), plan_clear(p);
 		bool barrier = needs_barrier(p, op);
+		p->macs += macs_of(op);
 		if (op->code == VITA_OP_MATMUL) status = add_matmul(p, op, barrier, err);
 		else (void)add_step(p, simple_step(op), op, barrier);
 	}
