@@ -6,6 +6,7 @@ fuzz_targets = \
 	%D%/fuzz_config \
 	%D%/fuzz_index \
 	%D%/fuzz_ini \
+	%D%/fuzz_pattern \
 	%D%/fuzz_safetensors \
 	%D%/fuzz_text \
 	%D%/fuzz_tokenizer
@@ -30,6 +31,10 @@ fuzz_ldadd = %D%/libfuzz.la libvita/libcore.la
 %C%_fuzz_index_LDADD = $(fuzz_ldadd)
 %C%_fuzz_ini_LDFLAGS = $(fuzz_ldflags)
 %C%_fuzz_ini_LDADD = $(fuzz_ldadd)
+%C%_fuzz_pattern_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/libvita/src
+%C%_fuzz_pattern_CFLAGS = $(AM_CFLAGS) $(PCRE2_CFLAGS)
+%C%_fuzz_pattern_LDFLAGS = $(fuzz_ldflags)
+%C%_fuzz_pattern_LDADD = $(fuzz_ldadd)
 %C%_fuzz_safetensors_LDFLAGS = $(fuzz_ldflags)
 %C%_fuzz_safetensors_LDADD = $(fuzz_ldadd)
 %C%_fuzz_text_LDFLAGS = $(fuzz_ldflags)

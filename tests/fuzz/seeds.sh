@@ -3,7 +3,7 @@
 set -eu
 golden=$1/tests/golden
 seeds=$2
-for target in audio config index ini safetensors text tokenizer; do mkdir -p "$seeds/fuzz_$target"; done
+for target in audio config index ini pattern safetensors text tokenizer; do mkdir -p "$seeds/fuzz_$target"; done
 
 repeat() { # text, times
 	awk -v text="$1" -v n="$2" 'BEGIN { while (n-- > 0) printf "%s", text }'
@@ -46,6 +46,14 @@ cat >"$seeds/fuzz_tokenizer/tiny" <<'EOF'
 EOF
 sed 's/\["l","l"\],\["ll","o"\]/"l l","ll o"/' "$seeds/fuzz_tokenizer/tiny" >"$seeds/fuzz_tokenizer/merges-as-text"
 sed 's/^"merges".*/"x":0}}/' "$seeds/fuzz_tokenizer/tiny" >"$seeds/fuzz_tokenizer/no-merges"
+
+# A pattern, NUL, a text
+printf '%s\0%s' "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+" \
+	"It's 12 o'clock.   ok
+" >"$seeds/fuzz_pattern/qwen"
+printf '%s\0%s' '[[:alpha:]a-z\S&]+|\p{Han}{1,3}+|(?<=a)\b(x|y)*?\h{,4}\x{4f60}\u597d(?>a++)(?m-i:.)^$' 'ab x 你好' \
+	>"$seeds/fuzz_pattern/mixed"
+printf '%s\0%s' '(a+)+b' 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa' >"$seeds/fuzz_pattern/exploding"
 
 # Text
 sed -n '1p;40p;80p' "$golden/text-tokenizer/encode.jsonl" >"$seeds/fuzz_text/mixed"

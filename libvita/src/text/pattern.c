@@ -13,6 +13,7 @@
 
 #define MAX_PATTERN_BYTES 65536
 #define MAX_DEPTH 200
+#define MAX_REPEAT 1000 /* steps within one repeat cannot be counted */
 
 /* The property White_Space, and what is left without it. */
 #define SPACE                                                                                                \
@@ -217,7 +218,7 @@ static vita_status escape(translator *t, bool in_class, vita_error *err)
 		put(t, "(?:(?<=[" WORD "])(?=[" WORD "])|(?<![" WORD "])(?![" WORD "]))");
 	else if (letter < 128 && !isalnum(letter))
 		put_bytes(t, t->in + t->at, 2);
-	else if (letter < 128 && strchr(in_class ? "dDnrtfaeb" : "dDnrtfaeAzZRXk123456789", letter))
+	else if (letter < 128 && strchr(in_class ? "dDnrtfaeb" : "dDnrtfaeAzZRX", letter))
 		put_bytes(t, t->in + t->at, 2);
 	else if (letter < 128)
 		return refuse(t, "this escape", err);
@@ -351,32 +352,43 @@ static void wrap_atom(translator *t)
 	start[length + 3] = ')';
 }
 
+/* The number that stands `*ahead`, -1 where none does; *ahead moves behind it. */
+static long repeat_number(const translator *t, size_t *ahead)
+{
+	long value = -1;
+	for (; peek(t, *ahead) >= '0' && peek(t, *ahead) <= '9'; ++*ahead)
+		if (value <= MAX_REPEAT) value = (value < 0 ? 0 : value) * 10 + (peek(t, *ahead) - '0');
+	return value;
+}
+
 /* {n}, {n,}, {n,m}, {,m}; anything else is a literal brace. A plus after an interval repeats it again
  * (in PCRE2 it would make it possessive), and a question mark after {n} makes it optional. */
-static void interval(translator *t)
+static vita_status interval(translator *t, vita_error *err)
 {
-	size_t i = 1, low = 0, high = 0;
-	while (peek(t, i) >= '0' && peek(t, i) <= '9')
-		i++, low++;
-	bool comma = peek(t, i) == ',';
-	for (i += comma; peek(t, i) >= '0' && peek(t, i) <= '9'; i++)
-		high++;
-	if (peek(t, i) != '}' || low + high == 0) {
+	size_t end = 1;
+	long low = repeat_number(t, &end), high = -1;
+	bool comma = peek(t, end) == ',';
+	end += comma;
+	if (comma) high = repeat_number(t, &end);
+	if (peek(t, end) != '}' || (low < 0 && high < 0)) {
 		t->atom = t->out->size;
 		put(t, "\\{");
 		t->at++;
-		return;
+		return VITA_OK;
 	}
-	put(t, low ? "{" : "{0");
-	put_bytes(t, t->in + t->at + 1, i);
-	t->at += i + 1;
+	if (low > MAX_REPEAT || high > MAX_REPEAT) return refuse(t, "a repeat of more than 1000", err);
+	put(t, low < 0 ? "{0" : "{");
+	put_bytes(t, t->in + t->at + 1, end);
+	t->at += end + 1;
 	if (peek(t, 0) == '+' || (peek(t, 0) == '?' && !comma)) wrap_atom(t);
+	return VITA_OK;
 }
 
 vita_status vita_pattern_translate(const char *pattern, size_t size, vita_bytes *out, vita_error *err)
 {
 	translator t = {.in = pattern, .size = size, .out = out, .at_start = true};
 	out->size = 0;
+	t.no_memory = !vita_bytes_reserve(out, 1);
 	if (size > MAX_PATTERN_BYTES)
 		return vita_fail(err, VITA_E_UNSUPPORTED, "a pattern of %zu bytes is too long", size);
 	while (t.at < size && !t.no_memory) {
@@ -392,7 +404,7 @@ vita_status vita_pattern_translate(const char *pattern, size_t size, vita_bytes 
 		} else if (c == '(') {
 			status = group(&t, err);
 		} else if (c == '{') {
-			interval(&t);
+			status = interval(&t, err);
 		} else {
 			if (c == ')' && t.depth == 0)
 				return refuse(&t, "a closing parenthesis too many", err);
@@ -406,35 +418,57 @@ vita_status vita_pattern_translate(const char *pattern, size_t size, vita_bytes 
 	return VITA_OK;
 }
 
-vita_status vita_pattern_compile(const char *pattern, size_t size, bool literal, pcre2_code **out,
-				 vita_error *err)
+static pcre2_code *compile(const char *pattern, size_t size, uint32_t flags, vita_error *err)
 {
-	vita_bytes translated = {0};
 	int code = 0;
 	PCRE2_SIZE offset = 0;
 	PCRE2_UCHAR reason[160] = "";
+	pcre2_compile_context *context = pcre2_compile_context_create(NULL);
+	if (!context) {
+		(void)vita_fail(err, VITA_E_NOMEM, "no memory for a regular expression");
+		return NULL;
+	}
+	(void)pcre2_set_newline(context, PCRE2_NEWLINE_LF);
+	(void)pcre2_set_bsr(context, PCRE2_BSR_UNICODE);
+	pcre2_code *compiled = pcre2_compile((PCRE2_SPTR)pattern, size, flags, &code, &offset, context);
+	pcre2_compile_context_free(context);
+	if (compiled) return compiled;
+	(void)pcre2_get_error_message(code, reason, sizeof reason);
+	(void)vita_fail(err, VITA_E_UNSUPPORTED, "the pattern is not understood at byte %zu: %s",
+			(size_t)offset, (const char *)reason);
+	return NULL;
+}
+
+vita_status vita_pattern_compile(const char *pattern, size_t size, bool literal, vita_pattern *out,
+				 vita_error *err)
+{
+	vita_bytes translated = {0};
+	vita_error reason = {.status = VITA_OK};
 	uint32_t flags = literal ? PCRE2_UTF | PCRE2_LITERAL
 				 : PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C;
-	*out = NULL;
-	pcre2_compile_context *context = pcre2_compile_context_create(NULL);
-	vita_status status =
-		context ? VITA_OK : vita_fail(err, VITA_E_NOMEM, "no memory for a regular expression");
-	if (status == VITA_OK && !literal) status = vita_pattern_translate(pattern, size, &translated, err);
-	if (status == VITA_OK) {
-		(void)pcre2_set_newline(context, PCRE2_NEWLINE_LF);
-		(void)pcre2_set_bsr(context, PCRE2_BSR_UNICODE);
-		*out = pcre2_compile(literal ? (PCRE2_SPTR)pattern : (PCRE2_SPTR)translated.data,
-				     literal ? size : translated.size, flags, &code, &offset, context);
-		if (!*out) {
-			(void)pcre2_get_error_message(code, reason, sizeof reason);
-			status = vita_fail(err, VITA_E_UNSUPPORTED,
-					   "the pattern is not understood at byte %zu: %s", (size_t)offset,
-					   (const char *)reason);
-		}
+	memset(out, 0, sizeof *out);
+	if (!literal) {
+		vita_status status = vita_pattern_translate(pattern, size, &translated, &reason);
+		if (status < 0) goto fail;
+		pattern = (const char *)translated.data;
+		size = translated.size;
 	}
-	/* Where machine code cannot be made the interpreter does the same, slower. */
-	if (*out) (void)pcre2_jit_compile(*out, PCRE2_JIT_COMPLETE | PCRE2_JIT_PARTIAL_HARD);
-	pcre2_compile_context_free(context);
+	out->fast = compile(pattern, size, flags, &reason);
+	if (out->fast) out->counted = compile(pattern, size, flags | PCRE2_AUTO_CALLOUT, &reason);
+	if (!out->counted) goto fail;
+	/* Where machine code cannot be made PCRE2's interpreter does the same, slower. */
+	(void)pcre2_jit_compile(out->fast, PCRE2_JIT_COMPLETE | PCRE2_JIT_PARTIAL_HARD);
 	free(translated.data);
-	return status;
+	return VITA_OK;
+fail:
+	free(translated.data);
+	vita_pattern_clear(out);
+	return vita_fail(err, reason.status, "%s", reason.message);
+}
+
+void vita_pattern_clear(vita_pattern *pattern)
+{
+	pcre2_code_free(pattern->fast);
+	pcre2_code_free(pattern->counted);
+	memset(pattern, 0, sizeof *pattern);
 }

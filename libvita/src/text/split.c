@@ -4,25 +4,40 @@
  * texts from anybody.
  *
  * A match is first looked for by machine code within a small window and with few steps allowed. Nearly
- * all end there. The others are repeated by PCRE2's interpreter, which counts its steps, in growing
- * windows, and draw on a budget in proportion to the text. Partial matching tells whether the end of a
- * window had any influence, so that windows never change a result.
+ * all end there. The others are repeated by PCRE2's interpreter in growing windows, where each step and
+ * each character passed over is counted against a budget in proportion to the text. Partial matching
+ * tells whether the end of a window had any influence, so that windows never change a result.
  */
 #include "text/split.h"
 
 #include "text/utf8.h"
 
 #define QUICK_WINDOW 512
-#define QUICK_STEPS 256
-#define PATIENT_WINDOW 8192
-#define PATIENT_STEPS 16384
-#define PATIENT_HEAP_KIB 262144
+#define QUICK_STEPS 64
+#define COUNTED_WINDOW 4096
+#define COUNTED_HEAP_KIB 262144
+
+/* Steps for each byte of the text, and more for short texts. */
+#define STEPS_PER_BYTE 64
+#define STEPS_MORE 10000000
 
 void vita_split_clear(vita_split *split)
 {
 	for (uint32_t i = 0; i < split->n_stages; i++)
-		pcre2_code_free(split->stages[i].code);
+		vita_pattern_clear(&split->stages[i].pattern);
 	memset(split, 0, sizeof *split);
+}
+
+/* Called before each item of a pattern, with the place reached in the text. */
+static int count_step(pcre2_callout_block *block, void *user)
+{
+	vita_split_work *work = user;
+	size_t place = block->current_position, last = work->last_place;
+	uint64_t cost = 1 + (place > last ? place - last : last - place);
+	work->last_place = place;
+	if (cost > work->budget) return PCRE2_ERROR_MATCHLIMIT;
+	work->budget -= cost;
+	return 0;
 }
 
 vita_status vita_split_work_init(vita_split_work *work, uint64_t text_size, vita_error *err)
@@ -30,14 +45,17 @@ vita_status vita_split_work_init(vita_split_work *work, uint64_t text_size, vita
 	memset(work, 0, sizeof *work);
 	work->matches = pcre2_match_data_create(1, NULL);
 	work->quick = pcre2_match_context_create(NULL);
-	work->patient = pcre2_match_context_create(NULL);
-	work->budget = (text_size < UINT32_MAX ? text_size : UINT32_MAX) * 64 + 20000000;
-	if (!work->matches || !work->quick || !work->patient) {
+	work->counted = pcre2_match_context_create(NULL);
+	work->budget = (text_size < UINT32_MAX ? text_size : UINT32_MAX) * STEPS_PER_BYTE + STEPS_MORE;
+	if (!work->matches || !work->quick || !work->counted) {
 		vita_split_work_clear(work);
 		return vita_fail(err, VITA_E_NOMEM, "no memory for regular expression matching");
 	}
 	(void)pcre2_set_match_limit(work->quick, QUICK_STEPS);
-	(void)pcre2_set_heap_limit(work->patient, PATIENT_HEAP_KIB);
+	(void)pcre2_set_match_limit(work->counted, UINT32_MAX);
+	(void)pcre2_set_depth_limit(work->counted, UINT32_MAX);
+	(void)pcre2_set_heap_limit(work->counted, COUNTED_HEAP_KIB);
+	(void)pcre2_set_callout(work->counted, count_step, work);
 	return VITA_OK;
 }
 
@@ -45,7 +63,7 @@ void vita_split_work_clear(vita_split_work *work)
 {
 	pcre2_match_data_free(work->matches);
 	pcre2_match_context_free(work->quick);
-	pcre2_match_context_free(work->patient);
+	pcre2_match_context_free(work->counted);
 	free(work->prefixed.data);
 	memset(work, 0, sizeof *work);
 }
@@ -69,11 +87,12 @@ static size_t window_end(const subject *s, size_t at, size_t window)
 	return end;
 }
 
-static int match_in(const subject *s, size_t at, size_t end, uint32_t options, pcre2_match_context *context)
+static int match_in(const subject *s, const pcre2_code *code, size_t at, size_t end, uint32_t options,
+		    pcre2_match_context *context)
 {
 	options |= PCRE2_NO_UTF_CHECK;
 	if (end < s->size) options |= PCRE2_PARTIAL_HARD;
-	return pcre2_match(s->stage->code, (PCRE2_SPTR)s->text, end, at, options, s->work->matches, context);
+	return pcre2_match(code, (PCRE2_SPTR)s->text, end, at, options, s->work->matches, context);
 }
 
 /* Did the work ask for more than it may have? Then a longer attempt may still succeed. */
@@ -83,27 +102,27 @@ static bool is_limit(int result)
 	       result == PCRE2_ERROR_PARTIAL;
 }
 
-/* Match at exactly `at`, with more and more steps and wider and wider windows. */
-static vita_status match_patiently(const subject *s, size_t at, int *result, vita_error *err)
+/* Match at exactly `at`, counting steps, in wider and wider windows. */
+static int match_counted(const subject *s, size_t at)
 {
-	size_t window = PATIENT_WINDOW;
-	uint32_t steps = PATIENT_STEPS;
-	for (;;) {
-		size_t end = window_end(s, at, window);
-		uint64_t cost = (end - at) + steps;
-		if (cost > s->work->budget)
-			return vita_fail(err, VITA_E_UNSUPPORTED,
-					 "the tokenizer's pattern takes too long on this text");
-		s->work->budget -= cost;
-		(void)pcre2_set_match_limit(s->work->patient, steps);
-		*result = match_in(s, at, end, PCRE2_NO_JIT | PCRE2_ANCHORED, s->work->patient);
-		if (*result == PCRE2_ERROR_PARTIAL && window <= SIZE_MAX / 8)
-			window *= 8;
-		else if (*result == PCRE2_ERROR_MATCHLIMIT && steps <= UINT32_MAX / 8)
-			steps *= 8;
-		else
-			return VITA_OK;
+	for (size_t window = COUNTED_WINDOW;; window *= 8) {
+		size_t end = window < SIZE_MAX / 8 ? window_end(s, at, window) : s->size;
+		s->work->last_place = at;
+		int result = match_in(s, s->stage->pattern.counted, at, end, PCRE2_NO_JIT | PCRE2_ANCHORED,
+				      s->work->counted);
+		if (result != PCRE2_ERROR_PARTIAL) return result;
 	}
+}
+
+static vita_status fail_match(int result, vita_error *err)
+{
+	if (result == PCRE2_ERROR_NOMEMORY)
+		return vita_fail(err, VITA_E_NOMEM, "no memory to match a pattern");
+	if (result == PCRE2_ERROR_MATCHLIMIT || result == PCRE2_ERROR_HEAPLIMIT)
+		return vita_fail(err, VITA_E_UNSUPPORTED,
+				 "the tokenizer's pattern takes too long on this text");
+	return vita_fail(err, VITA_E_UNSUPPORTED,
+			 "the tokenizer's pattern fails on this text (PCRE2 error %d)", result);
 }
 
 /* Find the first match at or after `at`. *found is false where there is none up to *end; a search may
@@ -113,29 +132,21 @@ static vita_status find_match(const subject *s, size_t at, bool *found, size_t *
 {
 	size_t limit = window_end(s, at, QUICK_WINDOW);
 	const PCRE2_SIZE *span = pcre2_get_ovector_pointer(s->work->matches);
-	int result = match_in(s, at, limit, 0, s->work->quick);
+	int result = match_in(s, s->stage->pattern.fast, at, limit, 0, s->work->quick);
 	*found = false;
+	*end = limit;
+	if (result == PCRE2_ERROR_NOMATCH) return VITA_OK;
 	if (result == PCRE2_ERROR_PARTIAL && span[0] > at && span[0] <= limit) {
 		*end = span[0]; /* no match begins before here */
 		return VITA_OK;
 	}
 	if (is_limit(result)) {
-		vita_status status = match_patiently(s, at, &result, err);
-		if (status < 0) return status;
 		int32_t code;
-		if (result == PCRE2_ERROR_NOMATCH) {
-			*end = at == s->size ? at : at + vita_utf8_next(s->text + at, s->size - at, &code);
-			return VITA_OK;
-		}
-	} else if (result == PCRE2_ERROR_NOMATCH) {
-		*end = limit;
-		return VITA_OK;
+		result = match_counted(s, at);
+		*end = at + vita_utf8_next(s->text + at, s->size - at, &code);
+		if (result == PCRE2_ERROR_NOMATCH) return VITA_OK;
 	}
-	if (result == PCRE2_ERROR_NOMEMORY)
-		return vita_fail(err, VITA_E_NOMEM, "no memory to match a pattern");
-	if (result < 0)
-		return vita_fail(err, VITA_E_UNSUPPORTED,
-				 "the tokenizer's pattern fails on this text (PCRE2 error %d)", result);
+	if (result < 0) return fail_match(result, err);
 	*found = true;
 	*start = span[0];
 	*end = span[1];
@@ -240,7 +251,7 @@ static vita_status run_stage(const run *r, uint32_t stage, const uint8_t *text, 
 		text = prefixed->data;
 		size = prefixed->size;
 	}
-	return s->code ? cut(r, stage, text, size, err) : run_stage(r, stage + 1, text, size, err);
+	return s->pattern.fast ? cut(r, stage, text, size, err) : run_stage(r, stage + 1, text, size, err);
 }
 
 vita_status vita_split_run(const vita_split *split, vita_split_work *work, const uint8_t *text, size_t size,

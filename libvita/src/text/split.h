@@ -17,10 +17,10 @@
 #define VITA_SPLIT_CONTIGUOUS 4u /* as isolated, matches that touch are one piece */
 
 typedef struct vita_split_stage {
-	pcre2_code *code;  /* NULL: no cutting, only the prefix */
-	bool invert;       /* take matches for what lies between, and the reverse */
-	bool prefix_space; /* put a space before text that begins with none; last stage only */
-	uint32_t behavior; /* VITA_SPLIT_* */
+	vita_pattern pattern; /* empty: no cutting, only the prefix */
+	bool invert;          /* take matches for what lies between, and the reverse */
+	bool prefix_space;    /* put a space before text that begins with none; last stage only */
+	uint32_t behavior;    /* VITA_SPLIT_* */
 } vita_split_stage;
 
 typedef struct vita_split {
@@ -31,8 +31,9 @@ typedef struct vita_split {
 /* What a call keeps from text to text. Zero it, and clear it at the end. [one-thread] */
 typedef struct vita_split_work {
 	pcre2_match_data *matches;
-	pcre2_match_context *quick, *patient;
-	uint64_t budget; /* steps of patient matching left to this call */
+	pcre2_match_context *quick, *counted;
+	uint64_t budget;   /* steps of counted matching left to this call */
+	size_t last_place; /* where counted matching stood */
 	vita_bytes prefixed;
 } vita_split_work;
 

@@ -136,7 +136,7 @@ static vita_status add_stage(builder *b, const char *pattern, size_t size, bool 
 		return vita_fail(b->err, VITA_E_UNSUPPORTED, "has more than %d pretokenizers",
 				 VITA_SPLIT_MAX_STAGES);
 	if (pattern) {
-		vita_status status = vita_pattern_compile(pattern, size, literal, &stage.code, &reason);
+		vita_status status = vita_pattern_compile(pattern, size, literal, &stage.pattern, &reason);
 		if (status < 0) return vita_fail(b->err, status, "in its pre_tokenizer %s", reason.message);
 	}
 	split->stages[split->n_stages++] = stage;
