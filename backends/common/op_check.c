@@ -177,9 +177,10 @@ static int repeats(const vita_tensor *t, int *dense)
 		uint32_t smallest = VITA_MAX_RANK;
 		int64_t best = INT64_MAX, far;
 		for (uint32_t i = 0; i < t->rank; i++) {
-			int64_t stride = t->stride[i] < 0 ? -t->stride[i]
-			                                  : t->stride[i]; /* no INT64_MIN: see extent() */
-			if (!used[i] && t->shape[i] > 1 && stride <= best) best = stride, smallest = i;
+			int64_t stride;
+			if (used[i] || t->shape[i] <= 1) continue;
+			stride = t->stride[i] < 0 ? -t->stride[i] : t->stride[i]; /* no INT64_MIN: see extent() */
+			if (stride <= best) best = stride, smallest = i;
 		}
 		if (smallest == VITA_MAX_RANK) return 0;
 		if (best < span) return 1;

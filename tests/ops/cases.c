@@ -11,7 +11,7 @@
 
 /* ---- numbers (SplitMix64: Steele, Lea and Flood 2014) ---------------------------------------------- */
 
-static uint64_t next(op_case *c)
+uint64_t case_random(op_case *c)
 {
 	uint64_t z = c->random += 0x9e3779b97f4a7c15u;
 	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
@@ -21,14 +21,14 @@ static uint64_t next(op_case *c)
 
 static int64_t pick(op_case *c, int64_t low, int64_t high)
 {
-	return low + (int64_t)(next(c) % (uint64_t)(high - low + 1));
+	return low + (int64_t)(case_random(c) % (uint64_t)(high - low + 1));
 }
 
 static int one_in(op_case *c, int64_t n) { return pick(c, 1, n) == 1; }
 
 static double uniform(op_case *c, double low, double high)
 {
-	return low + (high - low) * (double)(next(c) >> 11) / 9007199254740992.0;
+	return low + (high - low) * (double)(case_random(c) >> 11) / 9007199254740992.0;
 }
 
 /* A size: mostly small, now and then large enough for the fast paths of kernels, seldom 0. */
@@ -79,7 +79,7 @@ static void fill_block(op_case *c, uint32_t dtype, unsigned char *at)
 	vita_tensor half = { .dtype = VITA_F16, .rank = 1, .shape = { 1 }, .stride = { 2 } };
 	int64_t zero = 0;
 
-	for (uint32_t i = 0; i < vita_dtype_bytes(dtype); i++) at[i] = (unsigned char)next(c);
+	for (uint32_t i = 0; i < vita_dtype_bytes(dtype); i++) at[i] = (unsigned char)case_random(c);
 	naive_put(&half, dtype == VITA_Q6_K ? at + 208 : at, &zero, scales[dtype] * uniform(c, 0.3, 1));
 	if (dtype == VITA_Q4_1) naive_put(&half, at + 2, &zero, uniform(c, -2, 0));
 	if (dtype == VITA_Q4_K) naive_put(&half, at + 2, &zero, uniform(c, 0, 0.03));

@@ -70,9 +70,13 @@ endif
 endif
 
 if BACKEND_REFERENCE
-check_PROGRAMS += %D%/compare_ops
-%C%_compare_ops_SOURCES = %D%/compare_ops.c %D%/run_case.c %D%/run_case.h %D%/cases.c %D%/cases.h %D%/naive.c %D%/naive_ops.c %D%/naive.h \
-	%D%/device.c %D%/device.h
-%C%_compare_ops_CPPFLAGS = $(AM_CPPFLAGS)
-%C%_compare_ops_LDADD = -lm
+check_LTLIBRARIES += %D%/libcases.la
+%C%_libcases_la_SOURCES = %D%/run_case.c %D%/run_case.h %D%/cases.c %D%/cases.h %D%/naive.c %D%/naive_ops.c \
+	%D%/naive.h %D%/device.c %D%/device.h
+
+check_PROGRAMS += %D%/compare_ops %D%/hostile_ops
+%C%_compare_ops_SOURCES = %D%/compare_ops.c
+%C%_compare_ops_LDADD = %D%/libcases.la -lm
+%C%_hostile_ops_SOURCES = %D%/hostile_ops.c
+%C%_hostile_ops_LDADD = %D%/libcases.la -lm
 endif

@@ -15,8 +15,7 @@ typedef struct placed_case {
 	vita_buffer *buffer[CASE_STORES];
 	vita_buffer *weight_buffer; /* made by load */
 	unsigned char *weight_rows; /* what it was made of; stays until that is freed */
-	vita_op op;
-	vita_tensor input[VITA_OP_MAX_INPUTS], output[VITA_OP_MAX_OUTPUTS];
+	placed_op placed;
 } placed_case;
 
 static vita_status place_stores(placed_case *p, vita_error *err)
@@ -38,18 +37,21 @@ static vita_status place_stores(placed_case *p, vita_error *err)
 static void place_op(placed_case *p)
 {
 	const op_case *c = p->c;
+	placed_op *placed = &p->placed;
 
-	p->op = c->op;
+	placed->op = c->op;
+	placed->params = c->params;
+	if (c->op.params) placed->op.params = &placed->params;
 	for (uint32_t i = 0; i < c->op.n_inputs; i++) {
 		if (!c->op.input[i]) continue;
-		p->input[i] = c->input[i];
-		p->input[i].buffer = p->buffer[c->input_store[i]];
-		p->op.input[i] = &p->input[i];
+		placed->input[i] = c->input[i];
+		placed->input[i].buffer = p->buffer[c->input_store[i]];
+		placed->op.input[i] = &placed->input[i];
 	}
 	for (uint32_t i = 0; i < c->op.n_outputs; i++) {
-		p->output[i] = c->output[i];
-		p->output[i].buffer = p->buffer[c->output_store[i]];
-		p->op.output[i] = &p->output[i];
+		placed->output[i] = c->output[i];
+		placed->output[i].buffer = p->buffer[c->output_store[i]];
+		placed->op.output[i] = &placed->output[i];
 	}
 }
 
@@ -95,7 +97,7 @@ static vita_status load_weight(placed_case *p, vita_error *err)
 	if (status == VITA_E_UNSUPPORTED) return VITA_OK;
 	if (status != VITA_OK) return status;
 	p->weight_buffer = loaded.buffer;
-	p->input[i] = vita_slice(&loaded, 0, before, w->shape[0]);
+	p->placed.input[i] = vita_slice(&loaded, 0, before, w->shape[0]);
 	return VITA_OK;
 }
 
@@ -121,22 +123,45 @@ static void free_case(placed_case *p)
 	free(p->weight_rows);
 }
 
+static vita_status place(placed_case *p, const test_device *device, const op_case *c, vita_error *err)
+{
+	vita_status status;
+
+	memset(p, 0, sizeof *p);
+	p->device = device;
+	p->c = c;
+	status = place_stores(p, err);
+	if (status != VITA_OK) return status;
+	place_op(p);
+	return load_weight(p, err);
+}
+
 vita_status run_case(const test_device *device, const op_case *c, unsigned char **after, vita_error *err)
 {
 	placed_case p;
-	const vita_op *op = &p.op;
-	vita_status status;
+	const vita_op *op = &p.placed.op;
+	vita_status status = place(&p, device, c, err);
 
-	memset(&p, 0, sizeof p);
-	p.device = device;
-	p.c = c;
-	status = place_stores(&p, err);
-	if (status == VITA_OK) place_op(&p);
-	if (status == VITA_OK) status = load_weight(&p, err);
-	if (status == VITA_OK && !device->api->supports(device->self, &p.op)) status = VITA_END;
+	if (status == VITA_OK && !device->api->supports(device->self, op)) status = VITA_END;
 	if (status == VITA_OK) status = device->api->submit(device->self, &op, 1, err);
 	if (status == VITA_OK) status = device->api->wait(device->self, err);
 	if (status == VITA_OK) status = read_stores(&p, after, err);
+	free_case(&p);
+	return status;
+}
+
+vita_status run_hostile_case(const test_device *device, op_case *c, case_tamper *tamper, vita_error *err)
+{
+	placed_case p;
+	const vita_op *op = &p.placed.op;
+	vita_status status = place(&p, device, c, err);
+
+	if (status == VITA_OK) {
+		tamper(&p.placed, c);
+		(void)device->api->supports(device->self, op);
+		status = device->api->submit(device->self, &op, 1, err);
+		if (status == VITA_OK) status = device->api->wait(device->self, err);
+	}
 	free_case(&p);
 	return status;
 }
