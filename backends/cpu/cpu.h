@@ -14,6 +14,14 @@
 #include <stdbool.h>
 #include <vita/host.h>
 
+/* PARALLEL(for num_threads(n)) before a loop; without OpenMP one thread does it all. */
+#ifdef _OPENMP
+#define PRAGMA(...) _Pragma(#__VA_ARGS__)
+#define PARALLEL(...) PRAGMA(omp parallel __VA_ARGS__)
+#else
+#define PARALLEL(...)
+#endif
+
 #define TILE 16          /* weight rows that lie interleaved in a packed weight */
 #define MAX_ROWS 16      /* activation rows that one call of a matrix kernel takes */
 #define QUANT_BLOCK 32   /* activation values that share a scale */

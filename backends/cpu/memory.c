@@ -95,7 +95,7 @@ vita_status cpu_load(vita_backend *backend, const vita_array *source, uint32_t d
 	buffer->packed_dtype = dtype;
 	buffer->rows = rows;
 	buffer->columns = columns;
-#pragma omp parallel for num_threads(backend->threads) schedule(static)
+	PARALLEL(for num_threads(backend->threads) schedule(static))
 	for (int64_t t = 0; t < tiles; t++) {
 		int64_t left = rows - t * TILE;
 		pack_tile(dtype, (const unsigned char *)source->data + t * TILE * row_bytes, left < TILE ? (int)left : TILE,

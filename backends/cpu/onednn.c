@@ -218,7 +218,7 @@ static uint16_t *rounded(const vita_backend *backend, const vita_tensor *x)
 	int64_t n = x->shape[0], k = x->shape[1];
 	uint16_t *out = malloc((size_t)(n * k) * sizeof *out);
 	if (!out) return NULL;
-#pragma omp parallel for num_threads(backend->threads) schedule(static)
+	PARALLEL(for num_threads(backend->threads) schedule(static))
 	for (int64_t i = 0; i < n; i++)
 		backend->kernels->to_bf16((const float *)(const void *)((const char *)tensor_data(x) + i * x->stride[0]),
 		                          out + i * k, k);

@@ -26,7 +26,7 @@ static double read_round(const vita_backend *backend, const unsigned char *memor
 {
 	uint64_t sum = 0;
 	double start = now();
-#pragma omp parallel for num_threads(backend->threads) schedule(static) reduction(^ : sum)
+	PARALLEL(for num_threads(backend->threads) schedule(static) reduction(^ : sum))
 	for (int64_t i = 0; i < READ_BYTES / PIECE_BYTES; i++)
 		sum ^= backend->kernels->read(memory + i * PIECE_BYTES, PIECE_BYTES);
 	double rate = (double)READ_BYTES / (now() - start);
@@ -36,7 +36,7 @@ static double read_round(const vita_backend *backend, const unsigned char *memor
 static double spin_round(const vita_backend *backend, uint32_t dtype)
 {
 	double ops = 0, start = now();
-#pragma omp parallel for num_threads(backend->threads) schedule(static) reduction(+ : ops)
+	PARALLEL(for num_threads(backend->threads) schedule(static) reduction(+ : ops))
 	for (int i = 0; i < backend->threads; i++) ops += backend->kernels->spin(dtype, SPIN_STEPS);
 	return ops / (now() - start);
 }

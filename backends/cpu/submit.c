@@ -168,7 +168,7 @@ static void run_plan(const vita_backend *backend, struct plan *p)
 	atomic_init(&barrier.arrived, 0);
 	atomic_init(&barrier.generation, 0);
 #ifdef _OPENMP
-#pragma omp parallel num_threads(wanted)
+	PARALLEL(num_threads(wanted))
 	{
 		int thread = omp_get_thread_num(), n_threads = omp_get_num_threads();
 #else
