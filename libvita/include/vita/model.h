@@ -12,6 +12,10 @@
  *                              "qwen2.5-72b", "vita-audio-7b" …; bf16 or TYPE), each tensor made when it is
  *                              asked for, for measuring
  *   one safetensors file       tensors only; settings come from its __metadata__ as strings
+ *   one GGUF file              of version 2 or 3: tensors, settings and tokenizer in one. Models of the
+ *                              architectures qwen2, qwen3 and llama have their tensors and settings under
+ *                              the names of Hugging Face checkpoints (doc/formats.md has the tables),
+ *                              others under their own
  * Files are mapped, not copied. They may be truncated or hostile: open checks every length, offset,
  * shape and name before anything is believed, and allocates in proportion to the file, never to a
  * number that the file claims.
@@ -75,6 +79,19 @@ VITA_EXPORT vita_status vita_model_get_ints(const vita_model *model, uint32_t fi
 /* The i-th string of a list ("architectures", 0). */
 VITA_EXPORT vita_status vita_model_get_list_string(const vita_model *model, uint32_t file, const char *key,
                                                    uint32_t i, const char **out, vita_error *err);
+
+/* What the files say of themselves, for people: GGUF metadata in the order of their keys' bytes, the
+ * __metadata__ of safetensors files. Long texts and lists are cut. Pointers live as long as the model.
+ * metadata_at: E_INVALID where there is no such index.                             [any-thread] */
+typedef struct vita_metadata {
+	uint32_t struct_size;
+	uint32_t reserved;
+	const char *key;
+	const char *text;
+} vita_metadata;
+
+VITA_EXPORT uint64_t vita_model_n_metadata(const vita_model *model);
+VITA_EXPORT vita_status vita_model_metadata_at(const vita_model *model, uint64_t index, vita_metadata *out);
 
 /* ---- tensors -------------------------------------------------------------------------------------
  * Tensors are numbered in the order of their names' bytes. array->data points into the mapped pages

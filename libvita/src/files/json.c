@@ -6,7 +6,7 @@
 #include "files/map.h"
 
 #include <inttypes.h>
-#include <stdbool.h>
+#include <utf8proc.h>
 
 /* What jansson allocates, in units of about a hundred bytes: 4 for an object, 2 for an array, 1 for any other
  * value. Weights' headers and tokenizers have 6 bytes of text or more a unit; only large documents that
@@ -118,4 +118,16 @@ const char *vita_json_kind(const json_t *value)
 	case JSON_FALSE: return "true or false";
 	default: return "null";
 	}
+}
+
+bool vita_is_utf8(const char *text, size_t size)
+{
+	const utf8proc_uint8_t *bytes = (const utf8proc_uint8_t *)text;
+	utf8proc_int32_t code;
+	utf8proc_ssize_t left = (utf8proc_ssize_t)size, n = 0;
+	while (left > 0 && (n = utf8proc_iterate(bytes, left, &code)) > 0) {
+		bytes += n;
+		left -= n;
+	}
+	return left == 0;
 }

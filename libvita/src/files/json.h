@@ -9,6 +9,7 @@
 #include <vita/types.h>
 
 #include <jansson.h>
+#include <stdbool.h>
 
 /* Deeper than any model's settings, far from any thread's stack. */
 #define VITA_JSON_MAX_DEPTH 64u
@@ -23,5 +24,8 @@ vita_status vita_json_read(const char *path, uint64_t max_bytes, json_t **out, v
 
 /* "a string", "an object" …: what a value is, for "…, but is %s". */
 const char *vita_json_kind(const json_t *value);
+
+/* Whether these bytes are well-formed UTF-8: what JSON, and so everything read from it, is made of. */
+bool vita_is_utf8(const char *text, size_t size);
 
 #endif

@@ -6,6 +6,14 @@ libvita_libcore_la_SOURCES += \
 	%D%/convert.c \
 	%D%/convert_rows.c \
 	%D%/convert_rows.h \
+	%D%/gguf.c \
+	%D%/gguf.h \
+	%D%/gguf_config.c \
+	%D%/gguf_config.h \
+	%D%/gguf_model.c \
+	%D%/gguf_names.c \
+	%D%/gguf_names.h \
+	%D%/gguf_value.c \
 	%D%/json.c \
 	%D%/json.h \
 	%D%/map.c \

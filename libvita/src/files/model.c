@@ -5,12 +5,14 @@
 #include "files/model.h"
 #include "files/synthetic.h"
 
+#include "files/gguf.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
-static const vita_model_format *const formats[] = { &vita_format_safetensors };
+static const vita_model_format *const formats[] = { &vita_format_safetensors, &vita_format_gguf };
 
 struct vita_model_beside {
 	struct vita_model_beside *next;
@@ -69,6 +71,24 @@ vita_status vita_model_set_document(vita_model *model, uint32_t document, const 
 	return VITA_OK;
 }
 
+vita_status vita_model_add_metadata(vita_model *model, const char *key, const char *text, vita_error *err)
+{
+	if (model->n_metadata == model->metadata_capacity) {
+		size_t capacity = model->metadata_capacity ? 2 * model->metadata_capacity : 64;
+		vita_metadata *grown = realloc(model->metadata, capacity * sizeof *grown);
+		if (!grown) return fail_memory(model, err);
+		model->metadata = grown;
+		model->metadata_capacity = capacity;
+	}
+	vita_metadata *added = &model->metadata[model->n_metadata];
+	VITA_INIT(added);
+	added->key = vita_arena_string(&model->arena, key);
+	added->text = vita_arena_string(&model->arena, text);
+	if (!added->key || !added->text) return fail_memory(model, err);
+	model->n_metadata++;
+	return VITA_OK;
+}
+
 /* ---- open ---------------------------------------------------------------------------------------- */
 
 static vita_status add_file(vita_model *model, const char *path, uint32_t *file, vita_error *err)
@@ -105,19 +125,15 @@ vita_status vita_model_read_file(vita_model *model, const char *path, uint32_t *
 			return formats[i]->read(model, *file, err);
 	/* A damaged file is best explained by the reader of what it claims to be. */
 	if (has_suffix(path, ".safetensors")) return vita_format_safetensors.read(model, *file, err);
-	if (map->size >= 4 && memcmp(map->data, "GGUF", 4) == 0)
-		return vita_fail(err, VITA_E_UNSUPPORTED,
-		                 "%s: is a GGUF file, which this version cannot read; "
-		                 "a safetensors file is needed",
-		                 path);
+	if (has_suffix(path, ".gguf")) return vita_format_gguf.read(model, *file, err);
 	if (map->size >= 4 && memcmp(map->data, "PK\3\4", 4) == 0)
 		return vita_fail(err, VITA_E_UNSUPPORTED,
 		                 "%s: looks like a PyTorch checkpoint, which this version "
-		                 "cannot read; a safetensors file is needed",
+		                 "cannot read; a safetensors or GGUF file is needed",
 		                 path);
 	return vita_fail(err, VITA_E_FORMAT,
-	                 "%s: is not a model file of a known format; a safetensors file or "
-	                 "a Hugging Face directory is needed",
+	                 "%s: is not a model file of a known format; a safetensors file, "
+	                 "a GGUF file or a Hugging Face directory is needed",
 	                 path);
 }
 
@@ -168,12 +184,13 @@ static vita_status model_create(const char *path, bool is_directory, vita_model 
 
 vita_status vita_model_require(const vita_model *model, uint32_t want, vita_error *err)
 {
-	if ((want & VITA_MODEL_WANT_CONFIG) && !model->is_directory)
+	const vita_model_document *config = &model->documents[VITA_CONFIG_MODEL];
+	if ((want & VITA_MODEL_WANT_CONFIG) && !model->is_directory && (!config->root || config->is_text))
 		return vita_fail(err, VITA_E_NOTFOUND,
 		                 "%s: is a file of tensors alone; a directory that also has a "
-		                 "config.json is needed",
+		                 "config.json is needed, or a GGUF file",
 		                 model->path);
-	if ((want & VITA_MODEL_WANT_CONFIG) && !model->documents[VITA_CONFIG_MODEL].root)
+	if ((want & VITA_MODEL_WANT_CONFIG) && !config->root)
 		return vita_fail(err, VITA_E_NOTFOUND,
 		                 "%s: has no config.json, which a model directory needs", model->path);
 	if ((want & VITA_MODEL_WANT_TENSORS) && model->n_entries == 0 && model->is_directory &&
@@ -224,8 +241,11 @@ void vita_model_close(vita_model *model)
 	for (size_t i = 0; model->is_synthetic && i < model->n_entries; i++) vita_synthetic_drop(&model->entries[i]);
 	for (uint32_t i = 0; i < model->n_files; i++) vita_map_close(&model->files[i].map);
 	for (uint32_t i = 0; i < VITA_N_DOCUMENTS; i++) json_decref(model->documents[i].root);
+	if (model->gguf) vita_gguf_close(model->gguf);
+	free(model->gguf);
 	free(model->files);
 	free(model->entries);
+	free(model->metadata);
 	vita_arena_free(&model->arena);
 	pthread_mutex_destroy(&model->lock);
 	free(model);
@@ -331,6 +351,19 @@ static void fill_array(const vita_model_entry *entry, vita_array *out)
 	out->data = entry->data;
 }
 
+uint64_t vita_model_n_metadata(const vita_model *model)
+{
+	return model->n_metadata;
+}
+
+vita_status vita_model_metadata_at(const vita_model *model, uint64_t index, vita_metadata *out)
+{
+	VITA_INIT(out);
+	if (index >= model->n_metadata) return VITA_E_INVALID;
+	*out = model->metadata[index];
+	return VITA_OK;
+}
+
 uint64_t vita_model_n_tensors(const vita_model *model)
 {
 	return model->n_entries;
@@ -422,7 +455,7 @@ vita_status vita_model_tensor(const vita_model *model, const char *name, uint32_
 	if (!is_usable(entry))
 		return vita_fail(err, VITA_E_UNSUPPORTED,
 		                 "%s: tensor \"%s\" is of type %s, which cannot be used; "
-		                 "F32, F16, BF16, I32 and U8 can",
+		                 "F32, F16, BF16, I32, U8, Q8_0, Q4_0, Q4_1, Q4_K and Q6_K can",
 		                 path, vita_show(shown, name), vita_show(type, entry->type));
 	vita_status status = want_data(model, entry, err);
 	if (status == VITA_OK) fill_array(entry, out);

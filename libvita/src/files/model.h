@@ -55,6 +55,9 @@ struct vita_model {
 	size_t n_entries, entries_capacity;
 	pthread_mutex_t lock; /* of beside and, once open, the arena */
 	struct vita_model_beside *beside;
+	vita_metadata *metadata;
+	size_t n_metadata, metadata_capacity;
+	struct vita_gguf *gguf; /* NULL: not such a file */
 };
 
 typedef struct vita_model_format {
@@ -65,6 +68,7 @@ typedef struct vita_model_format {
 } vita_model_format;
 
 extern const vita_model_format vita_format_safetensors;
+extern const vita_model_format vita_format_gguf;
 
 /* ---- for readers --------------------------------------------------------------------------------- */
 
@@ -74,6 +78,9 @@ vita_status vita_model_add_tensor(vita_model *model, const vita_model_entry *ent
 /* Takes a reference to root. Does nothing where there is such a document already. */
 vita_status vita_model_set_document(vita_model *model, uint32_t document, const char *path, json_t *root,
                                     bool is_text, vita_error *err);
+
+/* Copies both. E_NOMEM. */
+vita_status vita_model_add_metadata(vita_model *model, const char *key, const char *text, vita_error *err);
 
 /* Product of the dimensions; false where it exceeds INT64_MAX or one is negative. */
 bool vita_shape_count(const int64_t *shape, size_t rank, uint64_t *count);

@@ -99,7 +99,11 @@ static vita_status read_metadata(reading *r, json_t *metadata)
 		return vita_fail(r->err, VITA_E_FORMAT, "%s: " METADATA_KEY " must be an object, but is %s",
 		                 r->path, vita_json_kind(metadata));
 	json_object_foreach (metadata, key, value) {
-		if (json_is_string(value)) continue;
+		if (json_is_string(value)) {
+			vita_status status = vita_model_add_metadata(r->model, key, json_string_value(value), r->err);
+			if (status != VITA_OK) return status;
+			continue;
+		}
 		return vita_fail(r->err, VITA_E_FORMAT,
 		                 "%s: " METADATA_KEY " entry \"%s\" must be a text, but is %s", r->path,
 		                 vita_show(shown, key), vita_json_kind(value));

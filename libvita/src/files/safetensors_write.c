@@ -3,15 +3,14 @@
  * Writing safetensors. Tensors lie in the order of falling element size, then name, and the header is
  * padded so that they begin at a multiple of 64 bytes: every one of them is aligned when mapped.
  */
+#include "files/json.h"
 #include "files/map.h"
 
 #include <vita/file.h>
 #include <vita/model.h>
 
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdlib.h>
-#include <utf8proc.h>
 
 #define DATA_ALIGNMENT 64u
 #define MAX_HEADER_BYTES 100000000u
@@ -34,18 +33,6 @@ static vita_status fail_memory(const char *path, vita_error *err)
 	return vita_fail(err, VITA_E_NOMEM, "%s: out of memory", path);
 }
 
-static bool is_utf8(const char *text)
-{
-	const utf8proc_uint8_t *bytes = (const utf8proc_uint8_t *)text;
-	utf8proc_int32_t code;
-	utf8proc_ssize_t left = (utf8proc_ssize_t)strlen(text), n = 0;
-	while (left > 0 && (n = utf8proc_iterate(bytes, left, &code)) > 0) {
-		bytes += n;
-		left -= n;
-	}
-	return left == 0;
-}
-
 static vita_status check_array(const char *path, const vita_array *array, vita_error *err)
 {
 	vita_shown shown;
@@ -53,7 +40,7 @@ static vita_status check_array(const char *path, const vita_array *array, vita_e
 
 	if (!array->name || array->name[0] == '\0' || strcmp(array->name, METADATA_KEY) == 0)
 		return vita_fail(err, VITA_E_INVALID, "%s: every tensor needs a name of its own", path);
-	if (!is_utf8(array->name))
+	if (!vita_is_utf8(array->name, strlen(array->name)))
 		return vita_fail(err, VITA_E_INVALID, "%s: the name of a tensor is not UTF-8", path);
 	vita_show(shown, array->name);
 	if (!type_name(array->dtype))
@@ -116,7 +103,7 @@ static vita_status put_metadata(json_t *header, const char *path, const char *co
 	if (!object || json_object_set_new(header, METADATA_KEY, object) != 0) return fail_memory(path, err);
 	for (uint32_t i = 0; i < n; i++) {
 		const char *key = metadata[2 * i], *value = metadata[2 * i + 1];
-		if (!is_utf8(key) || !is_utf8(value))
+		if (!vita_is_utf8(key, strlen(key)) || !vita_is_utf8(value, strlen(value)))
 			return vita_fail(err, VITA_E_INVALID, "%s: metadata entry %u is not UTF-8", path,
 			                 (unsigned)i);
 		if (json_object_set_new(object, key, json_string(value)) != 0) return fail_memory(path, err);
