@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * vita/tokenizer.h - text to token ids and back: byte-level BPE as stored in tokenizer.json.
+ * vita/tokenizer.h - text to token ids and back: byte-level BPE as stored in tokenizer.json and in GGUF files.
  *
  * open -> (encode | decode streams, from any threads) -> close. A tokenizer is never changed after
  * open, so threads share it freely.
@@ -24,7 +24,10 @@ typedef struct vita_text_stream vita_text_stream;
 
 /* Read a tokenizer.json. Files in the same directory complete it where present:
  * added_tokens.json and tokenizer_config.json ("added_tokens_decoder") may add tokens.
- * OK | E_NOTFOUND | E_IO | E_FORMAT | E_UNSUPPORTED (not a byte-level BPE) | E_NOMEM
+ * Or read the tokenizer within a GGUF file: its tokens, merges and the name of its way to cut text, or the
+ * tokenizer.json that it carries.
+ * OK | E_NOTFOUND (no such file, or no tokenizer in it) | E_IO | E_FORMAT | E_UNSUPPORTED (not a
+ * byte-level BPE) | E_NOMEM
  *                                                                        [any-thread, may-block] */
 VITA_EXPORT vita_status vita_tokenizer_open(const char *path, vita_tokenizer **out, vita_error *err);
 VITA_EXPORT void vita_tokenizer_close(vita_tokenizer *tokenizer); /* NULL is a no-op. [one-thread] */

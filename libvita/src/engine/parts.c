@@ -5,6 +5,9 @@
  */
 #include "engine/engine_internal.h"
 
+#include "files/model.h"
+#include "text/tokenizer_gguf.h"
+
 #include <stdlib.h>
 
 /* ---- finding a plugin ----------------------------------------------------------------------------- */
@@ -82,11 +85,18 @@ static vita_status open_model(vita_engine *engine, vita_error *err)
 	return engine->host->model_open(engine->host->context, path, want, &engine->model, err);
 }
 
+/* Within the model's own file, or beside it. */
+static const char *tokenizer_path(vita_model *model)
+{
+	if (model->gguf && vita_gguf_has_tokenizer(model->gguf)) return vita_model_path(model);
+	return vita_model_file_path(model, "tokenizer.json");
+}
+
 vita_status vita_engine_open_tokenizer(vita_engine *engine, vita_error *err)
 {
 	vita_status status = open_model(engine, err);
 	if (status != VITA_OK) return status;
-	const char *path = vita_model_file_path(engine->model, "tokenizer.json");
+	const char *path = tokenizer_path(engine->model);
 	if (!path) return vita_fail(err, VITA_E_NOMEM, "no memory for the tokenizer's path");
 	status = vita_tokenizer_open(path, &engine->tokenizer, err);
 	if (status != VITA_OK) return status;

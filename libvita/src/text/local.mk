@@ -17,6 +17,8 @@ libvita_libcore_la_SOURCES += \
 	%D%/split.c \
 	%D%/split.h \
 	%D%/tokenizer.c \
+	%D%/tokenizer_gguf.c \
+	%D%/tokenizer_gguf.h \
 	%D%/tokenizer_json.c \
 	%D%/tokenizer_private.h \
 	%D%/utf8.c \

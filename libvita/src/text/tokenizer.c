@@ -5,6 +5,7 @@
 #include "text/tokenizer_private.h"
 
 #include "files/json.h"
+#include "text/tokenizer_gguf.h"
 #include "text/utf8.h"
 
 /* Many times the largest tokenizer in use. */
@@ -25,11 +26,25 @@ static vita_status read_companion(const char *path, const char *name, json_t **o
 	return status == VITA_E_NOTFOUND ? VITA_OK : status;
 }
 
-vita_status vita_tokenizer_open(const char *path, vita_tokenizer **out, vita_error *err)
+static vita_status open_gguf(const vita_map *map, const char *path, vita_tokenizer **out, vita_error *err)
+{
+	json_t *document = NULL;
+	vita_error reason;
+	vita_gguf gguf;
+	vita_status status = vita_gguf_open(map, path, &gguf, err);
+	if (status != VITA_OK) return status;
+	status = vita_gguf_tokenizer_document(&gguf, &document, &reason);
+	if (status == VITA_OK) status = vita_tokenizer_build(document, NULL, NULL, out, &reason);
+	if (status != VITA_OK) (void)vita_fail(err, status, "%s: %s", path, reason.message);
+	json_decref(document);
+	vita_gguf_close(&gguf);
+	return status;
+}
+
+static vita_status open_json(const char *path, vita_tokenizer **out, vita_error *err)
 {
 	json_t *document = NULL, *added = NULL, *config = NULL;
 	vita_error reason;
-	*out = NULL;
 	vita_status status = vita_json_read(path, MAX_FILE_BYTES, &document, err);
 	if (status == VITA_OK) status = read_companion(path, "added_tokens.json", &added, err);
 	if (status == VITA_OK) status = read_companion(path, "tokenizer_config.json", &config, err);
@@ -41,6 +56,18 @@ vita_status vita_tokenizer_open(const char *path, vita_tokenizer **out, vita_err
 	json_decref(added);
 	json_decref(config);
 	return status;
+}
+
+vita_status vita_tokenizer_open(const char *path, vita_tokenizer **out, vita_error *err)
+{
+	vita_map map;
+	*out = NULL;
+	vita_status status = vita_map_open(path, &map, err);
+	if (status != VITA_OK) return status;
+	bool is_gguf = vita_is_gguf(map.data, map.size);
+	if (is_gguf) status = open_gguf(&map, path, out, err);
+	vita_map_close(&map);
+	return is_gguf ? status : open_json(path, out, err);
 }
 
 void vita_tokenizer_close(vita_tokenizer *tokenizer)

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Tokenizers within GGUF files: a list of tokens by id, their types, the merges, and one word that stands for
+ * the patterns that cut text into pieces.
+ */
+#include "text/tokenizer_gguf.h"
+
+#include "files/json.h"
+
+#include <inttypes.h>
+
+#define CONTRACTIONS "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
+#define SPACES "\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
+#define SIGNS " ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*"
+#define GPT2 "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
+#define UPPER "[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]"
+#define LOWER "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]"
+#define BEFORE_WORD "[^\\r\\n\\p{L}\\p{N}]?"
+#define SIGNS_SLASH " ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*"
+#define DIGIT "\\p{N}"
+
+#define MAX_STEPS 4
+
+/* A way to cut text: patterns that are applied one after the other, and then perhaps GPT-2's, which comes with
+ * the ByteLevel step. */
+typedef struct cutting {
+	const char *names[4]; /* tokenizer.ggml.pre; the first is the one that we write */
+	const char *patterns[MAX_STEPS];
+	bool gpt2, nfc, ignore_merges;
+} cutting;
+
+static const cutting cuttings[] = {
+	{ { "qwen2" }, { CONTRACTIONS "|" BEFORE_WORD "\\p{L}+|" DIGIT "|" SIGNS "|" SPACES }, false, true, false },
+	{ { "deepseek-r1-qwen" }, { CONTRACTIONS "|" BEFORE_WORD "\\p{L}+|" DIGIT "|" SIGNS "|" SPACES }, false, false, false },
+	{ { "llama-bpe", "llama3", "llama-v3" }, { CONTRACTIONS "|" BEFORE_WORD "\\p{L}+|\\p{N}{1,3}|" SIGNS "|" SPACES }, false,
+	  false, true },
+	{ { "smollm", "starcoder", "refact", "codeshell" }, { DIGIT }, true, false, false },
+	{ { "gpt-2", "phi-2" }, { NULL }, true, false, false },
+	{ { "tekken" }, { BEFORE_WORD UPPER "*" LOWER "+|" BEFORE_WORD UPPER "+" LOWER "*|" DIGIT "|" SIGNS_SLASH "|" SPACES },
+	  false, false, true },
+	{ { "gpt-4o", "llama4" }, { BEFORE_WORD UPPER "*" LOWER "+" CONTRACTIONS "?|" BEFORE_WORD UPPER "+" LOWER "*"
+	  CONTRACTIONS "?|\\p{N}{1,3}|" SIGNS_SLASH "|" SPACES }, false, false, false },
+	{ { "default" }, { "[\\p{P}\\$\\+<=>\\^~\\|]+", GPT2, "\\p{N}+", "[0-9][0-9][0-9]" }, false, false, false },
+};
+#define N_CUTTINGS (sizeof cuttings / sizeof cuttings[0])
+
+static bool is_name(const vita_gguf_text *text, const char *name)
+{
+	return name && strlen(name) == text->size && memcmp(text->data, name, (size_t)text->size) == 0;
+}
+
+static const cutting *find_cutting(const vita_gguf_text *name)
+{
+	for (size_t i = 0; i < N_CUTTINGS; i++)
+		for (size_t k = 0; k < sizeof cuttings[i].names / sizeof cuttings[i].names[0]; k++)
+			if (is_name(name, cuttings[i].names[k])) return &cuttings[i];
+	return NULL;
+}
+
+/* ---- which way a tokenizer.json cuts -------------------------------------------------------------- */
+
+static bool is_flag(const json_t *object, const char *key, bool fallback, bool wanted)
+{
+	const json_t *value = json_object_get(object, key);
+	return (value ? json_is_true(value) : fallback) == wanted;
+}
+
+static bool is_text(const json_t *object, const char *key, const char *wanted)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+	return text && strcmp(text, wanted) == 0;
+}
+
+static bool is_pattern_step(const json_t *step, const char *pattern)
+{
+	if (is_text(step, "type", "Digits"))
+		return strcmp(pattern, DIGIT) == 0 && is_flag(step, "individual_digits", false, true);
+	return is_text(step, "type", "Split") && is_text(step, "behavior", "Isolated") && is_flag(step, "invert", false, false) &&
+	       is_text(json_object_get(step, "pattern"), "Regex", pattern);
+}
+
+static bool cuts_so(const json_t *document, const cutting *c)
+{
+	const json_t *pre = json_object_get(document, "pre_tokenizer"), *normal = json_object_get(document, "normalizer");
+	const json_t *list = json_object_get(pre, "pretokenizers");
+	size_t n = list ? json_array_size(list) : 1, i = 0;
+	for (; i < MAX_STEPS && c->patterns[i] && i < n; i++)
+		if (!is_pattern_step(list ? json_array_get(list, i) : pre, c->patterns[i])) return false;
+	const json_t *last = list ? json_array_get(list, i) : pre;
+	bool none = !normal || json_is_null(normal) ||
+	            (is_text(normal, "type", "Sequence") && json_array_size(json_object_get(normal, "normalizers")) == 0);
+	return i + 1 == n && is_text(last, "type", "ByteLevel") && is_flag(last, "add_prefix_space", false, false) &&
+	       is_flag(last, "use_regex", true, c->gpt2) && (c->nfc ? is_text(normal, "type", "NFC") : none) &&
+	       is_flag(json_object_get(document, "model"), "ignore_merges", false, c->ignore_merges);
+}
+
+const char *vita_gguf_cutting_name(const json_t *document)
+{
+	for (size_t i = 0; i < N_CUTTINGS; i++)
+		if (cuts_so(document, &cuttings[i])) return cuttings[i].names[0];
+	return NULL;
+}
+
+/* ---- a tokenizer.json for a GGUF file ------------------------------------------------------------- */
+
+static vita_status fail_memory(vita_error *err)
+{
+	return vita_fail(err, VITA_E_NOMEM, "no memory for its tokenizer");
+}
+
+static json_t *cutting_to_json(const cutting *c)
+{
+	json_t *steps = json_array();
+	int failed = steps ? 0 : -1;
+	for (size_t i = 0; i < MAX_STEPS && c->patterns[i] && !failed; i++)
+		failed = json_array_append_new(steps, strcmp(c->patterns[i], DIGIT) == 0
+			? json_pack("{s:s, s:b}", "type", "Digits", "individual_digits", 1)
+			: json_pack("{s:s, s:{s:s}, s:s, s:b}", "type", "Split", "pattern", "Regex", c->patterns[i], "behavior",
+		                    "Isolated", "invert", 0));
+	if (!failed)
+		failed = json_array_append_new(steps, json_pack("{s:s, s:b, s:b, s:b}", "type", "ByteLevel", "add_prefix_space", 0,
+		                                                "trim_offsets", 0, "use_regex", (int)c->gpt2));
+	if (!failed) return json_pack("{s:s, s:o}", "type", "Sequence", "pretokenizers", steps);
+	json_decref(steps);
+	return NULL;
+}
+
+static const vita_gguf_value *list_of(const vita_gguf *gguf, const char *key, bool texts)
+{
+	const vita_gguf_value *value = vita_gguf_find(gguf, key);
+	if (!value || value->type != VITA_GGUF_LIST || value->item_type == VITA_GGUF_LIST) return NULL;
+	return (value->item_type == VITA_GGUF_STRING) == texts ? value : NULL;
+}
+
+/* Token or merge number i as a C string in *buffer, which grows. */
+static vita_status take_text(const vita_gguf_value *item, const char *what, uint64_t i, char **buffer, size_t *capacity,
+                             vita_error *err)
+{
+	vita_gguf_text text;
+	(void)vita_gguf_string(item, &text);
+	if (memchr(text.data, 0, (size_t)text.size) || !vita_is_utf8(text.data, (size_t)text.size))
+		return vita_fail(err, VITA_E_FORMAT, "its tokenizer's %s %" PRIu64 " is no UTF-8 text without NULs", what, i);
+	if (text.size >= *capacity) {
+		char *grown = realloc(*buffer, (size_t)text.size * 2 + 64);
+		if (!grown) return fail_memory(err);
+		*buffer = grown;
+		*capacity = (size_t)text.size * 2 + 64;
+	}
+	memcpy(*buffer, text.data, (size_t)text.size);
+	(*buffer)[text.size] = '\0';
+	return VITA_OK;
+}
+
+static json_t *added_to_json(uint64_t id, const char *content, bool special)
+{
+	return json_pack("{s:I, s:s, s:b, s:b, s:b, s:b, s:b}", "id", (json_int_t)id, "content", content, "single_word", 0,
+	                 "lstrip", 0, "rstrip", 0, "normalized", 0, "special", (int)special);
+}
+
+/* Of a name that comes twice the first id counts, as in GGUF's own tools. */
+static vita_status list_tokens(const vita_gguf_value *tokens, const vita_gguf_value *kinds, json_t *vocab, json_t *added,
+                               vita_error *err)
+{
+	vita_gguf_value token, kind;
+	uint64_t at = 0, kind_at = 0, i = 0;
+	char *text = NULL;
+	size_t capacity = 0;
+	vita_status status = VITA_OK;
+	for (; status == VITA_OK && vita_gguf_next(tokens, &at, &token); i++) {
+		int64_t type = VITA_GGUF_TOKEN_NORMAL;
+		if (kinds && vita_gguf_next(kinds, &kind_at, &kind)) (void)vita_gguf_int(&kind, &type);
+		if (type == VITA_GGUF_TOKEN_UNUSED) continue;
+		status = take_text(&token, "token", i, &text, &capacity, err);
+		if (status != VITA_OK || json_object_get(vocab, text)) continue;
+		if (json_object_set_new_nocheck(vocab, text, json_integer((json_int_t)i)) != 0) status = fail_memory(err);
+		if (type != VITA_GGUF_TOKEN_CONTROL && type != VITA_GGUF_TOKEN_USER_DEFINED) continue;
+		if (status == VITA_OK && *text &&
+		    json_array_append_new(added, added_to_json(i, text, type == VITA_GGUF_TOKEN_CONTROL)) != 0)
+			status = fail_memory(err);
+	}
+	free(text);
+	return status;
+}
+
+static vita_status list_merges(const vita_gguf_value *merges, json_t *list, vita_error *err)
+{
+	vita_gguf_value merge;
+	uint64_t at = 0, i = 0;
+	char *text = NULL;
+	size_t capacity = 0;
+	vita_status status = VITA_OK;
+	for (; status == VITA_OK && vita_gguf_next(merges, &at, &merge); i++) {
+		status = take_text(&merge, "merge", i, &text, &capacity, err);
+		if (status == VITA_OK && json_array_append_new(list, json_string_nocheck(text)) != 0) status = fail_memory(err);
+	}
+	free(text);
+	return status;
+}
+
+/* A text value of the metadata, or what stands for none. */
+static vita_gguf_text text_of(const vita_gguf *gguf, const char *key, const char *otherwise)
+{
+	const vita_gguf_value *value = vita_gguf_find(gguf, key);
+	vita_gguf_text text = { otherwise, strlen(otherwise) };
+	if (value && !vita_gguf_string(value, &text)) text.size = 0;
+	return text;
+}
+
+static vita_status check_kind(const vita_gguf *gguf, const cutting **out, vita_error *err)
+{
+	vita_gguf_text kind = text_of(gguf, "tokenizer.ggml.model", ""), pre = text_of(gguf, "tokenizer.ggml.pre", "default");
+	vita_gguf_shown shown;
+	if (!is_name(&kind, "gpt2"))
+		return vita_fail(err, VITA_E_UNSUPPORTED, "its tokenizer is of the kind \"%s\" (tokenizer.ggml.model); only byte-level "
+		                 "BPE, \"gpt2\", is known", vita_gguf_show(shown, vita_gguf_find(gguf, "tokenizer.ggml.model")));
+	*out = find_cutting(&pre);
+	if (*out) return VITA_OK;
+	return vita_fail(err, VITA_E_UNSUPPORTED, "its tokenizer cuts text in the way \"%s\" (tokenizer.ggml.pre), which is not "
+	                 "known; qwen2, deepseek-r1-qwen, llama-bpe, smollm, starcoder, gpt-2, tekken, gpt-4o and default are",
+	                 vita_gguf_show(shown, vita_gguf_find(gguf, "tokenizer.ggml.pre")));
+}
+
+/* Empty lists and objects of a tokenizer.json, to be filled. */
+static json_t *frame(const cutting *c, json_t *vocab, json_t *merges, json_t *added)
+{
+	json_t *model = json_pack("{s:s, s:n, s:n, s:n, s:n, s:b, s:b, s:b, s:O, s:O}", "type", "BPE", "dropout", "unk_token",
+	                          "continuing_subword_prefix", "end_of_word_suffix", "fuse_unk", 0, "byte_fallback", 0,
+	                          "ignore_merges", (int)c->ignore_merges, "vocab", vocab, "merges", merges);
+	json_t *normalizer = c->nfc ? json_pack("{s:s}", "type", "NFC") : json_null();
+	json_t *decoder = json_pack("{s:s, s:b, s:b, s:b}", "type", "ByteLevel", "add_prefix_space", 0, "trim_offsets", 0,
+	                            "use_regex", 0);
+	/* What could not be had is NULL, and makes the whole NULL. */
+	return json_pack("{s:s, s:n, s:n, s:O, s:o, s:o, s:n, s:o, s:o}", "version", "1.0", "truncation", "padding",
+	                 "added_tokens", added, "normalizer", normalizer, "pre_tokenizer", cutting_to_json(c), "post_processor",
+	                 "decoder", decoder, "model", model);
+}
+
+static vita_status assemble(const vita_gguf *gguf, const cutting *c, json_t **out, vita_error *err)
+{
+	const vita_gguf_value *tokens = list_of(gguf, "tokenizer.ggml.tokens", true);
+	const vita_gguf_value *merges = list_of(gguf, "tokenizer.ggml.merges", true);
+	const vita_gguf_value *kinds = list_of(gguf, "tokenizer.ggml.token_type", false);
+	if (!tokens || !merges)
+		return vita_fail(err, VITA_E_FORMAT, "its tokenizer lacks its list of %s", tokens ? "merges" : "tokens");
+	if (vita_gguf_find(gguf, "tokenizer.ggml.token_type") && (!kinds || kinds->count != tokens->count))
+		return vita_fail(err, VITA_E_FORMAT, "tokenizer.ggml.token_type must be a list of %" PRIu64 " integers, one a token",
+		                 tokens->count);
+	json_t *vocab = json_object(), *list = json_array(), *added = json_array();
+	vita_status status = vocab && list && added ? VITA_OK : fail_memory(err);
+	if (status == VITA_OK) status = list_tokens(tokens, kinds, vocab, added, err);
+	if (status == VITA_OK) status = list_merges(merges, list, err);
+	if (status == VITA_OK && !(*out = frame(c, vocab, list, added))) status = fail_memory(err);
+	json_decref(vocab);
+	json_decref(list);
+	json_decref(added);
+	return status;
+}
+
+bool vita_gguf_has_tokenizer(const vita_gguf *gguf)
+{
+	return vita_gguf_find(gguf, "tokenizer.ggml.model") || vita_gguf_find(gguf, VITA_GGUF_TOKENIZER_KEY);
+}
+
+vita_status vita_gguf_tokenizer_document(const vita_gguf *gguf, json_t **out, vita_error *err)
+{
+	const vita_gguf_value *whole = vita_gguf_find(gguf, VITA_GGUF_TOKENIZER_KEY);
+	const cutting *c = NULL;
+	vita_gguf_text text;
+	*out = NULL;
+	if (whole && vita_gguf_string(whole, &text))
+		return vita_json_parse(text.data, (size_t)text.size, "its " VITA_GGUF_TOKENIZER_KEY, out, err);
+	if (!vita_gguf_find(gguf, "tokenizer.ggml.model"))
+		return vita_fail(err, VITA_E_NOTFOUND, "has no tokenizer");
+	vita_status status = check_kind(gguf, &c, err);
+	return status == VITA_OK ? assemble(gguf, c, out, err) : status;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Inside libvita: tokenizers within GGUF files, and the tokenizer.json that says the same.
+ */
+#ifndef VITA_TEXT_TOKENIZER_GGUF_H
+#define VITA_TEXT_TOKENIZER_GGUF_H
+
+#include "files/gguf.h"
+
+#include <jansson.h>
+
+/* A whole tokenizer.json; where it is there, it says more than the other keys and counts. */
+#define VITA_GGUF_TOKENIZER_KEY "tokenizer.huggingface.json"
+
+/* tokenizer.ggml.token_type */
+#define VITA_GGUF_TOKEN_NORMAL 1
+#define VITA_GGUF_TOKEN_CONTROL 3
+#define VITA_GGUF_TOKEN_USER_DEFINED 4
+#define VITA_GGUF_TOKEN_UNUSED 5
+
+/* Does the file have a tokenizer? */
+bool vita_gguf_has_tokenizer(const vita_gguf *gguf);
+
+/* The file's tokenizer as a tokenizer.json; sentences do not name the file, as vita_tokenizer_build's.
+ * OK | E_NOTFOUND (there is none) | E_UNSUPPORTED (no byte-level BPE, or an unknown way to cut text) |
+ * E_FORMAT | E_NOMEM */
+vita_status vita_gguf_tokenizer_document(const vita_gguf *gguf, json_t **out, vita_error *err);
+
+/* What GGUF calls the way in which this tokenizer.json cuts text (tokenizer.ggml.pre); NULL where it has no
+ * word for it. */
+const char *vita_gguf_cutting_name(const json_t *document);
+
+#endif
