@@ -176,6 +176,19 @@ static const char *rope_key(char *key, size_t size, int newer, const char *membe
 	return key;
 }
 
+/* What checkpoints of other kinds have: GGUF files of Llama models keep the rows of queries and keys in
+ * another order, and what Llama 3 divides angles by in a tensor. */
+static void read_rope_variant(reader *r, decoder_config *c)
+{
+	double share = 1;
+	(void)read_bool(r, "rope_interleave", &c->rope_interleave);
+	(void)read_float(r, "partial_rotary_factor", 0, &share);
+	if (r->status == VITA_OK && share != 1)
+		refuse(r, VITA_E_UNSUPPORTED,
+		       "partial_rotary_factor is %g, but only heads that are rotated whole are supported", share);
+	c->rope_tensor = has_tensor(r, "rope_freqs.weight");
+}
+
 static void read_rope(reader *r, decoder_config *c)
 {
 	char key[64];
@@ -252,6 +265,7 @@ vita_status decoder_config_read(const vita_host *host, const vita_model *model, 
 	if (r.status == VITA_OK) read_layers(&r, f, c);
 	if (r.status == VITA_OK) read_biases(&r, f, c);
 	if (r.status == VITA_OK) read_rope(&r, c);
+	if (r.status == VITA_OK) read_rope_variant(&r, c);
 	if (r.status == VITA_OK) read_context(&r, f, c);
 	return r.status;
 }

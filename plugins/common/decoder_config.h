@@ -25,6 +25,8 @@ typedef struct decoder_config {
 	int32_t qk_norm;                      /* queries and keys are normalised per head before RoPE */
 	double norm_epsilon;
 	double rope_theta;
+	int32_t rope_interleave; /* values 2j and 2j + 1 are turned together, not j and j + head_dim / 2 */
+	int32_t rope_tensor;     /* what LLAMA3 divides angles by is in the file: rope_freqs.weight */
 	uint32_t rope_kind;                                     /* DECODER_ROPE_* */
 	double rope_factor, rope_low, rope_high, rope_original; /* LINEAR: the first; LLAMA3: all */
 } decoder_config;

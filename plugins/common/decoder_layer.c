@@ -34,10 +34,12 @@ vita_status decoder_open(decoder *d, decoder_loader *loader, const vita_settings
 	if (status != VITA_OK) return status;
 	const decoder_config *c = &d->config;
 	VITA_INIT(&d->rope);
-	d->rope.style = VITA_ROPE_HALF;
+	d->rope.style = c->rope_interleave ? VITA_ROPE_INTERLEAVED : VITA_ROPE_HALF;
 	d->rope.n_rotated = (uint32_t)c->head_dim;
 	d->rope.theta = c->rope_theta;
 	d->rope.scale = c->rope_kind == DECODER_ROPE_LINEAR ? 1 / c->rope_factor : 1;
+	if (c->rope_tensor)
+		return decoder_vector_load(loader, "rope_freqs.weight", c->head_dim / 2, &d->rope_factors, err);
 	if (c->rope_kind == DECODER_ROPE_LLAMA3)
 		return decoder_rope_factors(loader, c, &d->rope_factors, err);
 	return VITA_OK;
