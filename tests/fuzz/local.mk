@@ -4,6 +4,7 @@
 fuzz_targets = \
 	%D%/fuzz_audio \
 	%D%/fuzz_config \
+	%D%/fuzz_gguf \
 	%D%/fuzz_index \
 	%D%/fuzz_ini \
 	%D%/fuzz_pattern \
@@ -27,6 +28,8 @@ fuzz_ldadd = %D%/libfuzz.la libvita/libcore.la
 %C%_fuzz_audio_LDADD = $(fuzz_ldadd)
 %C%_fuzz_config_LDFLAGS = $(fuzz_ldflags)
 %C%_fuzz_config_LDADD = $(fuzz_ldadd)
+%C%_fuzz_gguf_LDFLAGS = $(fuzz_ldflags)
+%C%_fuzz_gguf_LDADD = $(fuzz_ldadd)
 %C%_fuzz_index_LDFLAGS = $(fuzz_ldflags)
 %C%_fuzz_index_LDADD = $(fuzz_ldadd)
 %C%_fuzz_ini_LDFLAGS = $(fuzz_ldflags)

@@ -3,7 +3,7 @@
 set -eu
 golden=$1/tests/golden
 seeds=$2
-for target in audio config index ini pattern safetensors text tokenizer; do mkdir -p "$seeds/fuzz_$target"; done
+for target in audio config gguf index ini pattern safetensors text tokenizer; do mkdir -p "$seeds/fuzz_$target"; done
 
 repeat() { # text, times
 	awk -v text="$1" -v n="$2" 'BEGIN { while (n-- > 0) printf "%s", text }'
@@ -19,6 +19,39 @@ repeat() { # text, times
 	printf '\002\0\0\0\0\0\0\0{}' >empty
 	printf '\377\377\377\377\377\377\377\377{}' >length-near-2-to-64
 	{ printf '\100\037\0\0\0\0\0\0' && repeat '[' 8000; } >deep
+)
+
+# GGUF: numbers of 4 and 8 bytes (all below 256), texts with their length before them, metadata, tensors, data.
+# shellcheck disable=SC2059  # the format is the point
+u32() { for n; do printf "\\$(printf %03o "$n")\0\0\0"; done; }
+u64() { for n; do u32 "$n" 0; done; }
+text() { u64 ${#1} && printf %s "$1"; }
+gguf_settings() { # 14 values
+	text general.architecture && u32 8 && text qwen2
+	for setting in block_count=3 nextn_predict_layers=1 context_length=64 embedding_length=32 attention.head_count=2; do
+		text "qwen2.${setting%=*}" && u32 4 "${setting#*=}"
+	done
+	text qwen2.attention.layer_norm_rms_epsilon && u32 6 && printf '\254\305\47\67'
+	text vita.config && u32 8 && text '{"model_type":"qwen2_mtp","rope_scaling":{"type":"linear","factor":2}}'
+	text tokenizer.ggml.model && u32 8 && text gpt2
+	text tokenizer.ggml.pre && u32 8 && text qwen2
+	text tokenizer.ggml.tokens && u32 9 8 && u64 7
+	for token in H e l ll o '<|a|>' pad; do text "$token"; done
+	text tokenizer.ggml.token_type && u32 9 5 && u64 7 && u32 1 1 1 1 1 3 5
+	text tokenizer.ggml.merges && u32 9 8 && u64 1 && text 'l l'
+	text nested && u32 9 9 && u64 2 && u32 4 && u64 1 && u32 5 && u32 8 && u64 1 && text x
+}
+(
+	cd "$seeds/fuzz_gguf"
+	{ printf GGUF && u32 3 && u64 3 14 && gguf_settings
+		text token_embd.weight && u32 2 && u64 32 8 && u32 8 && printf '\0\0\0\0\0\0\0\0'
+		text blk.2.nextn.enorm.weight && u32 1 && u64 2 && u32 0 && printf '\040\001\0\0\0\0\0\0'
+		text blk.0.attn_q.weight && u32 2 && u64 1 2 && u32 77 && printf '\100\001\0\0\0\0\0\0'
+		repeat 'data' 100; } >model
+	{ printf GGUF && u32 2 && u64 0 14 && gguf_settings; } >no-tensors
+	{ printf GGUF && u32 3 && u64 0 1 && text nested && u32 9
+		for n in 1 2 3 4 5 6 7 8 9; do u32 9 && u64 1; done; } >deep
+	printf 'GGUF\3\0\0\0\377\377\377\377\377\377\377\377\377\377\377\377\377\377\377\377' >counts-near-2-to-64
 )
 
 # config.json

@@ -172,4 +172,10 @@ check_PROGRAMS += %D%/test_host
 %C%_test_host_CPPFLAGS = $(unit_cppflags)
 %C%_test_host_CFLAGS = $(unit_cflags)
 %C%_test_host_LDADD = $(unit_ldadd)
+
+check_PROGRAMS += %D%/test_gguf
+%C%_test_gguf_SOURCES = %D%/test_gguf.c %D%/files_support.h %D%/gguf_support.h
+%C%_test_gguf_CPPFLAGS = $(unit_cppflags)
+%C%_test_gguf_CFLAGS = $(unit_cflags)
+%C%_test_gguf_LDADD = $(unit_ldadd)
 endif
