@@ -111,7 +111,8 @@ vita_status ref_write(vita_backend *backend, const vita_tensor *target, const vo
 	vita_tensor t;
 	int64_t bytes, n;
 	uint32_t trailing;
-	vita_status status = op_check_transfer("reference", "write", ref_memory, target, source, size, &t, err);
+	vita_status status =
+		op_check_transfer("reference", "write", ref_memory, target, source, size, &t, err);
 
 	(void)backend;
 	if (status != VITA_OK || size == 0) return status;
@@ -130,7 +131,8 @@ vita_status ref_read(vita_backend *backend, const vita_tensor *source, void *tar
 	vita_tensor t;
 	int64_t bytes, n;
 	uint32_t trailing;
-	vita_status status = op_check_transfer("reference", "read", ref_memory, source, target, size, &t, err);
+	vita_status status =
+		op_check_transfer("reference", "read", ref_memory, source, target, size, &t, err);
 
 	(void)backend;
 	if (status != VITA_OK || size == 0) return status;

@@ -4,8 +4,8 @@
  *
  * Takes valid cases of every op, spoils one to three of their numbers (a size, a stride, a type, a count, a
  * pointer, a parameter) and submits them. A backend answers with success or with a sentence; it never
- * crashes, hangs, or touches what is not the op's: run it under a sanitizer to see the last. BACKEND is reference
- * where it is left out.
+ * crashes, hangs, or touches what is not the op's: run it under a sanitizer to see the last. BACKEND is
+ * reference where it is left out.
  */
 #include <stdlib.h>
 #include <unistd.h>
