@@ -16,6 +16,7 @@
 
 #define CACHED 64     /* primitives kept */
 #define ROWS_LEAST 17 /* fewer rows are for the backend's own kernels */
+#define BF16_MACS 1.3e8 /* bf16 products below this take under 10 ms exactly, so nothing is rounded for them */
 
 #if DNNL_VERSION_MAJOR >= 3
 typedef dnnl_memory_desc_t description;
@@ -92,6 +93,8 @@ bool onednn_takes(const struct onednn *o, const vita_op *op)
 	const vita_matmul_params *p = op->params;
 	if (!o || (w->dtype != VITA_F32 && w->dtype != VITA_BF16) || y->shape[0] < ROWS_LEAST) return false;
 	if (p && p->activation != VITA_UNARY_NONE) return false;
+	if (w->dtype == VITA_BF16 &&
+	    (double)y->shape[0] * (double)w->shape[0] * (double)w->shape[1] < BF16_MACS) return false;
 	/* A residual is added to what y holds, so it must be y. */
 	return !r || (r->buffer == y->buffer && r->offset == y->offset && r->stride[0] == y->stride[0]);
 }
