@@ -298,7 +298,7 @@ static void truncated_files_are_errors(void **state)
 static void other_kinds_are_refused_by_name(void **state)
 {
 	(void)state;
-	assert_refused(document_with(NULL, NULL, NULL, "{\"type\":\"Unigram\"}"), VITA_E_UNSUPPORTED,
+	assert_refused(document_with(NULL, NULL, NULL, "{\"type\":\"Unigram\\u0007\"}"), VITA_E_UNSUPPORTED,
 		       "Unigram");
 	assert_refused(document_with(NULL, NULL, NULL, "{\"type\":7}"), VITA_E_FORMAT, "type");
 	assert_refused(document_with(NULL, NULL, NULL, "{\"byte_fallback\":true}"), VITA_E_UNSUPPORTED,

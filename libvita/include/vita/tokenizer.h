@@ -23,7 +23,9 @@ typedef struct vita_tokenizer vita_tokenizer;
 typedef struct vita_text_stream vita_text_stream;
 
 /* Read a tokenizer.json. Files in the same directory complete it where present:
- * added_tokens.json and tokenizer_config.json ("added_tokens_decoder") may add tokens.
+ * added_tokens.json and tokenizer_config.json ("added_tokens_decoder") may add tokens. Its pre-tokenizer
+ * ends with ByteLevel, before which Split, Digits and Punctuation may stand; its normalizer, if it has
+ * one, is NFC, NFD, NFKC or NFKD.
  * Or read the tokenizer within a GGUF file: its tokens, merges and the name of its way to cut text, or the
  * tokenizer.json that it carries.
  * OK | E_NOTFOUND (no such file, or no tokenizer in it) | E_IO | E_FORMAT | E_UNSUPPORTED (not a
@@ -41,7 +43,8 @@ VITA_EXPORT int32_t vita_tokenizer_id(const vita_tokenizer *tokenizer, const cha
 
 /* Encode size bytes of UTF-8 (NULs allowed; bytes that are not UTF-8 are taken as U+FFFD).
  * *ids is allocated, the caller frees it with vita_free; *n_ids may be 0, *ids then NULL.
- * OK | E_NOMEM | E_INVALID (longer than 2^31 bytes)                      [any-thread, may-block] */
+ * OK | E_NOMEM | E_INVALID (longer than 2^31 bytes) | E_UNSUPPORTED (the file's pattern needs steps out
+ * of proportion on this text)                                            [any-thread, may-block] */
 #define VITA_ENCODE_PLAIN 1u /* do not look for added tokens: text from strangers cannot forge markers */
 VITA_EXPORT vita_status vita_tokenizer_encode(const vita_tokenizer *tokenizer, const char *text, uint64_t size,
                                               uint32_t flags, int32_t **ids, uint64_t *n_ids, vita_error *err);

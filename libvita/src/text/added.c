@@ -82,7 +82,7 @@ vita_status vita_added_insert(vita_added *added, const char *content, size_t siz
 		}
 		node = child;
 	}
-	if (!ok) return vita_fail(err, VITA_E_NOMEM, "no memory for the added token \"%.60s\"", content);
+	if (!ok) return vita_fail(err, VITA_E_NOMEM, "no memory for its added tokens");
 	if (added->nodes[node].id < 0) added->nodes[node] = (vita_added_node){id, flags};
 	added->first[(uint8_t)content[0]] = true;
 	return VITA_OK;

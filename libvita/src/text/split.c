@@ -19,7 +19,7 @@
 
 /* Steps for each byte of the text, and more for short texts. */
 #define STEPS_PER_BYTE 64
-#define STEPS_MORE 10000000
+#define STEPS_MORE 1000000
 
 void vita_split_clear(vita_split *split)
 {

@@ -109,6 +109,7 @@ static vita_status read_normalizer(builder *b, const json_t *normalizer)
 	vita_status status = list_steps(normalizer, "normalizers", steps, &n, b->err);
 	if (status < 0) return status;
 	for (size_t i = 0; i < n; i++) {
+		vita_shown shown;
 		const char *type = json_string_value(json_object_get(steps[i], "type"));
 		uint32_t compat = form & VITA_NORMAL_COMPAT; /* once taken apart such characters stay apart */
 		if (type && (strcmp(type, "NFC") == 0 || strcmp(type, "NFKC") == 0))
@@ -117,9 +118,9 @@ static vita_status read_normalizer(builder *b, const json_t *normalizer)
 			form = VITA_NORMAL_DECOMPOSE | compat;
 		else
 			return vita_fail(b->err, VITA_E_UNSUPPORTED,
-					 "has a normalizer of type \"%.40s\"; known are NFC, NFD, NFKC, "
+					 "has a normalizer of type \"%s\"; known are NFC, NFD, NFKC, "
 					 "NFKD and Sequence",
-					 type ? type : "");
+					 vita_show(shown, type ? type : ""));
 		if (strchr(type, 'K')) form |= VITA_NORMAL_COMPAT;
 	}
 	b->tokenizer->normal_form = form;
@@ -148,6 +149,7 @@ static vita_status read_behavior(const json_t *step, uint32_t fallback, uint32_t
 	static const char *const names[] = {"Isolated", "Removed", "MergedWithPrevious", "MergedWithNext",
 					    "Contiguous"};
 	const char *name;
+	vita_shown shown;
 	vita_status status = get_text(step, "behavior", &name, err);
 	if (status < 0) return status;
 	*out = fallback;
@@ -155,9 +157,9 @@ static vita_status read_behavior(const json_t *step, uint32_t fallback, uint32_t
 	for (*out = 0; *out < sizeof names / sizeof *names; ++*out)
 		if (strcmp(names[*out], name) == 0) return VITA_OK;
 	return vita_fail(err, VITA_E_UNSUPPORTED,
-			 "has a pre_tokenizer of behavior \"%.40s\"; known are Isolated, Removed, "
+			 "has a pre_tokenizer of behavior \"%s\"; known are Isolated, Removed, "
 			 "MergedWithPrevious, MergedWithNext and Contiguous",
-			 name);
+			 vita_show(shown, name));
 }
 
 static vita_status read_split(builder *b, const json_t *step)
@@ -211,6 +213,7 @@ static vita_status read_pre_tokenizer(builder *b, const json_t *pre_tokenizer)
 	bool byte_level = false;
 	vita_status status = list_steps(pre_tokenizer, "pretokenizers", steps, &n, b->err);
 	for (size_t i = 0; status == VITA_OK && i < n; i++) {
+		vita_shown shown;
 		const char *type = json_string_value(json_object_get(steps[i], "type"));
 		if (byte_level)
 			return vita_fail(b->err, VITA_E_UNSUPPORTED,
@@ -226,9 +229,9 @@ static vita_status read_pre_tokenizer(builder *b, const json_t *pre_tokenizer)
 			status = read_punctuation(b, steps[i]);
 		else
 			return vita_fail(b->err, VITA_E_UNSUPPORTED,
-					 "has a pre_tokenizer of type \"%.40s\"; known are Split, Digits, "
+					 "has a pre_tokenizer of type \"%s\"; known are Split, Digits, "
 					 "Punctuation, ByteLevel and Sequence",
-					 type ? type : "");
+					 vita_show(shown, type ? type : ""));
 	}
 	if (status < 0 || byte_level) return status;
 	return vita_fail(b->err, VITA_E_UNSUPPORTED,
@@ -531,6 +534,7 @@ static vita_status read_merges(builder *b)
 static vita_status check_model(builder *b, const json_t *model)
 {
 	const char *type, *prefix, *suffix;
+	vita_shown shown;
 	bool byte_fallback, *ignore_merges = &b->tokenizer->bpe.ignore_merges,
 			    *fuse = &b->tokenizer->bpe.fuse_unknown;
 	if (!json_is_object(model))
@@ -540,7 +544,8 @@ static vita_status check_model(builder *b, const json_t *model)
 	vita_status status = get_text(model, "type", &type, b->err);
 	if (status == VITA_OK && *type && strcmp(type, "BPE") != 0)
 		return vita_fail(b->err, VITA_E_UNSUPPORTED,
-				 "holds a tokenizer of type \"%.40s\"; only byte-level BPE is known", type);
+				 "holds a tokenizer of type \"%s\"; only byte-level BPE is known",
+				 vita_show(shown, type));
 	if (status == VITA_OK && !json_is_object(b->vocab))
 		return vita_fail(b->err, VITA_E_FORMAT, "\"model.vocab\" must be an object, but is %s",
 				 vita_json_kind(b->vocab));

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "files/map.h"
 #include "text/utf8.h"
 
 #define LITERAL 0x80000000u
@@ -93,13 +94,14 @@ static vita_vocab_slot *find_slot(const vita_vocab *vocab, const uint8_t *bytes,
 vita_status vita_vocab_add(vita_vocab *vocab, int32_t id, const char *name, size_t size, vita_error *err)
 {
 	uint8_t *bytes = vocab->bytes + vocab->n_bytes;
+	vita_shown shown;
 	if (id < 0 || (uint32_t)id >= vocab->size || size > vocab->capacity - vocab->n_bytes)
-		return vita_fail(err, VITA_E_INTERNAL, "token \"%.60s\" does not fit the tables made for it",
-				 name);
+		return vita_fail(err, VITA_E_INTERNAL, "token \"%s\" does not fit the tables made for it",
+				 vita_show(shown, name));
 	if (vocab->flags[id] & VITA_TOKEN_IN_VOCAB)
 		return vita_fail(err, VITA_E_FORMAT,
-				 "the vocabulary gives id %d to \"%.60s\" and to another token", (int)id,
-				 name);
+				 "the vocabulary gives id %d to \"%s\" and to another token", (int)id,
+				 vita_show(shown, name));
 	ptrdiff_t decoded = vita_byte_alphabet_decode((const uint8_t *)name, size, bytes);
 	uint32_t literal = decoded < 0 ? LITERAL : 0;
 	size_t length = literal ? size : (size_t)decoded;
