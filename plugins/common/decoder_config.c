@@ -46,6 +46,15 @@ static int read_int(reader *r, const char *key, int64_t min, int64_t max, int64_
 	                                      value, r->err));
 }
 
+/* A size that shapes follow from; without it the family's default is noted as assumed. */
+static int read_size(reader *r, const char *key, int64_t max, decoder_config *c, int64_t *value)
+{
+	if (read_int(r, key, 1, max, value)) return 1;
+	size_t n = strlen(c->assumed);
+	(void)snprintf(c->assumed + n, sizeof c->assumed - n, "%s%s (%lld)", n ? ", " : "", key, (long long)*value);
+	return 0;
+}
+
 static int read_bool(reader *r, const char *key, int32_t *value)
 {
 	if (r->status != VITA_OK) return 0;
@@ -118,9 +127,9 @@ static const family *find_family(reader *r)
 static void read_heads(reader *r, const family *f, decoder_config *c)
 {
 	c->n_heads = 32;
-	(void)read_int(r, "num_attention_heads", 1, 65536, &c->n_heads);
+	(void)read_size(r, "num_attention_heads", 65536, c, &c->n_heads);
 	c->n_kv_heads = f->n_kv_heads ? f->n_kv_heads : c->n_heads;
-	(void)read_int(r, "num_key_value_heads", 1, 65536, &c->n_kv_heads);
+	(void)read_size(r, "num_key_value_heads", 65536, c, &c->n_kv_heads);
 	c->head_dim = f->head_dim;
 	if (!read_int(r, "head_dim", 2, 65536, &c->head_dim) && !f->head_dim) {
 		if (c->hidden_size % c->n_heads != 0)
@@ -143,7 +152,7 @@ static void read_heads(reader *r, const family *f, decoder_config *c)
 static void read_layers(reader *r, const family *f, decoder_config *c)
 {
 	int64_t all = 32;
-	(void)read_int(r, "num_hidden_layers", 1, 16384, &all);
+	(void)read_size(r, "num_hidden_layers", 16384, c, &all);
 	c->n_predict = f->n_predict;
 	(void)read_int(r, "num_nextn_predict_layers", 0, 16384, &c->n_predict);
 	if (c->n_predict >= all)
@@ -253,8 +262,8 @@ vita_status decoder_config_read(const vita_host *host, const vita_model *model, 
 	c->intermediate_size = f->intermediate_size;
 	c->norm_epsilon = 1e-6;
 	(void)read_int(&r, "vocab_size", 1, 1 << 28, &c->vocab_size);
-	(void)read_int(&r, "hidden_size", 1, 1 << 20, &c->hidden_size);
-	(void)read_int(&r, "intermediate_size", 1, 1 << 22, &c->intermediate_size);
+	(void)read_size(&r, "hidden_size", 1 << 20, c, &c->hidden_size);
+	(void)read_size(&r, "intermediate_size", 1 << 22, c, &c->intermediate_size);
 	(void)read_float(&r, "rms_norm_eps", 1, &c->norm_epsilon);
 	(void)read_bool(&r, "tie_word_embeddings", &c->tied);
 	(void)read_string(&r, "hidden_act", &activation);
@@ -268,4 +277,12 @@ vita_status decoder_config_read(const vita_host *host, const vita_model *model, 
 	if (r.status == VITA_OK) read_rope_variant(&r, c);
 	if (r.status == VITA_OK) read_context(&r, f, c);
 	return r.status;
+}
+
+vita_status decoder_config_explain(const decoder_config *c, vita_status status, vita_error *err)
+{
+	if (!err || !c->assumed[0] || (status != VITA_E_SHAPE && status != VITA_E_NOTFOUND)) return status;
+	size_t n = strlen(err->message);
+	(void)snprintf(err->message + n, sizeof err->message - n, "; config.json does not give %s", c->assumed);
+	return status;
 }

@@ -29,6 +29,7 @@ typedef struct decoder_config {
 	int32_t rope_tensor;     /* what LLAMA3 divides angles by is in the file: rope_freqs.weight */
 	uint32_t rope_kind;                                     /* DECODER_ROPE_* */
 	double rope_factor, rope_low, rope_high, rope_original; /* LINEAR: the first; LLAMA3: all */
+	char assumed[160];                                      /* sizes that are not given: "hidden_size (4096)" */
 } decoder_config;
 
 /* 1 where model_type names a family that decoder_config_read knows. */
@@ -37,5 +38,9 @@ int32_t decoder_config_known(const vita_host *host, const vita_model *model);
 /* OK | E_FORMAT (a value is missing, absurd or contradicts another) | E_UNSUPPORTED */
 vita_status decoder_config_read(const vita_host *host, const vita_model *model, decoder_config *out,
                                 vita_error *err);
+
+/* Where a tensor is missing or of another shape than it should be: add to the sentence which sizes were only
+ * assumed. Returns status. */
+vita_status decoder_config_explain(const decoder_config *c, vita_status status, vita_error *err);
 
 #endif

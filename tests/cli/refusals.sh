@@ -61,6 +61,12 @@ sed 's/"hidden_size": 64/"hidden_size": 80/' "$tiny/config.json" >"$scratch/mode
 generate "$scratch/model" --ids 1
 sed 's/"num_hidden_layers": 6/"num_hidden_layers": 2000000000/' "$tiny/config.json" >"$scratch/model/config.json"
 generate "$scratch/model" --ids 1
+grep -v '"hidden_size"' "$tiny/config.json" >"$scratch/model/config.json"
+generate "$scratch/model" --ids 1
+expect_match "$scratch/err" 'does not give hidden_size'
+grep -v '"model_type"' "$tiny/config.json" >"$scratch/model/config.json"
+generate "$scratch/model" --ids 1
+expect_match "$scratch/err" 'model_type'
 {
 	i=0
 	while [ $i -lt 10000 ]; do

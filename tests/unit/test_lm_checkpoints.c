@@ -100,7 +100,11 @@ static void test_bad_configs(void **state)
 		expect_refused(path, &llm_only, cases[i].status, cases[i].words);
 		lm_random_remove(path);
 	}
-	char *path = lm_random_config(weights, "{\"model_type\": \"gemma\"}");
+	/* A size that is left out has its family's default, which the sentence owns up to. */
+	char *path = lm_random_config(weights, "{\"model_type\": \"qwen2\", \"num_attention_heads\": 4}");
+	expect_refused(path, &llm_only, VITA_E_SHAPE, "config.json does not give hidden_size (4096)");
+	lm_random_remove(path);
+	path = lm_random_config(weights, "{\"model_type\": \"gemma\"}");
 	expect_refused(path, &llm_only, VITA_E_UNSUPPORTED, "gemma");
 	lm_random_remove(path);
 	path = lm_random_config(weights, "{}");

@@ -111,7 +111,7 @@ vita_status vita_engine_open_tokenizer(vita_engine *engine, vita_error *err)
 static vita_status find_llm(vita_engine *engine, vita_error *err)
 {
 	char all[512];
-	const char *architecture = "not said";
+	const char *architecture = "not given", *type = "not given";
 	vita_part *part = &engine->llm_part;
 	if (plugin_given(engine, "llm")) return named_factory(engine, "llm", &part->factory, err);
 	part->factory = matching_factory(engine, "llm");
@@ -119,10 +119,11 @@ static vita_status find_llm(vita_engine *engine, vita_error *err)
 	list_factories(engine->context, "llm", all, sizeof all);
 	(void)vita_model_get_list_string(engine->model, VITA_CONFIG_MODEL, "architectures", 0, &architecture,
 	                                 NULL);
+	(void)vita_model_get_string(engine->model, VITA_CONFIG_MODEL, "model_type", &type, NULL);
 	return vita_fail(err, VITA_E_UNSUPPORTED,
-	                 "%s: no plugin for language models (there is: %s) fits this one "
-	                 "(its architecture: %s)",
-	                 vita_model_path(engine->model), all, architecture);
+	                 "%s: no plugin for language models (there is: %s) fits this one (model_type in "
+	                 "config.json: %.64s; architecture: %.64s)",
+	                 vita_model_path(engine->model), all, type, architecture);
 }
 
 /* What a plugin says of itself is believed only as far as memory can be asked for by it. */

@@ -117,6 +117,7 @@ static vita_status head_open(const vita_host *host, const vita_device *device, c
 	if (status == VITA_OK) status = choose_count(head, settings, err);
 	if (status == VITA_OK) status = load_modules(head, &loader, err);
 	if (status != VITA_OK) {
+		status = decoder_config_explain(&head->decoder.config, status, err);
 		head_close(head);
 		return status;
 	}

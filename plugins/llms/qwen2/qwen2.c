@@ -114,6 +114,7 @@ static vita_status llm_open(const vita_host *host, const vita_device *device, vi
 	if (status == VITA_OK) status = choose_context(llm, settings, err);
 	if (status == VITA_OK) status = load_weights(llm, &loader, err);
 	if (status != VITA_OK) {
+		status = decoder_config_explain(&llm->decoder.config, status, err);
 		llm_close(llm);
 		return status;
 	}
