@@ -64,7 +64,7 @@ static vita_status drain(struct encoding *e)
 	}
 }
 
-static vita_status encode(struct encoding *e)
+static vita_status encode(struct encoding *e, const char *path)
 {
 	float pcm[BLOCK];
 	uint64_t n, n_done = 0;
@@ -78,6 +78,9 @@ static vita_status encode(struct encoding *e)
 		n_done += n;
 		if (e->n_expected > 0) progress_show("encoding", n_done, (uint64_t)e->n_expected);
 	}
+	if (n_done == 0)
+		return vita_fail(&e->cli->err, VITA_E_INVALID, "%s: holds no samples",
+		                 strcmp(path, "-") == 0 ? "standard input" : path);
 	return VITA_OK;
 }
 
@@ -146,7 +149,7 @@ static int run(struct cli *cli, int argc, char **argv)
 
 	vita_status status = open_ends(&e, argv[optind]);
 	if (cli->json || e.features_path) progress_enable(cli);
-	if (status == VITA_OK) status = encode(&e);
+	if (status == VITA_OK) status = encode(&e, argv[optind]);
 	if (status == VITA_OK && e.features_path) status = write_features(&e);
 	progress_clear();
 	int exit_code = status == VITA_OK ? print_result(&e) : cli_fail(cli, status);

@@ -101,10 +101,15 @@ if [ -e "$plugindir/encoder-codec2.so" ]; then
 	wav 3 1 16000 32 "$scratch/samples" >"$scratch/nan.wav"
 	expect_refusal encode "$scratch/nan.wav"
 
-	# Strange but sound: no samples at all, 8 bits, 96 kHz, six channels.
 	: >"$scratch/samples"
 	wav 1 1 16000 16 "$scratch/samples" >"$scratch/empty.wav"
-	expect_exit 0 encode --json "$scratch/empty.wav"
+	expect_refusal encode --json "$scratch/empty.wav"
+	expect_match "$scratch/err" 'empty.wav: holds no samples'
+
+	# Strange but sound: less than a frame, 8 bits, 96 kHz, six channels.
+	printf '\0\0' >"$scratch/samples"
+	wav 1 1 16000 16 "$scratch/samples" >"$scratch/short.wav"
+	expect_exit 0 encode --json "$scratch/short.wav"
 	compact "$scratch/out" >"$scratch/encoded"
 	expect_match "$scratch/encoded" '"tokens":\[\]'
 	head -c 48000 "$speech" | tail -c 38400 >"$scratch/samples"
