@@ -46,7 +46,6 @@ static vita_status probe(const vita_host *host, uint32_t index, vita_backend_dev
 {
 	(void)host, (void)err;
 	if (index > 0) return VITA_END;
-	VITA_INIT(out);
 	const struct cpu_kernels *kernels = cpu_kernels_choose(out->name, sizeof out->name);
 	out->available = 1;
 	out->score = kernels == &cpu_kernels_plain ? 50 : 100;

@@ -47,7 +47,6 @@ static vita_status measure(vita_backend *backend, vita_roof *out, vita_error *er
 	vita_status status = cpu_alloc(backend, (uint64_t)READ_BYTES, &buffer, err);
 	if (status != VITA_OK) return status;
 	memset(buffer->memory, 7, (size_t)READ_BYTES);
-	VITA_INIT(out);
 	for (int i = 0; i < ROUNDS; i++) {
 		double read = read_round(backend, buffer->memory), f32 = spin_round(backend, VITA_F32);
 		double bf16 = spin_round(backend, VITA_BF16), int8 = spin_round(backend, VITA_Q8_0);

@@ -18,7 +18,6 @@ static vita_status probe(const vita_host *host, uint32_t index, vita_backend_dev
 {
 	(void)host;
 	if (!out) return vita_fail(err, VITA_E_INVALID, NAME ": probe was given nowhere to put its answer");
-	VITA_INIT(out);
 	if (index > 0) return VITA_END;
 	out->available = 1;
 	out->score = 1;

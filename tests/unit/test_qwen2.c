@@ -105,6 +105,23 @@ static void test_golden_long(void **state)
 	check_golden("tiny", "golden_long.safetensors", NULL, 0, "main_logits_last", "main_hidden");
 }
 
+/* Hosts of other versions have structs of other sizes, which only they know. */
+static void test_describe_keeps_size(void **state)
+{
+	struct {
+		vita_llm_info info;
+		uint64_t later;
+	} newer = { .info.struct_size = sizeof newer, .later = 7 };
+	lm m;
+	(void)state;
+	lm_open_golden(&m, "tiny", &llm_only);
+	m.llm_api->describe(m.llm, &newer.info);
+	assert_int_equal(newer.info.struct_size, sizeof newer);
+	assert_int_equal(newer.info.vocab_size, m.info.vocab_size);
+	assert_int_equal(newer.later, 7);
+	lm_close(&m);
+}
+
 static void test_describe(void **state)
 {
 	lm m, quantised;
@@ -629,6 +646,7 @@ int main(void)
 		cmocka_unit_test(test_golden),
 		cmocka_unit_test(test_golden_long),
 		cmocka_unit_test(test_describe),
+		cmocka_unit_test(test_describe_keeps_size),
 		cmocka_unit_test(test_random_models),
 		cmocka_unit_test(test_blocks),
 		cmocka_unit_test(test_batch),

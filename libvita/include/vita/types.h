@@ -7,6 +7,9 @@
  *   Growing structs   Every struct begins with `struct_size`, which its maker sets to the sizeof that
  *                     it was compiled with (VITA_INIT does it). Members are only ever appended, below
  *                     a line "Since 1.N"; VITA_HAS asks whether a struct from the other side has one.
+ *   Answers           A struct that the callee fills (describe, probe) comes zeroed, with its caller's
+ *                     struct_size, which stays as it is: the caller may be older, its struct shorter.
+ *                     Members of 1.0 are always there; later ones are written where VITA_COVERS says so.
  *   Ownership         Pointers are borrowed for the call unless the comment says more. Who creates
  *                     destroys. `const` means shared and not to be changed. Strings are UTF-8.
  *   Threads           Each function carries one of these tags:

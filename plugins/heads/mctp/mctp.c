@@ -127,7 +127,6 @@ static vita_status head_open(const vita_host *host, const vita_device *device, c
 
 static void describe(const vita_head *head, vita_head_info *info)
 {
-	VITA_INIT(info);
 	info->count = head->count;
 	info->weight_bytes = head->weight_bytes;
 	info->pass_bytes = head->count ? head->weight_bytes / head->count : 0;

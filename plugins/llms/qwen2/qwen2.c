@@ -125,7 +125,6 @@ static vita_status llm_open(const vita_host *host, const vita_device *device, vi
 static void describe(const vita_llm *llm, vita_llm_info *info)
 {
 	const decoder_config *c = &llm->decoder.config;
-	VITA_INIT(info);
 	info->vocab_size = (uint32_t)c->vocab_size;
 	info->hidden_size = (uint32_t)c->hidden_size;
 	info->n_layers = (uint32_t)c->n_layers;
