@@ -4,7 +4,7 @@
  *
  * create -> (read | set)* -> vita_context_create -> destroy. Later values win, within a file too. A config
  * remembers where each value came from, so that an error can name file and line. The sections and keys are in
- * vita.ini(5), which is made from the tables at the end of this header.
+ * vita.ini(5); vita_config_section and vita_config_keys list them.
  *
  * A line is `[section]`, `key = value` (or `key: value`), blank, or a comment that begins with ';' or '#'. A
  * ';' after a space begins a comment too. A value ends with its line, however long that is; leading space has

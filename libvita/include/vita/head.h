@@ -44,7 +44,8 @@ typedef struct vita_head_call {
 	uint32_t n_ranges;
 	const vita_range *ranges;     /* rows of the output matrix that are wanted */
 	float *logits;                /* out: [Σ count], host memory, the caller's */
-	int32_t token;                /* out, where gives_tokens: the proposal, or -1 for none */
+	int32_t token;                /* out, where gives_tokens: an id of the LLM, or -1: no proposal, which
+	                               * makes this token a main pass's; any other id ends the turn */
 	uint32_t reserved;
 } vita_head_call;
 

@@ -6,7 +6,8 @@
  * a list of blocks, one a state, so that several conversations share one reading of the weights.
  * "Hidden state" is the row after the final norm: what the output matrix and the heads read.
  *
- * A state is used by one thread at a time; different states of one LLM may be used at once.
+ * A state is used by one thread at a time; different states of one LLM may be used at once. The host opens the
+ * model before it asks any plugin, so it must be of a form that vita/model.h knows, with config.json and tensors.
  */
 #ifndef VITA_LLM_H
 #define VITA_LLM_H

@@ -76,7 +76,8 @@ typedef struct vita_norm_params {
  * the rest is copied. angle(p, j) = p · scale · theta^(-2j / n_rotated) / factor[j].
  * VITA_ROPE_HALF:        y[j] = x[j] cos - x[j+n/2] sin,   y[j+n/2] = x[j+n/2] cos + x[j] sin
  * VITA_ROPE_INTERLEAVED: the same with pairs (2j, 2j+1).
- * inputs x [n, heads, d], positions i32 [n], factor [n_rotated / 2] (optional, 1). In place. */
+ * inputs x [n, heads, d], positions i32 [n], factor [n_rotated / 2] (optional, 1). In place.
+ * params vita_rope_params. */
 #define VITA_OP_ROPE 7u
 #define VITA_ROPE_HALF 0u
 #define VITA_ROPE_INTERLEAVED 1u
@@ -96,7 +97,7 @@ typedef struct vita_rope_params {
  *   BLOCK_CAUSAL  (j / block) <= ((i + n_k - n_q) / block).
  * inputs q [n_q, heads, d], k and v [n_k, kv_heads, d] (f32, f16, bf16 or q8_0: a cache),
  * bias (optional) [heads or 1, n_q, n_k]. -inf in bias hides a key; a row that sees none is 0.
- * Vaswani et al. 2017; grouped queries: Ainslie et al. 2023. */
+ * Vaswani et al. 2017; grouped queries: Ainslie et al. 2023. params vita_attention_params. */
 #define VITA_OP_ATTENTION 8u
 #define VITA_MASK_FULL 0u
 #define VITA_MASK_CAUSAL 1u
@@ -159,7 +160,7 @@ typedef struct vita_kind_params {
 	uint32_t kind;
 } vita_kind_params;
 
-/* y = scale · x + shift. In place. */
+/* y = scale · x + shift. In place. params vita_affine_params. */
 #define VITA_OP_AFFINE 13u
 typedef struct vita_affine_params {
 	uint32_t struct_size;
@@ -173,12 +174,12 @@ typedef struct vita_affine_params {
  * zeros outside, i' the i-th channel of o's group. inputs x […, c_in, t], w (W but block types)
  * [c_out, c_in / groups, kernel], bias [c_out] (optional).
  * t_out = (t + pad_left + pad_right - dilation (kernel - 1) - 1) / stride + 1, rounded down; 0 where x is
- * too short. Negative padding cuts. */
+ * too short. Negative padding cuts. params vita_conv_params. */
 #define VITA_OP_CONV1D 14u
 
 /* Its transpose: each x[i, t] adds x · w[i, o, s] to y[o, t · stride + s · dilation - pad_left].
  * w [c_in, c_out / groups, kernel]; t_out = (t - 1) stride + dilation (kernel - 1) + 1 + output_pad
- * - pad_left - pad_right. */
+ * - pad_left - pad_right. params vita_conv_params. */
 #define VITA_OP_CONV_TRANSPOSE1D 15u
 typedef struct vita_conv_params {
 	uint32_t struct_size;
@@ -188,7 +189,7 @@ typedef struct vita_conv_params {
 } vita_conv_params;
 
 /* Mean or maximum of `kernel` neighbours every `stride` steps, no padding; x […, t],
- * y […, (t - kernel) / stride + 1], rounded down; 0 where x is too short. */
+ * y […, (t - kernel) / stride + 1], rounded down; 0 where x is too short. params vita_pool_params. */
 #define VITA_OP_POOL 16u
 #define VITA_POOL_MEAN 0u
 #define VITA_POOL_MAX 1u
