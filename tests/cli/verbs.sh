@@ -76,7 +76,7 @@ expect_match "$scratch/out" 'mtp_projs.0.weight  *f32  *64 x 128'
 expect_refusal "$vita" info "$scratch/nowhere"
 
 # On a terminal, long work shows how far it is; elsewhere nothing.
-if command -v script >/dev/null && [ -e "$plugindir/encoder-codec2.so" ]; then
+if script -qec true "$scratch/terminal" >/dev/null 2>&1 </dev/null && [ -e "$plugindir/encoder-codec2.so" ]; then
 	encode="'$vita' encode --json -s encoder.plugin=codec2 '$VITA_SRCDIR/tests/data/reading.wav'"
 	script -qec "$encode >'$scratch/out'" "$scratch/terminal" >/dev/null 2>&1 </dev/null
 	expect_match "$scratch/terminal" 'encoding \['
