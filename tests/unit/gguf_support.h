@@ -24,7 +24,7 @@ VITA_UNUSED static void put_bytes(sink *s, const void *data, size_t size)
 
 VITA_UNUSED static void put_number(sink *s, uint64_t value, int bytes)
 {
-	for (int i = 0; i < bytes; i++) put_bytes(s, &(unsigned char){ (unsigned char)(value >> 8 * i) }, 1);
+	for (int i = 0; i < bytes; i++, value >>= 8) put_bytes(s, &(unsigned char){ (unsigned char)value }, 1);
 }
 
 VITA_UNUSED static void put_string(sink *s, const char *text)
