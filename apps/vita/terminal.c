@@ -48,8 +48,10 @@ int cli_start_signals(void)
 		if (sigaction(numbers[i], NULL, &old) == 0 && old.sa_handler == SIG_IGN) continue;
 		(void)sigaction(numbers[i], &action, NULL);
 	}
-	/* A reader that went away is an error of the write, so that output files are tidied up. */
+	/* A reader that went away and a limit of file size are errors of the write, so that output files are
+	 * tidied up. */
 	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGXFSZ, SIG_IGN);
 	return 1;
 }
 

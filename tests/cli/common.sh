@@ -65,7 +65,7 @@ expect_refusal() {
 	esac
 	[ -s "$scratch/err" ] || fail "no word about what is wrong: $*"
 	[ ! -s "$scratch/out" ] || fail "output in spite of a failure: $*"
-	for left in "$scratch"/no.wav* "$scratch"/.no.wav*; do
+	for left in "$scratch"/no.wav* "$scratch"/.vita-*; do
 		[ ! -e "$left" ] || fail "left behind: $left by $*"
 		rm -f "$left"
 	done
