@@ -194,7 +194,8 @@ static void read_rope_variant(reader *r, decoder_config *c)
 	(void)read_float(r, "partial_rotary_factor", 0, &share);
 	if (r->status == VITA_OK && share != 1)
 		refuse(r, VITA_E_UNSUPPORTED,
-		       "partial_rotary_factor is %g, but only heads that are rotated whole are supported", share);
+		       "partial_rotary_factor is %g, but only heads that are rotated whole are supported",
+		       share);
 	c->rope_tensor = has_tensor(r, "rope_freqs.weight");
 }
 

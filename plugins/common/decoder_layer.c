@@ -39,7 +39,8 @@ vita_status decoder_open(decoder *d, decoder_loader *loader, const vita_settings
 	d->rope.theta = c->rope_theta;
 	d->rope.scale = c->rope_kind == DECODER_ROPE_LINEAR ? 1 / c->rope_factor : 1;
 	if (c->rope_tensor)
-		return decoder_vector_load(loader, "rope_freqs.weight", c->head_dim / 2, &d->rope_factors, err);
+		return decoder_vector_load(loader, "rope_freqs.weight", c->head_dim / 2, &d->rope_factors,
+		                           err);
 	if (c->rope_kind == DECODER_ROPE_LLAMA3)
 		return decoder_rope_factors(loader, c, &d->rope_factors, err);
 	return VITA_OK;

@@ -112,10 +112,13 @@ typedef struct vita_tensor_info {
 	const char *type;     /* in the file's own words: "BF16" */
 	const char *path;     /* the file that holds it */
 	uint64_t n_values;
-	uint64_t size_bytes;
+	uint64_t size_bytes;  /* 0 where the type is unknown */
+	uint32_t dtype;       /* VITA_DTYPE_NONE: only listed */
+	uint32_t reserved;
 } vita_tensor_info;
 
-VITA_EXPORT vita_status vita_model_tensor_describe(const vita_model *model, uint64_t index, vita_tensor_info *out);
+VITA_EXPORT vita_status vita_model_tensor_describe(const vita_model *model, uint64_t index,
+                                                   vita_tensor_info *out);
 
 /* By name; rank and shape must match unless rank is 0. shape entries of -1 match any size, and are how
  * a caller reads a size it does not know. E_NOTFOUND names the tensor and the model, E_SHAPE what was

@@ -184,7 +184,8 @@ static const char *skip_list(reading *r, uint32_t type, uint64_t count)
 		if (size == 0 && item != VITA_GGUF_STRING && item != VITA_GGUF_LIST)
 			return "holds items of a type that is not known";
 		if (left == 0 || size > 0) {
-			if (left > UINT64_MAX / 8 || !skip(r, left * size)) return "goes on beyond the end of the file";
+			if (left > UINT64_MAX / 8 || !skip(r, left * size))
+				return "goes on beyond the end of the file";
 			depth--;
 			continue;
 		}
@@ -233,7 +234,9 @@ static vita_status read_values(reading *r, uint64_t n)
 	vita_shown shown;
 	vita_gguf *g = r->gguf;
 	if (n > r->left / LEAST_VALUE_BYTES)
-		return refuse(r, "claims %" PRIu64 " metadata values, more than its %" PRIu64 " bytes can hold", n, r->left);
+		return refuse(r,
+		              "claims %" PRIu64 " metadata values, more than its %" PRIu64 " bytes can hold",
+		              n, r->left);
 	g->values = calloc((size_t)n + 1, sizeof *g->values);
 	if (!g->values) return fail_memory(r);
 	for (uint64_t i = 0; i < n; i++) {
@@ -293,7 +296,8 @@ static vita_status measure(const reading *r, vita_gguf_tensor *t)
 	const vita_gguf_type *type = vita_gguf_type_find(t->type);
 	if (!type) return VITA_OK;
 	int64_t row = t->rank > 0 ? t->shape[t->rank - 1] : 1;
-	if (row % type->block != 0) return refuse_tensor(r, t, "its rows are no whole number of its type's blocks");
+	if (row % type->block != 0)
+		return refuse_tensor(r, t, "its rows are no whole number of its type's blocks");
 	if (t->n_values / type->block > (uint64_t)INT64_MAX / type->bytes)
 		return refuse_tensor(r, t, "the product of its shape is too large");
 	t->size = t->n_values / type->block * type->bytes;
@@ -320,12 +324,17 @@ static vita_status place_tensors(reading *r, const uint64_t *offsets)
 	for (uint64_t i = 0; i < g->n_tensors; i++) {
 		vita_gguf_tensor *t = &g->tensors[i];
 		if (offsets[i] % g->alignment != 0)
-			return refuse(r, "tensor \"%s\" begins at byte %" PRIu64 " of the data, which is no multiple of the "
-			              "alignment %u", vita_show(shown, t->name), offsets[i], (unsigned)g->alignment);
+			return refuse(r,
+			              "tensor \"%s\" begins at byte %" PRIu64
+			              " of the data, which is no multiple of the "
+			              "alignment %u",
+			              vita_show(shown, t->name), offsets[i], (unsigned)g->alignment);
 		if (offsets[i] > r->left || t->size > r->left - offsets[i])
-			return refuse(r, "tensor \"%s\" has %" PRIu64 " bytes from byte %" PRIu64 " of the data on, but the file has "
-			              "only %" PRIu64 " bytes of data; it may be truncated", vita_show(shown, t->name), t->size,
-			              offsets[i], r->left);
+			return refuse(r,
+			              "tensor \"%s\" has %" PRIu64 " bytes from byte %" PRIu64
+			              " of the data on, but the file has "
+			              "only %" PRIu64 " bytes of data; it may be truncated",
+			              vita_show(shown, t->name), t->size, offsets[i], r->left);
 		t->data = r->at + offsets[i];
 	}
 	return VITA_OK;
@@ -353,13 +362,14 @@ static vita_status check_tensors(const reading *r)
 	for (uint64_t i = 1; i < g->n_tensors; i++) {
 		const vita_gguf_tensor *a = &g->tensors[i - 1], *b = &g->tensors[i];
 		if (a->size > 0 && b->size > 0 && (uint64_t)(b->data - a->data) < a->size)
-			return refuse(r, "tensors \"%s\" and \"%s\" lie over each other", vita_show(first, a->name),
-			              vita_show(second, b->name));
+			return refuse(r, "tensors \"%s\" and \"%s\" lie over each other",
+			              vita_show(first, a->name), vita_show(second, b->name));
 	}
 	qsort(g->tensors, (size_t)g->n_tensors, sizeof *g->tensors, compare_names);
 	for (uint64_t i = 1; i < g->n_tensors; i++)
 		if (strcmp(g->tensors[i - 1].name, g->tensors[i].name) == 0)
-			return refuse(r, "has two tensors named \"%s\"", vita_show(first, g->tensors[i].name));
+			return refuse(r, "has two tensors named \"%s\"",
+			              vita_show(first, g->tensors[i].name));
 	return VITA_OK;
 }
 
@@ -368,11 +378,13 @@ static vita_status read_tensors(reading *r, uint64_t n)
 	vita_status status = VITA_OK;
 	vita_gguf *g = r->gguf;
 	if (n > r->left / LEAST_TENSOR_BYTES)
-		return refuse(r, "claims %" PRIu64 " tensors, more than its %" PRIu64 " bytes can hold", n, r->left);
+		return refuse(r, "claims %" PRIu64 " tensors, more than its %" PRIu64 " bytes can hold", n,
+		              r->left);
 	uint64_t *offsets = calloc((size_t)n + 1, sizeof *offsets);
 	g->tensors = calloc((size_t)n + 1, sizeof *g->tensors);
 	if (!offsets || !g->tensors) status = fail_memory(r);
-	for (uint64_t i = 0; i < n && status == VITA_OK; i++) status = read_tensor(r, &g->tensors[i], &offsets[i]);
+	for (uint64_t i = 0; i < n && status == VITA_OK; i++)
+		status = read_tensor(r, &g->tensors[i], &offsets[i]);
 	g->n_tensors = n;
 	if (status == VITA_OK) status = place_tensors(r, offsets);
 	if (status == VITA_OK) status = check_tensors(r);
@@ -389,10 +401,13 @@ static vita_status read_head(reading *r, uint64_t *n_tensors, uint64_t *n_values
 		return refuse(r, "does not begin with \"GGUF\"; it is no GGUF file");
 	if (!take_u32(r, &magic) || !take_u32(r, &version)) return truncated(r, "its first 8 bytes");
 	if ((version & 0xffffu) == 0 && version != 0)
-		return vita_fail(r->err, VITA_E_UNSUPPORTED, "%s: is a GGUF file of big-endian numbers, which cannot be read", r->path);
+		return vita_fail(r->err, VITA_E_UNSUPPORTED,
+		                 "%s: is a GGUF file of big-endian numbers, which cannot be read", r->path);
 	if (version != 2 && version != 3)
-		return vita_fail(r->err, VITA_E_UNSUPPORTED, "%s: is a GGUF file of version %" PRIu32 "; versions 2 and 3 can be "
-		                 "read", r->path, version);
+		return vita_fail(r->err, VITA_E_UNSUPPORTED,
+		                 "%s: is a GGUF file of version %" PRIu32 "; versions 2 and 3 can be "
+		                 "read",
+		                 r->path, version);
 	r->gguf->version = version;
 	if (!take_u64(r, n_tensors) || !take_u64(r, n_values)) return truncated(r, "its first 24 bytes");
 	return VITA_OK;

@@ -34,8 +34,9 @@ typedef struct vita_gguf_text {
 
 typedef struct vita_gguf_value {
 	const char *key;
-	const unsigned char *data; /* its bytes in the file, from behind the type on; of a list the first item */
-	uint64_t size;             /* bytes of that */
+	const unsigned char
+		*data; /* its bytes in the file, from behind the type on; of a list the first item */
+	uint64_t size; /* bytes of that */
 	uint32_t type;
 	uint32_t item_type; /* of a list */
 	uint64_t count;     /* of a list */
@@ -52,8 +53,8 @@ typedef struct vita_gguf_tensor {
 } vita_gguf_tensor;
 
 typedef struct vita_gguf {
-	const char *path;         /* the caller's, for messages */
-	vita_gguf_value *values;  /* by key */
+	const char *path;          /* the caller's, for messages */
+	vita_gguf_value *values;   /* by key */
 	vita_gguf_tensor *tensors; /* by name */
 	uint64_t n_values, n_tensors;
 	uint32_t version, alignment;

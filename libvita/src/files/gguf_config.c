@@ -36,7 +36,8 @@ vita_status vita_gguf_get_text(const vita_gguf *gguf, const char *key, vita_aren
 	if (!value) return VITA_OK;
 	if (!vita_gguf_string(value, &text) || memchr(text.data, 0, (size_t)text.size) ||
 	    !vita_is_utf8(text.data, (size_t)text.size))
-		return vita_fail(err, VITA_E_FORMAT, "%s: metadata \"%s\" must be a UTF-8 text without NULs", gguf->path, key);
+		return vita_fail(err, VITA_E_FORMAT, "%s: metadata \"%s\" must be a UTF-8 text without NULs",
+		                 gguf->path, key);
 	char *copy = vita_arena_alloc(arena, (size_t)text.size + 1);
 	if (!copy) return fail_memory(gguf, err);
 	memcpy(copy, text.data, (size_t)text.size);
@@ -53,7 +54,8 @@ static vita_status read_document(translation *t, const char *key, json_t **out)
 	vita_gguf_text text;
 	vita_status status = VITA_OK;
 	if (value && !vita_gguf_string(value, &text))
-		return vita_fail(t->err, VITA_E_FORMAT, "%s: metadata \"%s\" must be a text", t->gguf->path, key);
+		return vita_fail(t->err, VITA_E_FORMAT, "%s: metadata \"%s\" must be a text", t->gguf->path,
+		                 key);
 	(void)snprintf(origin, sizeof origin, "%s, metadata \"%s\"", t->gguf->path, key);
 	if (value) status = vita_json_parse(text.data, (size_t)text.size, origin, out, t->err);
 	else *out = json_object();
@@ -94,7 +96,8 @@ static vita_status set(const translation *t, json_t *object, const char *name, j
 	return json_object_set_new(object, name, value) == 0 ? VITA_OK : fail_memory(t->gguf, t->err);
 }
 
-static vita_status take_number(translation *t, const char *key, bool is_float, json_t *object, const char *name)
+static vita_status take_number(translation *t, const char *key, bool is_float, json_t *object,
+                               const char *name)
 {
 	const vita_gguf_value *value = vita_gguf_find(t->gguf, key);
 	if (!value) return VITA_OK;
@@ -117,8 +120,8 @@ static vita_status take_settings(translation *t)
 	char key[160];
 	vita_status status = VITA_OK;
 	for (size_t i = 0; i < vita_gguf_n_settings && status == VITA_OK; i++)
-		status = take_number(t, key_of(t, vita_gguf_settings[i].key, key), vita_gguf_settings[i].is_float, t->config,
-		                     vita_gguf_settings[i].name);
+		status = take_number(t, key_of(t, vita_gguf_settings[i].key, key),
+		                     vita_gguf_settings[i].is_float, t->config, vita_gguf_settings[i].name);
 	if (status == VITA_OK && t->known && json_object_get(t->config, "sliding_window") &&
 	    vita_gguf_find(t->gguf, key_of(t, "attention.sliding_window", key)))
 		status = set(t, t->config, "use_sliding_window", json_true());
@@ -173,17 +176,19 @@ static vita_status take_scaling(translation *t)
 	char key[160];
 	const char *type;
 	const json_t *said = json_object_get(t->config, "rope_scaling");
-	vita_status status = vita_gguf_get_text(t->gguf, key_of(t, "rope.scaling.type", key), &t->arena, &type, t->err);
+	vita_status status =
+		vita_gguf_get_text(t->gguf, key_of(t, "rope.scaling.type", key), &t->arena, &type, t->err);
 	if (status != VITA_OK || !*type || strcmp(type, "none") == 0 || (said && !json_is_null(said)) ||
 	    json_object_get(t->config, "rope_parameters"))
 		return status;
 	json_t *scaling = json_object();
 	if (!scaling) return fail_memory(t->gguf, t->err);
 	status = set(t, scaling, "rope_type", json_string(type));
-	if (status == VITA_OK) status = take_number(t, key_of(t, "rope.scaling.factor", key), true, scaling, "factor");
 	if (status == VITA_OK)
-		status = take_number(t, key_of(t, "rope.scaling.original_context_length", key), false, scaling,
-		                     "original_max_position_embeddings");
+		status = take_number(t, key_of(t, "rope.scaling.factor", key), true, scaling, "factor");
+	if (status == VITA_OK)
+		status = take_number(t, key_of(t, "rope.scaling.original_context_length", key), false,
+		                     scaling, "original_max_position_embeddings");
 	if (status == VITA_OK) return set(t, t->config, "rope_scaling", scaling);
 	json_decref(scaling);
 	return status;
@@ -210,8 +215,10 @@ static vita_status take_end_of_turn(translation *t)
 	const vita_gguf_value *value = vita_gguf_find(t->gguf, "tokenizer.ggml.eot_token_id");
 	const json_t *end = json_object_get(t->generation, "eos_token_id");
 	int64_t id;
-	if (!value || !vita_gguf_int(value, &id) || !json_is_integer(end) || json_integer_value(end) == id) return VITA_OK;
-	return set(t, t->generation, "eos_token_id", json_pack("[I, I]", json_integer_value(end), (json_int_t)id));
+	if (!value || !vita_gguf_int(value, &id) || !json_is_integer(end) || json_integer_value(end) == id)
+		return VITA_OK;
+	return set(t, t->generation, "eos_token_id",
+	           json_pack("[I, I]", json_integer_value(end), (json_int_t)id));
 }
 
 static vita_status take_generation(translation *t)

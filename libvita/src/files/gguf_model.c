@@ -10,15 +10,16 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-
 /* Large models are sometimes cut into files, each of which is a GGUF file with a share of the tensors. */
 static vita_status check_whole(const vita_gguf *gguf, vita_error *err)
 {
 	const vita_gguf_value *value = vita_gguf_find(gguf, "split.count");
 	int64_t n = 0;
 	if (!value || !vita_gguf_int(value, &n) || n <= 1) return VITA_OK;
-	return vita_fail(err, VITA_E_UNSUPPORTED, "%s: is one of %" PRId64 " parts of a model; a file that holds all of it is "
-	                 "needed", gguf->path, n);
+	return vita_fail(err, VITA_E_UNSUPPORTED,
+	                 "%s: is one of %" PRId64 " parts of a model; a file that holds all of it is "
+	                 "needed",
+	                 gguf->path, n);
 }
 
 static vita_status check_vocabulary(const vita_gguf *gguf, vita_error *err)
@@ -27,12 +28,14 @@ static vita_status check_vocabulary(const vita_gguf *gguf, vita_error *err)
 	const vita_gguf_tensor *embedding = vita_gguf_find_tensor(gguf, "token_embd.weight");
 	if (!tokens || tokens->type != VITA_GGUF_LIST || !embedding || embedding->rank != 2) return VITA_OK;
 	if (tokens->count <= (uint64_t)embedding->shape[0]) return VITA_OK;
-	return vita_fail(err, VITA_E_FORMAT, "%s: has a vocabulary of %" PRIu64 " tokens, but token_embd.weight has rows for "
-	                 "only %" PRId64, gguf->path, tokens->count, embedding->shape[0]);
+	return vita_fail(err, VITA_E_FORMAT,
+	                 "%s: has a vocabulary of %" PRIu64 " tokens, but token_embd.weight has rows for "
+	                 "only %" PRId64,
+	                 gguf->path, tokens->count, embedding->shape[0]);
 }
 
-static vita_status add_tensors(vita_model *model, uint32_t file, const vita_gguf *gguf, const vita_gguf_naming *naming,
-                               vita_error *err)
+static vita_status add_tensors(vita_model *model, uint32_t file, const vita_gguf *gguf,
+                               const vita_gguf_naming *naming, vita_error *err)
 {
 	vita_status status = VITA_OK;
 	for (uint64_t i = 0; i < gguf->n_tensors && status == VITA_OK; i++) {
@@ -62,7 +65,8 @@ static vita_status add_metadata(vita_model *model, const vita_gguf *gguf, vita_e
 	vita_gguf_shown shown;
 	vita_status status = VITA_OK;
 	for (uint64_t i = 0; i < gguf->n_values && status == VITA_OK; i++)
-		status = vita_model_add_metadata(model, gguf->values[i].key, vita_gguf_show(shown, &gguf->values[i]), err);
+		status = vita_model_add_metadata(model, gguf->values[i].key,
+		                                 vita_gguf_show(shown, &gguf->values[i]), err);
 	return status;
 }
 
@@ -73,9 +77,11 @@ static vita_status fill(vita_model *model, uint32_t file, const vita_gguf *gguf,
 	if (status == VITA_OK) status = check_vocabulary(gguf, err);
 	if (status == VITA_OK) status = vita_gguf_describe(gguf, &description, err);
 	if (status != VITA_OK) return status;
-	status = vita_model_set_document(model, VITA_CONFIG_MODEL, gguf->path, description.config, false, err);
+	status =
+		vita_model_set_document(model, VITA_CONFIG_MODEL, gguf->path, description.config, false, err);
 	if (status == VITA_OK)
-		status = vita_model_set_document(model, VITA_CONFIG_GENERATION, gguf->path, description.generation, false, err);
+		status = vita_model_set_document(model, VITA_CONFIG_GENERATION, gguf->path,
+		                                 description.generation, false, err);
 	if (status == VITA_OK) status = add_tensors(model, file, gguf, &description.naming, err);
 	if (status == VITA_OK) status = add_metadata(model, gguf, err);
 	json_decref(description.config);
@@ -87,8 +93,11 @@ static vita_status read_gguf(vita_model *model, uint32_t file, vita_error *err)
 {
 	const char *path = model->files[file].path;
 	if (model->is_directory)
-		return vita_fail(err, VITA_E_FORMAT, "%s: is a GGUF file, which is a model of its own and no part of a directory; "
-		                 "name the file itself", path);
+		return vita_fail(
+			err, VITA_E_FORMAT,
+			"%s: is a GGUF file, which is a model of its own and no part of a directory; "
+			"name the file itself",
+			path);
 	vita_gguf *gguf = calloc(1, sizeof *gguf);
 	if (!gguf) return vita_fail(err, VITA_E_NOMEM, "%s: out of memory while opening this model", path);
 	vita_status status = vita_gguf_open(&model->files[file].map, path, gguf, err);

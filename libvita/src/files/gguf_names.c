@@ -72,16 +72,11 @@ static const pair whole_names[] = {
 
 /* Behind "blk.N." and "model.layers.N.", before ".weight" or ".bias". */
 static const pair layer_names[] = {
-	{ "attn_norm", "input_layernorm" },
-	{ "attn_q", "self_attn.q_proj" },
-	{ "attn_k", "self_attn.k_proj" },
-	{ "attn_v", "self_attn.v_proj" },
-	{ "attn_output", "self_attn.o_proj" },
-	{ "attn_q_norm", "self_attn.q_norm" },
-	{ "attn_k_norm", "self_attn.k_norm" },
-	{ "ffn_norm", "post_attention_layernorm" },
-	{ "ffn_gate", "mlp.gate_proj" },
-	{ "ffn_up", "mlp.up_proj" },
+	{ "attn_norm", "input_layernorm" },    { "attn_q", "self_attn.q_proj" },
+	{ "attn_k", "self_attn.k_proj" },      { "attn_v", "self_attn.v_proj" },
+	{ "attn_output", "self_attn.o_proj" }, { "attn_q_norm", "self_attn.q_norm" },
+	{ "attn_k_norm", "self_attn.k_norm" }, { "ffn_norm", "post_attention_layernorm" },
+	{ "ffn_gate", "mlp.gate_proj" },       { "ffn_up", "mlp.up_proj" },
 	{ "ffn_down", "mlp.down_proj" },
 };
 
@@ -128,7 +123,8 @@ const char *vita_gguf_name_to_hf(const vita_gguf_naming *naming, const char *nam
 	for (size_t i = 0; rest && i < COUNT(layer_names); i++) {
 		ending = behind(rest, layer_names[i].gguf);
 		if (!ending || !is_ending(ending, true)) continue;
-		(void)snprintf(out, sizeof(vita_gguf_name), "model.layers.%lld.%s%s", (long long)layer, layer_names[i].hf, ending);
+		(void)snprintf(out, sizeof(vita_gguf_name), "model.layers.%lld.%s%s", (long long)layer,
+		               layer_names[i].hf, ending);
 		return out;
 	}
 	for (size_t i = 0; rest && i < COUNT(head_names); i++) {
@@ -136,7 +132,8 @@ const char *vita_gguf_name_to_hf(const vita_gguf_naming *naming, const char *nam
 		if (!ending || !is_ending(ending, false)) continue;
 		layer -= naming->n_layers;
 		if (layer < 0 || layer >= naming->n_predict) return name;
-		(void)snprintf(out, sizeof(vita_gguf_name), "%s.%lld%s", head_names[i].hf, (long long)layer, ending);
+		(void)snprintf(out, sizeof(vita_gguf_name), "%s.%lld%s", head_names[i].hf, (long long)layer,
+		               ending);
 		return out;
 	}
 	return name;
@@ -154,15 +151,16 @@ const char *vita_gguf_name_from_hf(const vita_gguf_naming *naming, const char *n
 	for (size_t i = 0; rest && i < COUNT(layer_names); i++) {
 		ending = behind(rest, layer_names[i].hf);
 		if (!ending || !is_ending(ending, true)) continue;
-		(void)snprintf(out, sizeof(vita_gguf_name), "blk.%lld.%s%s", (long long)number, layer_names[i].gguf, ending);
+		(void)snprintf(out, sizeof(vita_gguf_name), "blk.%lld.%s%s", (long long)number,
+		               layer_names[i].gguf, ending);
 		return out;
 	}
 	for (size_t i = 0; i < COUNT(head_names); i++) {
 		rest = behind(name, head_names[i].hf);
 		ending = rest && *rest == '.' ? behind_number(rest + 1, &number) : NULL;
 		if (!ending || strcmp(ending, "weight") != 0 || number >= naming->n_predict) continue;
-		(void)snprintf(out, sizeof(vita_gguf_name), "blk.%lld.%s.weight", (long long)(naming->n_layers + number),
-		               head_names[i].gguf);
+		(void)snprintf(out, sizeof(vita_gguf_name), "blk.%lld.%s.weight",
+		               (long long)(naming->n_layers + number), head_names[i].gguf);
 		return out;
 	}
 	return name;

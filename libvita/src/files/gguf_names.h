@@ -14,10 +14,10 @@ typedef struct vita_gguf_architecture {
 	const char *name;       /* general.architecture, and the first word of its keys */
 	const char *model_type; /* what a file that says no more is called in config.json */
 	const char *class_name; /* and under "architectures" */
-	const char *kin;        /* further model types that are written as this architecture, spaces around each */
-	const char *heads_type; /* model_type and class_name where it has multi-token prediction; NULL: the same */
+	const char *kin; /* further model types that are written as this architecture, spaces around each */
+	const char *heads_type; /* the two where it has multi-token prediction; NULL: the same */
 	const char *heads_class;
-	bool interleaved;       /* rows of queries and keys lie so that RoPE turns neighbours (2j, 2j + 1) */
+	bool interleaved; /* rows of queries and keys lie so that RoPE turns neighbours (2j, 2j + 1) */
 } vita_gguf_architecture;
 
 /* NULL where it is not one whose names are known. */

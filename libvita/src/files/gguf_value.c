@@ -16,7 +16,9 @@ static int compare_key(const void *key, const void *value)
 
 const vita_gguf_value *vita_gguf_find(const vita_gguf *gguf, const char *key)
 {
-	return gguf->n_values == 0 ? NULL : bsearch(key, gguf->values, (size_t)gguf->n_values, sizeof *gguf->values, compare_key);
+	return gguf->n_values == 0 ? NULL
+	                           : bsearch(key, gguf->values, (size_t)gguf->n_values, sizeof *gguf->values,
+	                                     compare_key);
 }
 
 static int compare_name(const void *name, const void *tensor)
@@ -26,7 +28,9 @@ static int compare_name(const void *name, const void *tensor)
 
 const vita_gguf_tensor *vita_gguf_find_tensor(const vita_gguf *gguf, const char *name)
 {
-	return gguf->n_tensors == 0 ? NULL : bsearch(name, gguf->tensors, (size_t)gguf->n_tensors, sizeof *gguf->tensors, compare_name);
+	return gguf->n_tensors == 0 ? NULL
+	                            : bsearch(name, gguf->tensors, (size_t)gguf->n_tensors,
+	                                      sizeof *gguf->tensors, compare_name);
 }
 
 static uint64_t bits_of(const vita_gguf_value *value, unsigned bytes)
@@ -93,7 +97,8 @@ bool vita_gguf_string(const vita_gguf_value *value, vita_gguf_text *out)
 bool vita_gguf_next(const vita_gguf_value *list, uint64_t *at, vita_gguf_value *item)
 {
 	static const unsigned char sizes[] = { 1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8 };
-	if (list->type != VITA_GGUF_LIST || list->item_type == VITA_GGUF_LIST || *at >= list->size) return false;
+	if (list->type != VITA_GGUF_LIST || list->item_type == VITA_GGUF_LIST || *at >= list->size)
+		return false;
 	item->key = list->key;
 	item->type = list->item_type;
 	item->item_type = 0;
@@ -115,7 +120,8 @@ static const char *show_text(vita_shown out, const vita_gguf_value *value)
 	(void)vita_gguf_string(value, &text);
 	size_t n = text.size < sizeof cut - 1 ? (size_t)text.size : sizeof cut - 1;
 	memcpy(cut, text.data, n);
-	while (n < text.size && n > 0 && ((unsigned char)text.data[n] & 0xc0) == 0x80) n--; /* no half character */
+	while (n < text.size && n > 0 && ((unsigned char)text.data[n] & 0xc0) == 0x80)
+		n--; /* no half character */
 	cut[n] = '\0';
 	for (size_t i = 0; i < n; i++)
 		if (cut[i] == '\0') cut[i] = ' ';
@@ -154,7 +160,9 @@ const char *vita_gguf_show(vita_gguf_shown out, const vita_gguf_value *value)
 	while (n < 4 && vita_gguf_next(value, &at, &item))
 		used += (size_t)snprintf(out + used, sizeof(vita_gguf_shown) - used, "%s%s", n++ ? ", " : "",
 		                         show_scalar(shown, &item));
-	if (n < value->count) (void)snprintf(out + used, sizeof(vita_gguf_shown) - used, ", ... %" PRIu64 " in all]", value->count);
+	if (n < value->count)
+		(void)snprintf(out + used, sizeof(vita_gguf_shown) - used, ", ... %" PRIu64 " in all]",
+		               value->count);
 	else (void)snprintf(out + used, sizeof(vita_gguf_shown) - used, "]");
 	return out;
 }

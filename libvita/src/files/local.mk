@@ -14,6 +14,8 @@ libvita_libcore_la_SOURCES += \
 	%D%/gguf_names.c \
 	%D%/gguf_names.h \
 	%D%/gguf_value.c \
+	%D%/gguf_write.c \
+	%D%/gguf_write.h \
 	%D%/json.c \
 	%D%/json.h \
 	%D%/map.c \
@@ -26,5 +28,6 @@ libvita_libcore_la_SOURCES += \
 	%D%/quantise.h \
 	%D%/safetensors.c \
 	%D%/safetensors_write.c \
+	%D%/safetensors_write.h \
 	%D%/synthetic.c \
 	%D%/synthetic.h

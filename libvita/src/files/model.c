@@ -389,6 +389,7 @@ vita_status vita_model_tensor_describe(const vita_model *model, uint64_t index, 
 	out->path = path_of(model, entry);
 	out->n_values = entry->n_values;
 	out->size_bytes = entry->size_bytes;
+	out->dtype = is_usable(entry) ? entry->dtype : VITA_DTYPE_NONE;
 	return VITA_OK;
 }
 

@@ -3,11 +3,10 @@
  * Writing safetensors. Tensors lie in the order of falling element size, then name, and the header is
  * padded so that they begin at a multiple of 64 bytes: every one of them is aligned when mapped.
  */
+#include "files/safetensors_write.h"
+
 #include "files/json.h"
 #include "files/map.h"
-
-#include <vita/file.h>
-#include <vita/model.h>
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -59,8 +58,7 @@ static vita_status check_array(const char *path, const vita_array *array, vita_e
 			                 shown);
 		n *= size;
 	}
-	if (n * vita_dtype_bytes(array->dtype) != array->size_bytes ||
-	    (array->size_bytes > 0 && !array->data))
+	if (n * vita_dtype_bytes(array->dtype) != array->size_bytes)
 		return vita_fail(err, VITA_E_SHAPE,
 		                 "%s: tensor \"%s\" has %" PRIu64
 		                 " bytes, but its shape and type make %" PRIu64,
@@ -149,46 +147,70 @@ static vita_status write_header(vita_file *file, const char *path, const char *t
 	return status;
 }
 
-static vita_status write_file(const char *path, const char *text, const vita_array *const *order, uint64_t n,
-                              vita_error *err)
+static vita_status begin(const char *path, const char *text, vita_file **file, vita_error *err)
 {
-	vita_file *file;
-	vita_status status = vita_file_create(path, &file, err);
-	if (status != VITA_OK) return status;
-	status = write_header(file, path, text, err);
-	for (uint64_t i = 0; i < n && status == VITA_OK; i++)
-		status = vita_file_write(file, order[i]->data, order[i]->size_bytes, err);
-	if (status == VITA_OK) return vita_file_commit(file, err);
-	vita_file_discard(file);
+	vita_status status = vita_file_create(path, file, err);
+	if (status == VITA_OK) status = write_header(*file, path, text, err);
+	if (status == VITA_OK || !*file) return status;
+	vita_file_discard(*file);
+	*file = NULL;
 	return status;
+}
+
+vita_status vita_safetensors_begin(const char *path, const vita_array **tensors, uint64_t n_tensors,
+                                   const char *const *metadata, uint32_t n_metadata, vita_file **file,
+                                   vita_error *err)
+{
+	vita_status status = VITA_OK;
+	char *text = NULL;
+	json_t *header = json_object();
+
+	*file = NULL;
+	if (!header) status = fail_memory(path, err);
+	for (uint64_t i = 0; i < n_tensors && status == VITA_OK; i++)
+		status = check_array(path, tensors[i], err);
+	if (status == VITA_OK && n_metadata > 0)
+		status = put_metadata(header, path, metadata, n_metadata, err);
+	if (status == VITA_OK) {
+		qsort(tensors, n_tensors, sizeof *tensors, compare_arrays);
+		status = put_tensors(header, path, tensors, n_tensors, err);
+	}
+	if (status == VITA_OK) {
+		text = json_dumps(header, JSON_COMPACT);
+		status = text ? begin(path, text, file, err) : fail_memory(path, err);
+	}
+	free(text);
+	json_decref(header);
+	return status;
+}
+
+static vita_status check_data(const char *path, const vita_array *array, vita_error *err)
+{
+	vita_shown shown;
+	if (array->size_bytes == 0 || array->data) return VITA_OK;
+	return vita_fail(err, VITA_E_SHAPE, "%s: tensor \"%s\" has no data", path,
+	                 vita_show(shown, array->name ? array->name : ""));
 }
 
 vita_status vita_safetensors_write(const char *path, const vita_array *arrays, uint64_t n_arrays,
                                    const char *const *metadata, uint32_t n_metadata, vita_error *err)
 {
 	vita_status status = VITA_OK;
-	char *text = NULL;
-	json_t *header = json_object();
+	vita_file *file = NULL;
 	const vita_array **order = NULL;
 
 	if (n_arrays < SIZE_MAX / sizeof *order) order = malloc((size_t)(n_arrays + 1) * sizeof *order);
-	if (!header || !order) status = fail_memory(path, err);
+	if (!order) return fail_memory(path, err);
 	for (uint64_t i = 0; i < n_arrays && status == VITA_OK; i++) {
 		order[i] = &arrays[i];
-		status = check_array(path, order[i], err);
+		status = check_data(path, order[i], err);
 	}
-	if (status == VITA_OK && n_metadata > 0)
-		status = put_metadata(header, path, metadata, n_metadata, err);
-	if (status == VITA_OK) {
-		qsort(order, n_arrays, sizeof *order, compare_arrays);
-		status = put_tensors(header, path, order, n_arrays, err);
-	}
-	if (status == VITA_OK) {
-		text = json_dumps(header, JSON_COMPACT);
-		status = text ? write_file(path, text, order, n_arrays, err) : fail_memory(path, err);
-	}
-	free(text);
+	if (status == VITA_OK)
+		status = vita_safetensors_begin(path, order, n_arrays, metadata, n_metadata, &file, err);
+	for (uint64_t i = 0; i < n_arrays && status == VITA_OK; i++)
+		status = vita_file_write(file, order[i]->data, order[i]->size_bytes, err);
+	if (status == VITA_OK) status = vita_file_commit(file, err);
+	else vita_file_discard(file);
 	free(order);
-	json_decref(header);
 	return status;
 }

@@ -21,8 +21,8 @@
 
 #define MAX_STEPS 4
 
-/* A way to cut text: patterns that are applied one after the other, and then perhaps GPT-2's, which comes with
- * the ByteLevel step. */
+/* A way to cut text: patterns that are applied one after the other, and then perhaps GPT-2's, which comes
+ * with the ByteLevel step. */
 typedef struct cutting {
 	const char *names[4]; /* tokenizer.ggml.pre; the first is the one that we write */
 	const char *patterns[MAX_STEPS];
@@ -30,17 +30,40 @@ typedef struct cutting {
 } cutting;
 
 static const cutting cuttings[] = {
-	{ { "qwen2" }, { CONTRACTIONS "|" BEFORE_WORD "\\p{L}+|" DIGIT "|" SIGNS "|" SPACES }, false, true, false },
-	{ { "deepseek-r1-qwen" }, { CONTRACTIONS "|" BEFORE_WORD "\\p{L}+|" DIGIT "|" SIGNS "|" SPACES }, false, false, false },
-	{ { "llama-bpe", "llama3", "llama-v3" }, { CONTRACTIONS "|" BEFORE_WORD "\\p{L}+|\\p{N}{1,3}|" SIGNS "|" SPACES }, false,
-	  false, true },
+	{ { "qwen2" },
+	  { CONTRACTIONS "|" BEFORE_WORD "\\p{L}+|" DIGIT "|" SIGNS "|" SPACES },
+	  false,
+	  true,
+	  false },
+	{ { "deepseek-r1-qwen" },
+	  { CONTRACTIONS "|" BEFORE_WORD "\\p{L}+|" DIGIT "|" SIGNS "|" SPACES },
+	  false,
+	  false,
+	  false },
+	{ { "llama-bpe", "llama3", "llama-v3" },
+	  { CONTRACTIONS "|" BEFORE_WORD "\\p{L}+|\\p{N}{1,3}|" SIGNS "|" SPACES },
+	  false,
+	  false,
+	  true },
 	{ { "smollm", "starcoder", "refact", "codeshell" }, { DIGIT }, true, false, false },
 	{ { "gpt-2", "phi-2" }, { NULL }, true, false, false },
-	{ { "tekken" }, { BEFORE_WORD UPPER "*" LOWER "+|" BEFORE_WORD UPPER "+" LOWER "*|" DIGIT "|" SIGNS_SLASH "|" SPACES },
-	  false, false, true },
-	{ { "gpt-4o", "llama4" }, { BEFORE_WORD UPPER "*" LOWER "+" CONTRACTIONS "?|" BEFORE_WORD UPPER "+" LOWER "*"
-	  CONTRACTIONS "?|\\p{N}{1,3}|" SIGNS_SLASH "|" SPACES }, false, false, false },
-	{ { "default" }, { "[\\p{P}\\$\\+<=>\\^~\\|]+", GPT2, "\\p{N}+", "[0-9][0-9][0-9]" }, false, false, false },
+	{ { "tekken" },
+	  { BEFORE_WORD UPPER "*" LOWER "+|" BEFORE_WORD UPPER "+" LOWER "*|" DIGIT "|" SIGNS_SLASH
+	                      "|" SPACES },
+	  false,
+	  false,
+	  true },
+	{ { "gpt-4o", "llama4" },
+	  { BEFORE_WORD UPPER "*" LOWER "+" CONTRACTIONS "?|" BEFORE_WORD UPPER "+" LOWER "*" CONTRACTIONS
+	                      "?|\\p{N}{1,3}|" SIGNS_SLASH "|" SPACES },
+	  false,
+	  false,
+	  false },
+	{ { "default" },
+	  { "[\\p{P}\\$\\+<=>\\^~\\|]+", GPT2, "\\p{N}+", "[0-9][0-9][0-9]" },
+	  false,
+	  false,
+	  false },
 };
 #define N_CUTTINGS (sizeof cuttings / sizeof cuttings[0])
 
@@ -75,22 +98,26 @@ static bool is_pattern_step(const json_t *step, const char *pattern)
 {
 	if (is_text(step, "type", "Digits"))
 		return strcmp(pattern, DIGIT) == 0 && is_flag(step, "individual_digits", false, true);
-	return is_text(step, "type", "Split") && is_text(step, "behavior", "Isolated") && is_flag(step, "invert", false, false) &&
+	return is_text(step, "type", "Split") && is_text(step, "behavior", "Isolated") &&
+	       is_flag(step, "invert", false, false) &&
 	       is_text(json_object_get(step, "pattern"), "Regex", pattern);
 }
 
 static bool cuts_so(const json_t *document, const cutting *c)
 {
-	const json_t *pre = json_object_get(document, "pre_tokenizer"), *normal = json_object_get(document, "normalizer");
+	const json_t *pre = json_object_get(document, "pre_tokenizer"),
+		     *normal = json_object_get(document, "normalizer");
 	const json_t *list = json_object_get(pre, "pretokenizers");
 	size_t n = list ? json_array_size(list) : 1, i = 0;
 	for (; i < MAX_STEPS && c->patterns[i] && i < n; i++)
 		if (!is_pattern_step(list ? json_array_get(list, i) : pre, c->patterns[i])) return false;
 	const json_t *last = list ? json_array_get(list, i) : pre;
 	bool none = !normal || json_is_null(normal) ||
-	            (is_text(normal, "type", "Sequence") && json_array_size(json_object_get(normal, "normalizers")) == 0);
-	return i + 1 == n && is_text(last, "type", "ByteLevel") && is_flag(last, "add_prefix_space", false, false) &&
-	       is_flag(last, "use_regex", true, c->gpt2) && (c->nfc ? is_text(normal, "type", "NFC") : none) &&
+	            (is_text(normal, "type", "Sequence") &&
+	             json_array_size(json_object_get(normal, "normalizers")) == 0);
+	return i + 1 == n && is_text(last, "type", "ByteLevel") &&
+	       is_flag(last, "add_prefix_space", false, false) && is_flag(last, "use_regex", true, c->gpt2) &&
+	       (c->nfc ? is_text(normal, "type", "NFC") : none) &&
 	       is_flag(json_object_get(document, "model"), "ignore_merges", false, c->ignore_merges);
 }
 
@@ -114,12 +141,16 @@ static json_t *cutting_to_json(const cutting *c)
 	int failed = steps ? 0 : -1;
 	for (size_t i = 0; i < MAX_STEPS && c->patterns[i] && !failed; i++)
 		failed = json_array_append_new(steps, strcmp(c->patterns[i], DIGIT) == 0
-			? json_pack("{s:s, s:b}", "type", "Digits", "individual_digits", 1)
-			: json_pack("{s:s, s:{s:s}, s:s, s:b}", "type", "Split", "pattern", "Regex", c->patterns[i], "behavior",
-		                    "Isolated", "invert", 0));
+		                                              ? json_pack("{s:s, s:b}", "type", "Digits",
+		                                                          "individual_digits", 1)
+		                                              : json_pack("{s:s, s:{s:s}, s:s, s:b}", "type",
+		                                                          "Split", "pattern", "Regex",
+		                                                          c->patterns[i], "behavior",
+		                                                          "Isolated", "invert", 0));
 	if (!failed)
-		failed = json_array_append_new(steps, json_pack("{s:s, s:b, s:b, s:b}", "type", "ByteLevel", "add_prefix_space", 0,
-		                                                "trim_offsets", 0, "use_regex", (int)c->gpt2));
+		failed = json_array_append_new(steps, json_pack("{s:s, s:b, s:b, s:b}", "type", "ByteLevel",
+		                                                "add_prefix_space", 0, "trim_offsets", 0,
+		                                                "use_regex", (int)c->gpt2));
 	if (!failed) return json_pack("{s:s, s:o}", "type", "Sequence", "pretokenizers", steps);
 	json_decref(steps);
 	return NULL;
@@ -133,13 +164,14 @@ static const vita_gguf_value *list_of(const vita_gguf *gguf, const char *key, bo
 }
 
 /* Token or merge number i as a C string in *buffer, which grows. */
-static vita_status take_text(const vita_gguf_value *item, const char *what, uint64_t i, char **buffer, size_t *capacity,
-                             vita_error *err)
+static vita_status take_text(const vita_gguf_value *item, const char *what, uint64_t i, char **buffer,
+                             size_t *capacity, vita_error *err)
 {
 	vita_gguf_text text;
 	(void)vita_gguf_string(item, &text);
 	if (memchr(text.data, 0, (size_t)text.size) || !vita_is_utf8(text.data, (size_t)text.size))
-		return vita_fail(err, VITA_E_FORMAT, "its tokenizer's %s %" PRIu64 " is no UTF-8 text without NULs", what, i);
+		return vita_fail(err, VITA_E_FORMAT,
+		                 "its tokenizer's %s %" PRIu64 " is no UTF-8 text without NULs", what, i);
 	if (text.size >= *capacity) {
 		char *grown = realloc(*buffer, (size_t)text.size * 2 + 64);
 		if (!grown) return fail_memory(err);
@@ -153,13 +185,14 @@ static vita_status take_text(const vita_gguf_value *item, const char *what, uint
 
 static json_t *added_to_json(uint64_t id, const char *content, bool special)
 {
-	return json_pack("{s:I, s:s, s:b, s:b, s:b, s:b, s:b}", "id", (json_int_t)id, "content", content, "single_word", 0,
-	                 "lstrip", 0, "rstrip", 0, "normalized", 0, "special", (int)special);
+	return json_pack("{s:I, s:s, s:b, s:b, s:b, s:b, s:b}", "id", (json_int_t)id, "content", content,
+	                 "single_word", 0, "lstrip", 0, "rstrip", 0, "normalized", 0, "special",
+	                 (int)special);
 }
 
 /* Of a name that comes twice the first id counts, as in GGUF's own tools. */
-static vita_status list_tokens(const vita_gguf_value *tokens, const vita_gguf_value *kinds, json_t *vocab, json_t *added,
-                               vita_error *err)
+static vita_status list_tokens(const vita_gguf_value *tokens, const vita_gguf_value *kinds, json_t *vocab,
+                               json_t *added, vita_error *err)
 {
 	vita_gguf_value token, kind;
 	uint64_t at = 0, kind_at = 0, i = 0;
@@ -172,10 +205,12 @@ static vita_status list_tokens(const vita_gguf_value *tokens, const vita_gguf_va
 		if (type == VITA_GGUF_TOKEN_UNUSED) continue;
 		status = take_text(&token, "token", i, &text, &capacity, err);
 		if (status != VITA_OK || json_object_get(vocab, text)) continue;
-		if (json_object_set_new_nocheck(vocab, text, json_integer((json_int_t)i)) != 0) status = fail_memory(err);
+		if (json_object_set_new_nocheck(vocab, text, json_integer((json_int_t)i)) != 0)
+			status = fail_memory(err);
 		if (type != VITA_GGUF_TOKEN_CONTROL && type != VITA_GGUF_TOKEN_USER_DEFINED) continue;
 		if (status == VITA_OK && *text &&
-		    json_array_append_new(added, added_to_json(i, text, type == VITA_GGUF_TOKEN_CONTROL)) != 0)
+		    json_array_append_new(added, added_to_json(i, text, type == VITA_GGUF_TOKEN_CONTROL)) !=
+		            0)
 			status = fail_memory(err);
 	}
 	free(text);
@@ -191,7 +226,8 @@ static vita_status list_merges(const vita_gguf_value *merges, json_t *list, vita
 	vita_status status = VITA_OK;
 	for (; status == VITA_OK && vita_gguf_next(merges, &at, &merge); i++) {
 		status = take_text(&merge, "merge", i, &text, &capacity, err);
-		if (status == VITA_OK && json_array_append_new(list, json_string_nocheck(text)) != 0) status = fail_memory(err);
+		if (status == VITA_OK && json_array_append_new(list, json_string_nocheck(text)) != 0)
+			status = fail_memory(err);
 	}
 	free(text);
 	return status;
@@ -208,31 +244,38 @@ static vita_gguf_text text_of(const vita_gguf *gguf, const char *key, const char
 
 static vita_status check_kind(const vita_gguf *gguf, const cutting **out, vita_error *err)
 {
-	vita_gguf_text kind = text_of(gguf, "tokenizer.ggml.model", ""), pre = text_of(gguf, "tokenizer.ggml.pre", "default");
+	vita_gguf_text kind = text_of(gguf, "tokenizer.ggml.model", ""),
+		       pre = text_of(gguf, "tokenizer.ggml.pre", "default");
 	vita_gguf_shown shown;
 	if (!is_name(&kind, "gpt2"))
-		return vita_fail(err, VITA_E_UNSUPPORTED, "its tokenizer is of the kind \"%s\" (tokenizer.ggml.model); only byte-level "
-		                 "BPE, \"gpt2\", is known", vita_gguf_show(shown, vita_gguf_find(gguf, "tokenizer.ggml.model")));
+		return vita_fail(
+			err, VITA_E_UNSUPPORTED,
+			"its tokenizer is of the kind \"%s\" (tokenizer.ggml.model); only byte-level "
+			"BPE, \"gpt2\", is known",
+			vita_gguf_show(shown, vita_gguf_find(gguf, "tokenizer.ggml.model")));
 	*out = find_cutting(&pre);
 	if (*out) return VITA_OK;
-	return vita_fail(err, VITA_E_UNSUPPORTED, "its tokenizer cuts text in the way \"%s\" (tokenizer.ggml.pre), which is not "
-	                 "known; qwen2, deepseek-r1-qwen, llama-bpe, smollm, starcoder, gpt-2, tekken, gpt-4o and default are",
+	return vita_fail(err, VITA_E_UNSUPPORTED,
+	                 "its tokenizer cuts text in the way \"%s\" (tokenizer.ggml.pre), which is not "
+	                 "known; qwen2, deepseek-r1-qwen, llama-bpe, smollm, starcoder, gpt-2, tekken, "
+	                 "gpt-4o and default are",
 	                 vita_gguf_show(shown, vita_gguf_find(gguf, "tokenizer.ggml.pre")));
 }
 
 /* Empty lists and objects of a tokenizer.json, to be filled. */
 static json_t *frame(const cutting *c, json_t *vocab, json_t *merges, json_t *added)
 {
-	json_t *model = json_pack("{s:s, s:n, s:n, s:n, s:n, s:b, s:b, s:b, s:O, s:O}", "type", "BPE", "dropout", "unk_token",
-	                          "continuing_subword_prefix", "end_of_word_suffix", "fuse_unk", 0, "byte_fallback", 0,
-	                          "ignore_merges", (int)c->ignore_merges, "vocab", vocab, "merges", merges);
+	json_t *model = json_pack("{s:s, s:n, s:n, s:n, s:n, s:b, s:b, s:b, s:O, s:O}", "type", "BPE",
+	                          "dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix",
+	                          "fuse_unk", 0, "byte_fallback", 0, "ignore_merges", (int)c->ignore_merges,
+	                          "vocab", vocab, "merges", merges);
 	json_t *normalizer = c->nfc ? json_pack("{s:s}", "type", "NFC") : json_null();
-	json_t *decoder = json_pack("{s:s, s:b, s:b, s:b}", "type", "ByteLevel", "add_prefix_space", 0, "trim_offsets", 0,
-	                            "use_regex", 0);
+	json_t *decoder = json_pack("{s:s, s:b, s:b, s:b}", "type", "ByteLevel", "add_prefix_space", 0,
+	                            "trim_offsets", 0, "use_regex", 0);
 	/* What could not be had is NULL, and makes the whole NULL. */
-	return json_pack("{s:s, s:n, s:n, s:O, s:o, s:o, s:n, s:o, s:o}", "version", "1.0", "truncation", "padding",
-	                 "added_tokens", added, "normalizer", normalizer, "pre_tokenizer", cutting_to_json(c), "post_processor",
-	                 "decoder", decoder, "model", model);
+	return json_pack("{s:s, s:n, s:n, s:O, s:o, s:o, s:n, s:o, s:o}", "version", "1.0", "truncation",
+	                 "padding", "added_tokens", added, "normalizer", normalizer, "pre_tokenizer",
+	                 cutting_to_json(c), "post_processor", "decoder", decoder, "model", model);
 }
 
 static vita_status assemble(const vita_gguf *gguf, const cutting *c, json_t **out, vita_error *err)
@@ -241,9 +284,12 @@ static vita_status assemble(const vita_gguf *gguf, const cutting *c, json_t **ou
 	const vita_gguf_value *merges = list_of(gguf, "tokenizer.ggml.merges", true);
 	const vita_gguf_value *kinds = list_of(gguf, "tokenizer.ggml.token_type", false);
 	if (!tokens || !merges)
-		return vita_fail(err, VITA_E_FORMAT, "its tokenizer lacks its list of %s", tokens ? "merges" : "tokens");
+		return vita_fail(err, VITA_E_FORMAT, "its tokenizer lacks its list of %s",
+		                 tokens ? "merges" : "tokens");
 	if (vita_gguf_find(gguf, "tokenizer.ggml.token_type") && (!kinds || kinds->count != tokens->count))
-		return vita_fail(err, VITA_E_FORMAT, "tokenizer.ggml.token_type must be a list of %" PRIu64 " integers, one a token",
+		return vita_fail(err, VITA_E_FORMAT,
+		                 "tokenizer.ggml.token_type must be a list of %" PRIu64
+		                 " integers, one a token",
 		                 tokens->count);
 	json_t *vocab = json_object(), *list = json_array(), *added = json_array();
 	vita_status status = vocab && list && added ? VITA_OK : fail_memory(err);
@@ -268,7 +314,8 @@ vita_status vita_gguf_tokenizer_document(const vita_gguf *gguf, json_t **out, vi
 	vita_gguf_text text;
 	*out = NULL;
 	if (whole && vita_gguf_string(whole, &text))
-		return vita_json_parse(text.data, (size_t)text.size, "its " VITA_GGUF_TOKENIZER_KEY, out, err);
+		return vita_json_parse(text.data, (size_t)text.size, "its " VITA_GGUF_TOKENIZER_KEY, out,
+		                       err);
 	if (!vita_gguf_find(gguf, "tokenizer.ggml.model"))
 		return vita_fail(err, VITA_E_NOTFOUND, "has no tokenizer");
 	vita_status status = check_kind(gguf, &c, err);
