@@ -8,6 +8,7 @@ vitainclude_HEADERS += \
 	%D%/include/vita/codec.h \
 	%D%/include/vita/config.h \
 	%D%/include/vita/context.h \
+	%D%/include/vita/convert.h \
 	%D%/include/vita/encoder.h \
 	%D%/include/vita/engine.h \
 	%D%/include/vita/file.h \
@@ -44,6 +45,7 @@ EXTRA_DIST += %D%/libvita.map
 
 include %D%/src/text/local.mk
 include %D%/src/files/local.mk
+include %D%/src/convert/local.mk
 include %D%/src/audio/local.mk
 include %D%/src/host/local.mk
 include %D%/src/engine/local.mk

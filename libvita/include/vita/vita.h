@@ -8,6 +8,7 @@
 #include <vita/audio.h>
 #include <vita/config.h>
 #include <vita/context.h>
+#include <vita/convert.h>
 #include <vita/engine.h>
 #include <vita/file.h>
 #include <vita/model.h>
