@@ -22,27 +22,20 @@ static const uint32_t targets[] = { VITA_F32,  VITA_F16,  VITA_BF16, VITA_Q8_0,
 	                            VITA_Q6_K, VITA_Q4_1, VITA_Q4_K, VITA_Q4_0 };
 #define N_TARGETS (sizeof targets / sizeof *targets)
 
-static uint64_t n_values(const vita_array *array)
+/* Matrices take the target type; norms and biases, which are vectors, and what nothing here computes with
+ * stay as they are. */
+static void add_tensor(struct summary *s, const vita_tensor_info *tensor)
 {
-	uint64_t n = 1;
-	for (uint32_t i = 0; i < array->rank; i++) n *= (uint64_t)array->shape[i];
-	return n;
-}
-
-/* Matrices take the target type; norms and biases, which are vectors, stay as they are. */
-static void add_tensor(struct summary *s, const vita_array *array)
-{
-	uint64_t n = n_values(array);
 	s->n_tensors++;
-	s->n_parameters += n;
-	s->n_bytes += array->size_bytes;
+	s->n_parameters += tensor->n_values;
+	s->n_bytes += tensor->size_bytes;
 	for (size_t t = 0; t < N_TARGETS; t++) {
-		uint64_t bytes = array->size_bytes;
-		if (array->rank >= 2 && n > 0) {
-			int64_t columns = array->shape[array->rank - 1],
+		uint64_t bytes = tensor->size_bytes;
+		if (tensor->rank >= 2 && tensor->n_values > 0 && tensor->dtype != VITA_DTYPE_NONE) {
+			int64_t columns = tensor->shape[tensor->rank - 1],
 				row = vita_row_bytes(targets[t], columns);
 			if (row < 0) s->n_odd_of[t]++;
-			else bytes = n / (uint64_t)columns * (uint64_t)row;
+			else bytes = tensor->n_values / (uint64_t)columns * (uint64_t)row;
 		}
 		s->bytes_of[t] += bytes;
 	}
@@ -56,14 +49,9 @@ static vita_status summarise(const vita_model *model, struct summary *s, vita_er
 	if (status == VITA_E_NOTFOUND)
 		status = vita_model_get_string(model, VITA_CONFIG_MODEL, "model_type", &s->architecture, err);
 	if (status != VITA_OK && status != VITA_E_NOTFOUND) return status;
-	for (uint64_t i = 0; i < vita_model_n_tensors(model); i++) {
-		vita_array array;
-		VITA_INIT(&array);
-		status = vita_model_tensor_at(model, i, &array);
-		if (status != VITA_OK)
-			return vita_fail(err, status, "tensor %llu cannot be read", (unsigned long long)i);
-		add_tensor(s, &array);
-	}
+	vita_tensor_info tensor;
+	for (uint64_t i = 0; vita_model_tensor_describe(model, i, &tensor) == VITA_OK; i++)
+		add_tensor(s, &tensor);
 	return VITA_OK;
 }
 
@@ -79,11 +67,13 @@ static uint64_t memory_available(void)
 	return (uint64_t)kib * 1024;
 }
 
-static void print_tensor(const vita_array *array)
+/* Types that nothing here computes with, in the file's own words. */
+static void print_tensor(const vita_tensor_info *tensor)
 {
-	(void)printf("  %-52s %-5s", array->name, vita_dtype_name(array->dtype));
-	for (uint32_t i = 0; i < array->rank; i++)
-		(void)printf(i ? " x %lld" : " %lld", (long long)array->shape[i]);
+	const char *type = tensor->dtype == VITA_DTYPE_NONE ? tensor->type : vita_dtype_name(tensor->dtype);
+	(void)printf("  %-52s %-5s", tensor->name, type);
+	for (uint32_t i = 0; i < tensor->rank; i++)
+		(void)printf(i ? " x %lld" : " %lld", (long long)tensor->shape[i]);
 	(void)putchar('\n');
 }
 
@@ -116,32 +106,46 @@ static void print_summary(const vita_model *model, const struct summary *s)
 	}
 }
 
-static json_t *json_tensor(const vita_array *array)
+static json_t *json_tensor(const vita_tensor_info *tensor)
 {
 	json_t *shape = json_array();
-	for (uint32_t i = 0; i < array->rank; i++)
-		(void)json_array_append_new(shape, json_integer(array->shape[i]));
-	return json_pack("{s:s, s:s, s:o}", "name", array->name, "dtype", vita_dtype_name(array->dtype),
-	                 "shape", shape);
+	for (uint32_t i = 0; i < tensor->rank; i++)
+		(void)json_array_append_new(shape, json_integer(tensor->shape[i]));
+	return json_pack("{s:s, s:s, s:s, s:o}", "name", tensor->name, "dtype",
+	                 vita_dtype_name(tensor->dtype), "type", tensor->type, "shape", shape);
+}
+
+static void print_metadata(const vita_model *model)
+{
+	vita_metadata metadata;
+	for (uint64_t i = 0; vita_model_metadata_at(model, i, &metadata) == VITA_OK; i++)
+		(void)printf("%s  %-40s %s\n", i ? "" : "metadata\n", metadata.key, metadata.text);
+}
+
+static json_t *json_metadata(const vita_model *model)
+{
+	vita_metadata metadata;
+	json_t *object = json_object();
+	for (uint64_t i = 0; vita_model_metadata_at(model, i, &metadata) == VITA_OK; i++)
+		(void)json_object_set_new(object, metadata.key, json_string(metadata.text));
+	return object;
 }
 
 static int print_document(struct cli *cli, const vita_model *model, const struct summary *s)
 {
 	json_t *tensors = json_array(), *sizes = json_object();
-	for (uint64_t i = 0; i < vita_model_n_tensors(model); i++) {
-		vita_array array;
-		VITA_INIT(&array);
-		if (vita_model_tensor_at(model, i, &array) == VITA_OK)
-			(void)json_array_append_new(tensors, json_tensor(&array));
-	}
+	vita_tensor_info tensor;
+	for (uint64_t i = 0; vita_model_tensor_describe(model, i, &tensor) == VITA_OK; i++)
+		(void)json_array_append_new(tensors, json_tensor(&tensor));
 	(void)json_object_set_new(sizes, "as-is", json_integer((json_int_t)s->n_bytes));
 	for (size_t t = 0; t < N_TARGETS; t++)
 		(void)json_object_set_new(sizes, vita_dtype_name(targets[t]),
 		                          json_integer((json_int_t)s->bytes_of[t]));
-	return cli_print_json(cli, json_pack("{s:s, s:I, s:o, s:o, s:I}",
+	return cli_print_json(cli, json_pack("{s:s, s:I, s:o, s:o, s:o, s:I}",
 		"architecture", s->architecture,
 		"parameters", (json_int_t)s->n_parameters,
 		"tensors", tensors,
+		"metadata", json_metadata(model),
 		"bytes", sizes,
 		"memory", (json_int_t)memory_available()));
 }
@@ -153,11 +157,10 @@ static int print_model(struct cli *cli, const vita_model *model, int with_tensor
 	if (status != VITA_OK) return cli_fail(cli, status);
 	if (cli->json) return print_document(cli, model, &s);
 	print_summary(model, &s);
-	for (uint64_t i = 0; i < vita_model_n_tensors(model) && with_tensors; i++) {
-		vita_array array;
-		VITA_INIT(&array);
-		if (vita_model_tensor_at(model, i, &array) == VITA_OK) print_tensor(&array);
-	}
+	print_metadata(model);
+	vita_tensor_info tensor;
+	for (uint64_t i = 0; with_tensors && vita_model_tensor_describe(model, i, &tensor) == VITA_OK; i++)
+		print_tensor(&tensor);
 	return EXIT_DONE;
 }
 
@@ -186,8 +189,9 @@ const struct verb verb_info = {
 		"is shown, and whether that fits into what is free here now; a conversation's\n"
 		"cache comes on top.\n\n"
 		"      --tensors              list them too\n\n"
-		"JSON: architecture; parameters; tensors, a list of name, dtype and shape; bytes\n"
-		"by weight type; memory, the bytes free here.\n\n"
+		"JSON: architecture; parameters; tensors, a list of name, dtype, type (in the\n"
+		"file's own words) and shape; metadata; bytes by weight type; memory, the bytes\n"
+		"free here.\n\n"
 		"Example:\n"
 		"  vita info models/nano\n",
 };

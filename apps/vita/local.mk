@@ -8,6 +8,7 @@ bin_PROGRAMS += %D%/vita
 	%D%/bench_sound.c \
 	%D%/common.c \
 	%D%/common.h \
+	%D%/convert.c \
 	%D%/decode.c \
 	%D%/encode.c \
 	%D%/generate.c \
