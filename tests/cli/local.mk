@@ -4,6 +4,7 @@
 installed_tests = \
 	%D%/answer.sh \
 	%D%/codec2.sh \
+	%D%/convert.sh \
 	%D%/golden.sh \
 	%D%/installed.sh \
 	%D%/outside.sh \

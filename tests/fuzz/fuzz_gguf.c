@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Fuzz target: a GGUF file. Every tensor that the reader lets through must lie within the file, settings can be
- * asked for, and its tokenizer, where it has one, can be used.
+ * Fuzz target: a GGUF file. Every tensor that the reader lets through must lie within the file, settings can
+ * be asked for, and its tokenizer, where it has one, can be used.
  */
 #include "fuzz.h"
 
@@ -32,8 +32,10 @@ static void use_tensors(const vita_model *model, size_t size)
 
 static void use_settings(const vita_model *model)
 {
-	static const char *const keys[] = { "model_type", "num_hidden_layers", "rms_norm_eps", "rope_scaling.factor",
-		                            "eos_token_id", "tie_word_embeddings" };
+	static const char *const keys[] = {
+		"model_type",          "num_hidden_layers", "rms_norm_eps",
+		"rope_scaling.factor", "eos_token_id",      "tie_word_embeddings"
+	};
 	vita_error err;
 	vita_metadata metadata;
 	for (uint64_t i = 0; vita_model_metadata_at(model, i, &metadata) == VITA_OK; i++) {
@@ -61,9 +63,11 @@ static void use_tokenizer(const char *path)
 	uint64_t n;
 	if (vita_tokenizer_open(path, &tokenizer, &err) != VITA_OK) return;
 	for (uint32_t plain = 0; plain < 2; plain++) {
-		if (vita_tokenizer_encode(tokenizer, text, sizeof text - 1, plain, &ids, &n, &err) != VITA_OK) continue;
+		if (vita_tokenizer_encode(tokenizer, text, sizeof text - 1, plain, &ids, &n, &err) != VITA_OK)
+			continue;
 		for (uint64_t i = 0; i < n; i++)
-			if (ids[i] < 0 || (uint32_t)ids[i] >= vita_tokenizer_size(tokenizer)) __builtin_trap();
+			if (ids[i] < 0 || (uint32_t)ids[i] >= vita_tokenizer_size(tokenizer))
+				__builtin_trap();
 		vita_free(ids);
 	}
 	vita_tokenizer_close(tokenizer);

@@ -85,8 +85,8 @@ VITA_UNUSED static void put_texts(sink *s, const char *key, const char *const *t
 /* ---- tensors -------------------------------------------------------------------------------------- */
 
 /* Sizes innermost first, as in the file; 0 sizes: `rank` says how many count. */
-VITA_UNUSED static void put_tensor(sink *s, const char *name, uint32_t rank, uint64_t a, uint64_t b, uint32_t type,
-                                   uint64_t offset)
+VITA_UNUSED static void put_tensor(sink *s, const char *name, uint32_t rank, uint64_t a, uint64_t b,
+                                   uint32_t type, uint64_t offset)
 {
 	put_string(s, name);
 	put_number(s, rank, 4);

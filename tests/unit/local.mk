@@ -178,4 +178,10 @@ check_PROGRAMS += %D%/test_gguf
 %C%_test_gguf_CPPFLAGS = $(unit_cppflags)
 %C%_test_gguf_CFLAGS = $(unit_cflags)
 %C%_test_gguf_LDADD = $(unit_ldadd)
+
+check_PROGRAMS += %D%/test_model_convert
+%C%_test_model_convert_SOURCES = %D%/test_model_convert.c %D%/files_support.h %D%/text_support.h
+%C%_test_model_convert_CPPFLAGS = $(unit_cppflags)
+%C%_test_model_convert_CFLAGS = $(unit_cflags) $(JANSSON_CFLAGS) $(PCRE2_CFLAGS) $(UTF8PROC_CFLAGS)
+%C%_test_model_convert_LDADD = $(unit_ldadd) $(JANSSON_LIBS)
 endif

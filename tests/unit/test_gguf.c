@@ -15,7 +15,8 @@ static vita_model *open_file(const char *path)
 {
 	vita_error err;
 	vita_model *model = NULL;
-	assert_ok(vita_model_open(path, VITA_MODEL_WANT_CONFIG | VITA_MODEL_WANT_TENSORS, &model, &err), &err);
+	assert_ok(vita_model_open(path, VITA_MODEL_WANT_CONFIG | VITA_MODEL_WANT_TENSORS, &model, &err),
+	          &err);
 	return model;
 }
 
@@ -39,8 +40,13 @@ static void put_settings(sink *s, const char *architecture)
 		const char *key;
 		uint32_t value;
 	} numbers[] = {
-		{ "block_count", 5 }, { "nextn_predict_layers", 2 }, { "context_length", 4096 }, { "embedding_length", 64 },
-		{ "feed_forward_length", 96 }, { "attention.head_count", 4 }, { "attention.head_count_kv", 2 },
+		{ "block_count", 5 },
+		{ "nextn_predict_layers", 2 },
+		{ "context_length", 4096 },
+		{ "embedding_length", 64 },
+		{ "feed_forward_length", 96 },
+		{ "attention.head_count", 4 },
+		{ "attention.head_count_kv", 2 },
 	};
 	put_text_value(s, "general.architecture", architecture);
 	for (size_t i = 0; i < 7; i++) {
@@ -63,14 +69,14 @@ static void put_good(const char *path, const char *architecture)
 	put_u32(&s, "tokenizer.ggml.eos_token_id", 7);
 	put_u32(&s, "tokenizer.ggml.eot_token_id", 9);
 	put_f32(&s, "general.sampling.penalty_repeat", 1.05f);
-	put_tensor(&s, "token_embd.weight", 2, 64, 10, 8, 0);           /* Q8_0: 20 blocks of 34 bytes */
-	put_tensor(&s, "blk.0.attn_q.weight", 2, 64, 2, 0, 704);        /* F32: 512 bytes */
-	put_tensor(&s, "blk.0.attn_q.bias", 1, 2, 0, 30, 1216);         /* BF16 */
+	put_tensor(&s, "token_embd.weight", 2, 64, 10, 8, 0);    /* Q8_0: 20 blocks of 34 bytes */
+	put_tensor(&s, "blk.0.attn_q.weight", 2, 64, 2, 0, 704); /* F32: 512 bytes */
+	put_tensor(&s, "blk.0.attn_q.bias", 1, 2, 0, 30, 1216);  /* BF16 */
 	put_tensor(&s, "blk.4.ffn_norm.weight", 1, 2, 0, 0, 1248);
 	put_tensor(&s, "blk.3.nextn.eh_proj.weight", 2, 4, 2, 1, 1280); /* F16 */
 	put_tensor(&s, "blk.4.nextn.enorm.weight", 1, 2, 0, 0, 1312);
-	put_tensor(&s, "blk.2.nextn.hnorm.weight", 1, 2, 0, 0, 1344);   /* no layer of a head */
-	put_tensor(&s, "blk.1.ffn_up.weight", 2, 256, 1, 13, 1376);     /* Q5_K: 176 bytes */
+	put_tensor(&s, "blk.2.nextn.hnorm.weight", 1, 2, 0, 0, 1344); /* no layer of a head */
+	put_tensor(&s, "blk.1.ffn_up.weight", 2, 256, 1, 13, 1376);   /* Q5_K: 176 bytes */
 	put_tensor(&s, "something", 2, 3, 2, 77, 1568);
 	put_data(&s, 1600);
 	put_sink(path, &s);
@@ -104,7 +110,8 @@ static void test_settings(void **state)
 	vita_model *model = open_file(path);
 	assert_ok(vita_model_get_string(model, VITA_CONFIG_MODEL, "model_type", &text, &err), &err);
 	assert_string_equal(text, "qwen2_mtp");
-	assert_ok(vita_model_get_list_string(model, VITA_CONFIG_MODEL, "architectures", 0, &text, &err), &err);
+	assert_ok(vita_model_get_list_string(model, VITA_CONFIG_MODEL, "architectures", 0, &text, &err),
+	          &err);
 	assert_string_equal(text, "Qwen2MTPForCausalLM");
 	assert_int_equal(get_int(model, VITA_CONFIG_MODEL, "num_hidden_layers"), 5);
 	assert_int_equal(get_int(model, VITA_CONFIG_MODEL, "num_nextn_predict_layers"), 2);
@@ -118,7 +125,8 @@ static void test_settings(void **state)
 	assert_true(get_float(model, VITA_CONFIG_MODEL, "rope_theta") == 1e6);
 	assert_ok(vita_model_get_bool(model, VITA_CONFIG_MODEL, "tie_word_embeddings", &flag, &err), &err);
 	assert_int_equal(flag, 1);
-	assert_int_equal(vita_model_get_bool(model, VITA_CONFIG_MODEL, "rope_interleave", &flag, &err), VITA_E_NOTFOUND);
+	assert_int_equal(vita_model_get_bool(model, VITA_CONFIG_MODEL, "rope_interleave", &flag, &err),
+	                 VITA_E_NOTFOUND);
 	assert_true(get_float(model, VITA_CONFIG_GENERATION, "repetition_penalty") == 1.05);
 	assert_ok(vita_model_get_ints(model, VITA_CONFIG_GENERATION, "eos_token_id", ids, 4, &n, &err), &err);
 	assert_int_equal(n, 2);
@@ -127,7 +135,8 @@ static void test_settings(void **state)
 	vita_model_close(model);
 }
 
-static void expect_tensor(const vita_model *model, const char *name, uint32_t dtype, int64_t a, int64_t b, int first)
+static void expect_tensor(const vita_model *model, const char *name, uint32_t dtype, int64_t a, int64_t b,
+                          int first)
 {
 	vita_error err;
 	vita_array array;
@@ -200,9 +209,11 @@ static void test_documents(void **state)
 	(void)state;
 	put_head(&s, 2, 1, N_SETTINGS + 3);
 	put_settings(&s, "qwen2");
-	put_text_value(&s, "vita.config", "{\"model_type\":\"qwen2_mtp_sensevoice\",\"hidden_size\":1,\"extra\":{\"a\":5},"
-	                                  "\"tie_word_embeddings\":true,\"rope_interleave\":true}");
-	put_text_value(&s, "vita.generation_config", "{\"eos_token_id\":[4,5],\"mtp_inference_mode\":[1,10]}");
+	put_text_value(&s, "vita.config",
+	               "{\"model_type\":\"qwen2_mtp_sensevoice\",\"hidden_size\":1,\"extra\":{\"a\":5},"
+	               "\"tie_word_embeddings\":true,\"rope_interleave\":true}");
+	put_text_value(&s, "vita.generation_config",
+	               "{\"eos_token_id\":[4,5],\"mtp_inference_mode\":[1,10]}");
 	put_u32(&s, "tokenizer.ggml.eos_token_id", 4);
 	put_tensor(&s, "output.weight", 2, 2, 2, 0, 0);
 	put_data(&s, 16);
@@ -213,12 +224,15 @@ static void test_documents(void **state)
 	assert_int_equal(get_int(model, VITA_CONFIG_MODEL, "hidden_size"), 64);
 	assert_int_equal(get_int(model, VITA_CONFIG_MODEL, "extra.a"), 5);
 	int32_t flag = 0;
-	assert_int_equal(vita_model_get_bool(model, VITA_CONFIG_MODEL, "rope_interleave", &flag, &err), VITA_E_NOTFOUND);
+	assert_int_equal(vita_model_get_bool(model, VITA_CONFIG_MODEL, "rope_interleave", &flag, &err),
+	                 VITA_E_NOTFOUND);
 	assert_ok(vita_model_get_bool(model, VITA_CONFIG_MODEL, "tie_word_embeddings", &flag, &err), &err);
 	assert_int_equal(flag, 1);
 	assert_ok(vita_model_get_ints(model, VITA_CONFIG_GENERATION, "eos_token_id", ids, 4, &n, &err), &err);
 	assert_int_equal(n, 2);
-	assert_ok(vita_model_get_ints(model, VITA_CONFIG_GENERATION, "mtp_inference_mode", schedule, 4, &n, &err), &err);
+	assert_ok(vita_model_get_ints(model, VITA_CONFIG_GENERATION, "mtp_inference_mode", schedule, 4, &n,
+	                              &err),
+	          &err);
 	assert_int_equal(schedule[1], 10);
 	vita_model_close(model);
 }
@@ -238,12 +252,14 @@ static void test_rope_scaling(void **state)
 	put_sink(path, &s);
 	vita_model *model;
 	assert_ok(vita_model_open(path, VITA_MODEL_WANT_CONFIG, &model, &err), &err);
-	assert_ok(vita_model_get_string(model, VITA_CONFIG_MODEL, "rope_scaling.rope_type", &text, &err), &err);
+	assert_ok(vita_model_get_string(model, VITA_CONFIG_MODEL, "rope_scaling.rope_type", &text, &err),
+	          &err);
 	assert_string_equal(text, "linear");
 	assert_true(get_float(model, VITA_CONFIG_MODEL, "rope_scaling.factor") == 2.5);
 	assert_true(get_float(model, VITA_CONFIG_MODEL, "partial_rotary_factor") == 0.5);
 	vita_model_close(model);
-	assert_failure(vita_model_open(path, VITA_MODEL_WANT_TENSORS, &model, &err), VITA_E_FORMAT, &err, "holds no tensors");
+	assert_failure(vita_model_open(path, VITA_MODEL_WANT_TENSORS, &model, &err), VITA_E_FORMAT, &err,
+	               "holds no tensors");
 }
 
 static void expect_metadata(const vita_model *model, uint64_t index, const char *key, const char *text)
@@ -367,10 +383,14 @@ static void test_bad_values(void **state)
 	expect_bad_value("\15\0\0\0", 4, "metadata \"key\" is of a type that is not known");
 	expect_bad_value("\10\0\0\0\377\377\377\377\377\377\377\377", 12, "\"key\" goes on beyond the end");
 	expect_bad_value("\10\0\0\0\377\0\0\0\0\0\0\0", 12, "\"key\" goes on beyond the end");
-	expect_bad_value("\11\0\0\0\4\0\0\0\377\377\377\377\377\377\377\77", 16, "\"key\" goes on beyond the end");
-	expect_bad_value("\11\0\0\0\4\0\0\0\0\0\0\0\0\0\0\100", 16, "\"key\" goes on beyond the end"); /* × 4 = 0 */
-	expect_bad_value("\11\0\0\0\10\0\0\0\377\377\377\377\377\377\377\377", 16, "\"key\" goes on beyond the end");
-	expect_bad_value("\11\0\0\0\77\0\0\0\1\0\0\0\0\0\0\0", 16, "\"key\" holds items of a type that is not known");
+	expect_bad_value("\11\0\0\0\4\0\0\0\377\377\377\377\377\377\377\77", 16,
+	                 "\"key\" goes on beyond the end");
+	expect_bad_value("\11\0\0\0\4\0\0\0\0\0\0\0\0\0\0\100", 16,
+	                 "\"key\" goes on beyond the end"); /* × 4 = 0 */
+	expect_bad_value("\11\0\0\0\10\0\0\0\377\377\377\377\377\377\377\377", 16,
+	                 "\"key\" goes on beyond the end");
+	expect_bad_value("\11\0\0\0\77\0\0\0\1\0\0\0\0\0\0\0", 16,
+	                 "\"key\" holds items of a type that is not known");
 	put_head(&s, 3, 0, 1), put_string(&s, "deep"), put_number(&s, 9, 4);
 	for (int i = 0; i < 100; i++) put_number(&s, 9, 4), put_number(&s, 1, 8);
 	expect_refusal(&s, VITA_E_FORMAT, "\"deep\" holds lists in lists in lists, too deep");
@@ -406,7 +426,8 @@ static void test_bad_settings(void **state)
 	expect_refusal(&s, VITA_E_UNSUPPORTED, "is one of 3 parts of a model");
 }
 
-static void expect_bad_tensor(uint32_t rank, uint64_t a, uint64_t b, uint32_t type, uint64_t offset, const char *sentence)
+static void expect_bad_tensor(uint32_t rank, uint64_t a, uint64_t b, uint32_t type, uint64_t offset,
+                              const char *sentence)
 {
 	sink s = { 0 };
 	put_head(&s, 3, 1, 0);
@@ -420,24 +441,30 @@ static void test_bad_tensors(void **state)
 	sink s = { 0 };
 	(void)state;
 	expect_bad_tensor(UINT32_MAX, 1, 1, 0, 0, "tensor \"w\": has more dimensions");
-	expect_bad_tensor(2, UINT64_C(1) << 32, UINT64_C(1) << 32, 0, 0, "the product of its shape is too large");
+	expect_bad_tensor(2, UINT64_C(1) << 32, UINT64_C(1) << 32, 0, 0,
+	                  "the product of its shape is too large");
 	expect_bad_tensor(1, UINT64_C(1) << 63, 0, 0, 0, "the product of its shape is too large");
 	expect_bad_tensor(1, UINT64_C(1) << 62, 0, 0, 0, "the product of its shape is too large");
-	expect_bad_tensor(1, 17, 0, 0, 0, "has 68 bytes from byte 0 of the data on, but the file has only 64");
+	expect_bad_tensor(1, 17, 0, 0, 0,
+	                  "has 68 bytes from byte 0 of the data on, but the file has only 64");
 	expect_bad_tensor(1, 9, 0, 0, 32, "has 36 bytes from byte 32 of the data on");
-	expect_bad_tensor(1, 1, 0, 0, 4, "begins at byte 4 of the data, which is no multiple of the alignment 32");
+	expect_bad_tensor(1, 1, 0, 0, 4,
+	                  "begins at byte 4 of the data, which is no multiple of the alignment 32");
 	expect_bad_tensor(1, 1, 0, 0, UINT64_MAX - 31, "from byte 18446744073709551584 of the data on");
 	expect_bad_tensor(2, 16, 2, 8, 0, "its rows are no whole number of its type's blocks");
 	expect_bad_tensor(0, 0, 0, 8, 0, "its rows are no whole number of its type's blocks");
-	put_head(&s, 3, 2, 0), put_tensor(&s, "a", 1, 9, 0, 0, 0), put_tensor(&s, "b", 1, 1, 0, 0, 32), put_data(&s, 64);
+	put_head(&s, 3, 2, 0), put_tensor(&s, "a", 1, 9, 0, 0, 0), put_tensor(&s, "b", 1, 1, 0, 0, 32),
+		put_data(&s, 64);
 	expect_refusal(&s, VITA_E_FORMAT, "tensors \"a\" and \"b\" lie over each other");
-	put_head(&s, 3, 2, 0), put_tensor(&s, "a", 1, 1, 0, 0, 0), put_tensor(&s, "a", 1, 1, 0, 0, 32), put_data(&s, 64);
+	put_head(&s, 3, 2, 0), put_tensor(&s, "a", 1, 1, 0, 0, 0), put_tensor(&s, "a", 1, 1, 0, 0, 32),
+		put_data(&s, 64);
 	expect_refusal(&s, VITA_E_FORMAT, "has two tensors named \"a\"");
 	put_head(&s, 3, 1, 0), put_tensor(&s, "a", 1, 1, 0, 0, 0);
 	expect_refusal(&s, VITA_E_FORMAT, "ends within the padding");
 	put_head(&s, 3, 3, 1), put_text_value(&s, "general.architecture", "llama");
 	put_tensor(&s, "blk.0.attn_q.weight", 1, 1, 0, 0, 0);
-	put_tensor(&s, "model.layers.0.self_attn.q_proj.weight", 1, 1, 0, 0, 32), put_tensor(&s, "c", 1, 1, 0, 0, 64);
+	put_tensor(&s, "model.layers.0.self_attn.q_proj.weight", 1, 1, 0, 0, 32),
+		put_tensor(&s, "c", 1, 1, 0, 0, 64);
 	put_data(&s, 96);
 	expect_refusal(&s, VITA_E_FORMAT, "\"model.layers.0.self_attn.q_proj.weight\" is both in");
 }
@@ -450,7 +477,8 @@ static void test_vocabulary_too_large(void **state)
 	put_head(&s, 3, 1, 2), put_text_value(&s, "general.architecture", "llama");
 	put_texts(&s, "tokenizer.ggml.tokens", tokens, 3);
 	put_tensor(&s, "token_embd.weight", 2, 4, 2, 0, 0), put_data(&s, 32);
-	expect_refusal(&s, VITA_E_FORMAT, "has a vocabulary of 3 tokens, but token_embd.weight has rows for only 2");
+	expect_refusal(&s, VITA_E_FORMAT,
+	               "has a vocabulary of 3 tokens, but token_embd.weight has rows for only 2");
 }
 
 /* Cut off anywhere, the file is refused or, behind the last tensor's data, whole. */
@@ -490,7 +518,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_settings, setup_directory, teardown_directory),
 		cmocka_unit_test_setup_teardown(test_tensors, setup_directory, teardown_directory),
-		cmocka_unit_test_setup_teardown(test_other_architectures, setup_directory, teardown_directory),
+		cmocka_unit_test_setup_teardown(test_other_architectures, setup_directory,
+		                                teardown_directory),
 		cmocka_unit_test_setup_teardown(test_documents, setup_directory, teardown_directory),
 		cmocka_unit_test_setup_teardown(test_rope_scaling, setup_directory, teardown_directory),
 		cmocka_unit_test_setup_teardown(test_metadata, setup_directory, teardown_directory),
@@ -499,7 +528,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_bad_values, setup_directory, teardown_directory),
 		cmocka_unit_test_setup_teardown(test_bad_settings, setup_directory, teardown_directory),
 		cmocka_unit_test_setup_teardown(test_bad_tensors, setup_directory, teardown_directory),
-		cmocka_unit_test_setup_teardown(test_vocabulary_too_large, setup_directory, teardown_directory),
+		cmocka_unit_test_setup_teardown(test_vocabulary_too_large, setup_directory,
+		                                teardown_directory),
 		cmocka_unit_test_setup_teardown(test_truncation, setup_directory, teardown_directory),
 		cmocka_unit_test_setup_teardown(test_in_a_directory, setup_directory, teardown_directory),
 	};
