@@ -56,10 +56,9 @@ AC_DEFUN([VITA_BACKEND], [
 	m4_popdef([NAME])
 ])
 
-# VITA_CPU_KERNELS: OpenMP, and the instruction sets that the compiler can write kernels for. What the
+# VITA_CPU_KERNELS: the instruction sets that the compiler can write kernels for. What the
 # machine at hand can run does not matter here: the backend asks at run time.
 AC_DEFUN([VITA_CPU_KERNELS], [
-	AC_OPENMP
 	vita_kernels="plain C"
 	VITA_CPU_KERNEL([AVX2], [-mavx2 -mfma -mf16c])
 	VITA_CPU_KERNEL([AVX512], [-mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mavx512bf16])

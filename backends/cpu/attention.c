@@ -3,106 +3,258 @@
  * Attention over a KV cache: blocks of keys, with a running maximum and sum (online softmax: Milakov and
  * Gimelshein 2018; Dao et al. 2022), so that scratch does not grow with the context.
  *
- * Work is handed out by KV head and row: all query heads of a group meet a block of keys while it is in
- * the first-level cache.
+ * An item of work is a KV head and a run of queries. All query heads that share the KV head, for all
+ * queries of the run, are rows that meet a block of KEYS keys together. The block is laid out as f32, keys
+ * across, so that both products are the block kernel's: scores = Q Kᵀ, 32 keys at a time, and Y += P V, 32
+ * values of a head at a time. A query's result does not depend on which others are in its run: sums go over
+ * keys in order, and rows that do not see the whole block are done by themselves, so that what lies beyond
+ * their last key is never touched.
  */
 #include <math.h>
-#include <vita/blocks.h>
 
-#include "ops.h"
+#include "cpu.h"
 
-#define KEYS 64       /* keys of a block */
-#define GROUP_MAX 16  /* query heads that share a KV head, at most */
-#define HEAD_MAX 256  /* values of a head, at most */
+#define KEYS 64     /* of a block: two tiles of the block kernel */
+#define MOST_ROWS 96 /* query heads times queries of an item, about */
 
-bool attention_supports(const vita_op *op)
-{
-	const vita_tensor *q = op->input[0], *k = op->input[1], *v = op->input[2], *bias = op->input[3];
-	const vita_tensor *y = op->output[0];
-	const vita_attention_params *p = op->params;
-	if (!q || !k || !v || !y || !p || q->rank != 3 || k->rank != 3 || v->rank != 3 || y->rank != 3) return false;
-	if (q->dtype != VITA_F32 || y->dtype != VITA_F32 || k->dtype != v->dtype) return false;
-	if (k->dtype != VITA_F32 && k->dtype != VITA_F16) return false;
-	int64_t size = vita_dtype_bytes(k->dtype);
-	if (q->stride[2] != 4 || y->stride[2] != 4 || k->stride[2] != size || v->stride[2] != size) return false;
-	if (memcmp(q->shape, y->shape, sizeof q->shape) || memcmp(k->shape, v->shape, sizeof k->shape)) return false;
-	if (k->shape[1] < 1 || q->shape[1] % k->shape[1] || q->shape[1] / k->shape[1] > GROUP_MAX) return false;
-	if (q->shape[2] != k->shape[2] || q->shape[2] > HEAD_MAX || bias) return false;
-	return p->mask == VITA_MASK_FULL || (p->mask == VITA_MASK_CAUSAL && k->shape[0] >= q->shape[0]) ||
-	       (p->mask == VITA_MASK_BLOCK_CAUSAL && p->block > 0 && k->shape[0] >= q->shape[0]);
-}
-
-/* How many keys row i sees. */
-static int64_t visible(const vita_attention_params *p, int64_t i, int64_t n_q, int64_t n_k)
-{
-	int64_t last = i + n_k - n_q, end;
-	if (p->mask == VITA_MASK_FULL) return n_k;
-	if (p->mask == VITA_MASK_CAUSAL) return last + 1;
-	end = (last / p->block + 1) * p->block;
-	return end < n_k ? end : n_k;
-}
-
-struct running {
-	float max, sum;
-	float value[HEAD_MAX];
+struct attention {
+	const vita_tensor *q, *k, *v, *bias, *y;
+	const vita_attention_params *p;
+	int64_t n_q, n_k, d, kv_heads, per_kv; /* query heads that share a KV head */
+	int64_t run;                           /* queries of an item */
+	int64_t padded;                        /* d, rounded up to the block kernel's width */
 };
 
-static const char *cache_row(const vita_tensor *t, int64_t key, int64_t head)
+static struct attention attention_of(const op_call *c)
 {
-	return (const char *)tensor_data(t) + key * t->stride[0] + head * t->stride[1];
+	struct attention a = { .q = c->in[0], .k = c->in[1], .v = c->in[2], .bias = c->in[3], .y = c->out[0] };
+	a.p = c->params;
+	a.n_q = a.q->shape[0], a.n_k = a.k->shape[0], a.d = a.q->shape[2];
+	a.kv_heads = a.k->shape[1];
+	a.per_kv = a.q->shape[1] / a.kv_heads;
+	a.run = MOST_ROWS / a.per_kv;
+	if (a.run < 1) a.run = 1;
+	if (a.run > a.n_q) a.run = a.n_q;
+	a.padded = (a.d + BLOCK_COLUMNS - 1) / BLOCK_COLUMNS * BLOCK_COLUMNS;
+	return a;
 }
 
-/* Take keys first … first+n-1 of a KV head into one query head's running softmax. */
-static void take_block(const struct cpu_kernels *kernels, const vita_op *op, int64_t kv, int64_t first, int64_t n,
-                       const float *q, float scale, struct running *r)
+/* Keys 0 … answer - 1 are those that query i sees. */
+static int64_t visible(const struct attention *a, int64_t i)
 {
-	const vita_tensor *k = op->input[1], *v = op->input[2];
-	int64_t d = k->shape[2];
-	float score[KEYS], max = r->max;
+	const int64_t position = i + a->n_k - a->n_q;
+	int64_t end;
+	if (a->p->mask == VITA_MASK_FULL) return a->n_k;
+	if (position < 0) return 0;
+	end = a->p->mask == VITA_MASK_CAUSAL ? position + 1 : (position / a->p->block + 1) * a->p->block;
+	return end < a->n_k ? end : a->n_k;
+}
+
+/* A thread's scratch. Rows are (query, head) pairs of the item, a query's heads together. */
+struct room {
+	float *keys;      /* [d][KEYS] */
+	float *values;    /* [KEYS][padded] */
+	float *row;       /* [padded] */
+	float *scores;    /* [rows][KEYS] */
+	float *sums;      /* [rows][padded]: Σ p v so far */
+	float *max, *total; /* [rows] */
+	float *queries;   /* [rows][d] */
+	int64_t *key_at, *value_at; /* where the block kernel finds term j: of d, of KEYS */
+	int64_t *seen_at; /* [KEYS]: of those keys that a bias does not hide */
+	float *seen;      /* [KEYS]: their weights */
+};
+
+static struct room room_of(const struct attention *a, unsigned char *at, uint64_t *bytes)
+{
+	const uint64_t rows = (uint64_t)(a->run * a->per_kv), d = (uint64_t)a->d, padded = (uint64_t)a->padded;
+	uint64_t used = 0;
+	struct room r;
+#define TAKE(member, count) \
+	r.member = (void *)(at + used); \
+	used += aligned((count) * sizeof *r.member)
+	TAKE(keys, d * KEYS);
+	TAKE(values, padded * KEYS);
+	TAKE(row, padded);
+	TAKE(scores, rows * KEYS);
+	TAKE(sums, rows * padded);
+	TAKE(max, rows);
+	TAKE(total, rows);
+	TAKE(queries, rows * d);
+	TAKE(key_at, d);
+	TAKE(value_at, KEYS);
+	TAKE(seen_at, KEYS);
+	TAKE(seen, KEYS);
+#undef TAKE
+	*bytes = used;
+	return r;
+}
+
+void attention_needs(struct step *s)
+{
+	static unsigned char nowhere;
+	const struct attention a = attention_of(s->c);
+	(void)room_of(&a, &nowhere, &s->own);
+}
+
+/* ---- a block of keys --------------------------------------------------------------------------------------- */
+
+/* Keys first … first + n - 1 of a KV head across, and zeros behind them; values as they come. */
+static void take_block(const struct step *s, const struct attention *a, int64_t head, int64_t first, int64_t n,
+                       struct room *r)
+{
 	for (int64_t j = 0; j < n; j++) {
-		const void *key = cache_row(k, first + j, kv);
-		score[j] = scale * (k->dtype == VITA_F32 ? kernels->dot(q, key, d) : kernels->dot_f16(q, key, d));
-		if (score[j] > max) max = score[j];
+		const char *at = (const char *)tensor_data(a->k) + (first + j) * a->k->stride[0] + head * a->k->stride[1];
+		s->backend->kernels->to_f32(a->k->dtype, at, r->row, a->d);
+		for (int64_t i = 0; i < a->d; i++) r->keys[i * KEYS + j] = r->row[i];
+		at = (const char *)tensor_data(a->v) + (first + j) * a->v->stride[0] + head * a->v->stride[1];
+		s->backend->kernels->to_f32(a->v->dtype, at, r->values + j * a->padded, a->d);
 	}
-	if (max > r->max) {
-		float shrink = r->sum > 0 ? expf(r->max - max) : 0;
-		r->sum *= shrink;
-		kernels->scale_mul(r->value, r->value, NULL, shrink, d);
-		r->max = max;
-	}
-	r->sum += kernels->softmax_exp(score, r->max, n);
-	for (int64_t j = 0; j < n; j++) {
-		const void *value = cache_row(v, first + j, kv);
-		if (v->dtype == VITA_F32) kernels->axpy(score[j], value, r->value, d);
-		else kernels->axpy_f16(score[j], value, r->value, d);
+	for (int64_t i = 0; i < a->d && n < KEYS; i++)
+		memset(r->keys + i * KEYS + n, 0, (size_t)(KEYS - n) * sizeof(float));
+}
+
+/* scores[row][j] = q[row] · k[j] for all rows of the item */
+static void score(const struct step *s, const struct attention *a, int64_t rows, int64_t n, struct room *r)
+{
+	for (int64_t first = 0; first < rows; first += BLOCK_ROWS) {
+		const int count = rows - first < BLOCK_ROWS ? (int)(rows - first) : BLOCK_ROWS;
+		for (int64_t j = 0; j < n; j += BLOCK_COLUMNS)
+			s->backend->kernels->block(r->queries + first * a->d, a->d, 1, r->keys + j, r->key_at, a->d, count,
+			                           r->scores + first * KEYS + j, KEYS, false);
 	}
 }
 
-void attention_step(const struct step *step, const vita_backend *backend, int thread, int n_threads)
+/* sums[row] += Σ_j p[row][j] v[j] over n keys that are at value_at */
+static void add_values(const struct step *s, const struct attention *a, const float *p, const int64_t *value_at, int64_t first,
+                       int64_t rows, int64_t n, struct room *r)
 {
-	const vita_op *op = step->op;
-	const vita_tensor *q = op->input[0], *k = op->input[1], *y = op->output[0];
-	const vita_attention_params *p = op->params;
-	int64_t n_q = q->shape[0], n_k = k->shape[0], kv_heads = k->shape[1], d = q->shape[2];
-	int64_t group = q->shape[1] / kv_heads;
-	(void)thread, (void)n_threads;
-	for (;;) {
-		int64_t item = atomic_fetch_add_explicit(step->next, 1, memory_order_relaxed);
-		if (item >= n_q * kv_heads) return;
-		/* The last rows see most keys: hand them out first. */
-		int64_t i = n_q - 1 - item / kv_heads, kv = item % kv_heads, n = visible(p, i, n_q, n_k);
-		struct running running[GROUP_MAX];
-		for (int64_t g = 0; g < group; g++) {
-			running[g].max = -INFINITY;
-			running[g].sum = 0;
-			memset(running[g].value, 0, sizeof(float) * (size_t)d);
+	for (; rows > 0; rows -= BLOCK_ROWS, first += BLOCK_ROWS, p += BLOCK_ROWS * KEYS)
+		for (int64_t i = 0; i < a->d; i += BLOCK_COLUMNS)
+			s->backend->kernels->block(p, KEYS, 1, r->values + i, value_at, n, rows < BLOCK_ROWS ? (int)rows : BLOCK_ROWS,
+			                           r->sums + first * a->padded + i, a->padded, true);
+}
+
+/* Turns a row's first n scores into weights, and brings its sums to the new maximum. */
+static void weigh(const struct step *s, const struct attention *a, int64_t row, int64_t n, const float *bias, struct room *r)
+{
+	const struct cpu_kernels *kernels = s->backend->kernels;
+	float *x = r->scores + row * KEYS;
+	kernels->scale(x, x, (float)a->p->scale, n);
+	if (bias) kernels->binary(VITA_BINARY_ADD, x, x, bias, false, n);
+	const float largest = kernels->largest(x, n), max = r->max[row] > largest ? r->max[row] : largest;
+	if (max == -INFINITY) { /* nothing seen yet; NaN stays */
+		for (int64_t j = 0; j < n; j++) x[j] = isnan(x[j]) ? x[j] : 0;
+		return;
+	}
+	if (max > r->max[row]) {
+		const float shrink = r->max[row] == -INFINITY ? 0 : expf(r->max[row] - max);
+		r->total[row] *= shrink;
+		kernels->scale(r->sums + row * a->padded, r->sums + row * a->padded, shrink, a->d);
+		r->max[row] = max;
+	}
+	r->total[row] += kernels->exponentials(x, x, 1, max, n);
+}
+
+/* A row whose bias hides keys takes the others alone. */
+static void add_seen(const struct step *s, const struct attention *a, int64_t row, int64_t n, const float *bias, struct room *r)
+{
+	int64_t count = 0;
+	for (int64_t j = 0; j < n; j++) {
+		if (bias[j] == -INFINITY) continue;
+		r->seen[count] = r->scores[row * KEYS + j];
+		r->seen_at[count++] = r->value_at[j];
+	}
+	add_values(s, a, r->seen, r->seen_at, row, 1, count, r);
+}
+
+static bool hides(const float *bias, int64_t n)
+{
+	for (int64_t j = 0; bias && j < n; j++)
+		if (bias[j] == -INFINITY) return true;
+	return false;
+}
+
+/* ---- an item of work ------------------------------------------------------------------------------------- */
+
+static const float *bias_of(const struct attention *a, int64_t head, int64_t i, int64_t first)
+{
+	if (!a->bias) return NULL;
+	return (const float *)row_of_plane(a->bias, a->bias->shape[0] == 1 ? 0 : head, i) + first;
+}
+
+/* One block of keys for queries i0 … i0 + n - 1: those that see all of it together, the others one by one. */
+static void meet_block(const struct step *s, const struct attention *a, int64_t head, int64_t i0, int64_t n, int64_t first,
+                       int64_t keys, struct room *r)
+{
+	const int64_t g = a->per_kv;
+	int64_t together = 0; /* rows from `together` on see all and have waited for their values */
+	int64_t waiting = 0;
+	score(s, a, n * g, keys, r);
+	for (int64_t i = 0; i < n; i++) {
+		int64_t seen = visible(a, i0 + i) - first;
+		bool hidden = false;
+		if (seen > keys) seen = keys;
+		if (seen < 0) seen = 0;
+		for (int64_t h = 0; h < g && seen > 0; h++) {
+			const float *bias = bias_of(a, head * g + h, i0 + i, first);
+			weigh(s, a, i * g + h, seen, bias, r);
+			if (hides(bias, seen)) hidden = true;
 		}
-		for (int64_t first = 0; first < n; first += KEYS)
-			for (int64_t g = 0; g < group; g++)
-				take_block(backend->kernels, op, kv, first, n - first < KEYS ? n - first : KEYS,
-				           row_at(q, i * q->shape[1] + kv * group + g), (float)p->scale, &running[g]);
-		for (int64_t g = 0; g < group; g++)
-			backend->kernels->scale_mul(row_at(y, i * y->shape[1] + kv * group + g), running[g].value, NULL,
-			                            running[g].sum > 0 ? 1.0f / running[g].sum : 0, d);
+		if (seen == keys && !hidden) {
+			if (waiting == 0) together = i * g;
+			waiting += g;
+			continue;
+		}
+		add_values(s, a, r->scores + together * KEYS, r->value_at, together, waiting, keys, r);
+		waiting = 0;
+		for (int64_t h = 0; h < g && seen > 0; h++) {
+			const float *bias = bias_of(a, head * g + h, i0 + i, first);
+			if (bias) add_seen(s, a, i * g + h, seen, bias, r);
+			else add_values(s, a, r->scores + (i * g + h) * KEYS, r->value_at, i * g + h, 1, seen, r);
+		}
+	}
+	add_values(s, a, r->scores + together * KEYS, r->value_at, together, waiting, keys, r);
+}
+
+/* Queries i0 … i0 + n - 1 of the heads that share a KV head. */
+static void attend(const struct step *s, const struct attention *a, int64_t head, int64_t i0, int64_t n, struct room *r)
+{
+	const int64_t g = a->per_kv, rows = n * g;
+	int64_t end = 0;
+	for (int64_t row = 0; row < rows; row++) {
+		const float *q = row_of_plane(a->q, i0 + row / g, head * g + row % g);
+		memcpy(r->queries + row * a->d, q, (size_t)a->d * sizeof *q);
+		r->max[row] = -INFINITY;
+		r->total[row] = 0;
+		memset(r->sums + row * a->padded, 0, (size_t)a->padded * sizeof *r->sums);
+	}
+	for (int64_t i = 0; i < n; i++)
+		if (visible(a, i0 + i) > end) end = visible(a, i0 + i);
+	for (int64_t first = 0; first < end; first += KEYS) {
+		const int64_t keys = a->n_k - first < KEYS ? a->n_k - first : KEYS;
+		take_block(s, a, head, first, keys, r);
+		meet_block(s, a, head, i0, n, first, keys, r);
+	}
+	for (int64_t row = 0; row < rows; row++)
+		s->backend->kernels->scale(row_of_plane(a->y, i0 + row / g, head * g + row % g), r->sums + row * a->padded,
+		                           r->total[row] == 0 ? 0 : 1 / r->total[row], a->d);
+}
+
+void attention_step(const struct step *s, int thread, int n_threads)
+{
+	const struct attention a = attention_of(s->c);
+	const int64_t runs = (a.n_q + a.run - 1) / a.run;
+	uint64_t bytes;
+	struct room r = room_of(&a, own_scratch(s, thread), &bytes);
+	int64_t item;
+	(void)n_threads;
+	for (int64_t i = 0; i < a.d; i++) r.key_at[i] = i * KEYS;
+	for (int64_t j = 0; j < KEYS; j++) r.value_at[j] = j * a.padded;
+	/* columns beyond d are multiplied too: let them be numbers */
+	memset(r.values, 0, (size_t)(a.padded * KEYS) * sizeof *r.values);
+	while ((item = next_item(s, runs * a.kv_heads)) >= 0) {
+		/* the last queries see most keys: hand them out first */
+		const int64_t run = runs - 1 - item / a.kv_heads, i0 = run * a.run;
+		attend(s, &a, item % a.kv_heads, i0, a.n_q - i0 < a.run ? a.n_q - i0 : a.run, &r);
 	}
 }

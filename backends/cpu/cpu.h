@@ -1,111 +1,35 @@
 /* SPDX-License-Identifier: MIT
  *
- * The cpu backend's insides: memory, packed weights, the plan of a submit, and the table of kernels that
- * the processor at hand chooses.
- *
- * A submit becomes a plan: steps that all threads run together, with a barrier where a step reads what
- * an earlier one writes. A step splits its own work; no two threads ever add into the same number, so
- * results do not depend on the number of threads.
+ * The cpu backend's insides: memory, packed weights, and the plan that a submit becomes: steps that all threads
+ * run together, with a barrier where a step touches what an earlier one writes. A step splits its own
+ * work; no two threads ever add into the same number, so results do not depend on the number of threads.
  */
 #ifndef VITA_CPU_H
 #define VITA_CPU_H
 
-#include <stdatomic.h>
-#include <stdbool.h>
 #include <vita/host.h>
 
-/* PARALLEL(for num_threads(n)) before a loop; without OpenMP one thread does it all. */
-#ifdef _OPENMP
-#define PRAGMA(...) _Pragma(#__VA_ARGS__)
-#define PARALLEL(...) PRAGMA(omp parallel __VA_ARGS__)
-#else
-#define PARALLEL(...)
-#endif
-
-#define TILE 16          /* weight rows that lie interleaved in a packed weight */
-#define MAX_ROWS 16      /* activation rows that one call of a matrix kernel takes */
-#define QUANT_BLOCK 32   /* activation values that share a scale */
-
-/* ---- kernels --------------------------------------------------------------------------------------- */
-
-/* Activation rows as 8-bit integers, in groups of MAX_ROWS rows (the last group may have fewer). Within a group of
- * N rows everything lies in the order in which a kernel walks: block by block along k, and row by row in a
- * block. For each QUANT_BLOCK values of a row a scale and sum = scale · Σ q; for each `sum_block` values
- * offset = -zero_point · Σ q, what it costs to take the zero point off the weights. */
-struct quantised_rows {
-	int8_t *q;           /* [groups][k / QUANT_BLOCK][N][QUANT_BLOCK] */
-	float *scale;        /* [groups][k / QUANT_BLOCK][N] */
-	float *sum;          /* the same */
-	int32_t *offset;     /* [groups][k / sum_block][N] */
-	int64_t n, k;
-	int32_t zero_point;
-	uint32_t sum_block;
-};
-
-/* Where group number g begins, and how many rows it has. */
-static inline int group_rows(const struct quantised_rows *x, int64_t g)
-{
-	int64_t left = x->n - g * MAX_ROWS;
-	return left < MAX_ROWS ? (int)left : MAX_ROWS;
-}
-
-/* One tile of TILE packed weight rows times the rows of one group: out[r · TILE + i], overwritten. */
-typedef void tile_kernel(const void *tile, const struct quantised_rows *x, int64_t group, float *out);
-
-/* n_w plain weight rows (stride bytes apart, at most 4) times n rows of k f32 values: out[r · TILE + i]. */
-typedef void row_kernel(const void *w, int64_t w_stride, int n_w, const void *x, int64_t x_stride, int n, int64_t k,
-                        float *out);
-
-struct cpu_kernels {
-	const char *name;
-	/* packed weights, by dtype */
-	tile_kernel *tile_q8_0, *tile_q4_0, *tile_q4_1, *tile_q4_k, *tile_q6_k;
-	void (*quantise)(const float *x, int64_t row, struct quantised_rows *out);
-	/* plain weights */
-	row_kernel *rows_f32, *rows_f16, *rows_bf16;
-	void (*to_bf16)(const float *x, uint16_t *y, int64_t n);
-	/* vectors */
-	float (*dot)(const float *a, const float *b, int64_t n);
-	float (*dot_f16)(const float *a, const uint16_t *b, int64_t n);
-	void (*axpy)(float a, const float *x, float *y, int64_t n);
-	void (*axpy_f16)(float a, const uint16_t *x, float *y, int64_t n);
-	float (*sum_squares)(const float *x, int64_t n);
-	void (*scale_mul)(float *y, const float *x, const float *w, float scale, int64_t n); /* w may be NULL */
-	float (*softmax_exp)(float *x, float max, int64_t n);                                /* x = exp(x - max); Σ */
-	void (*silu_mul)(float *y, const float *gate, const float *up, int64_t n);
-	/* roofs: touch n bytes (a multiple of 64); do `steps` rounds of multiply-adds on f32, bf16 or (q8_0) bytes
-	 * in registers and say how many operations that was, 0 where there is no instruction for it */
-	uint64_t (*read)(const void *memory, int64_t n);
-	double (*spin)(uint32_t dtype, int64_t steps);
-};
-
-extern const struct cpu_kernels cpu_kernels_plain;
-extern const struct cpu_kernels cpu_kernels_avx2;
-extern const struct cpu_kernels cpu_kernels_avx512;
-
-/* Converting activations is a small part of a product: the AVX2 table has the plain functions too. */
-void cpu_quantise_plain(const float *x, int64_t row, struct quantised_rows *out);
-void cpu_to_bf16_plain(const float *x, uint16_t *y, int64_t n);
-
-/* The best table that this processor and operating system run; $VITA_CPU_KERNELS names another. */
-const struct cpu_kernels *cpu_kernels_choose(char *description, size_t size);
+#include "../common/op_check.h"
+#include "kernels.h"
+#include "team.h"
 
 /* ---- memory ---------------------------------------------------------------------------------------- */
 
 struct vita_buffer {
 	unsigned char *memory;
-	uint64_t size;
+	uint64_t size;          /* that a caller may address; for packed weights that of the plain rows */
 	size_t mapped;          /* bytes to munmap, 0 where memory is not ours or malloc's */
 	bool owned, constant;
-	/* packed weights: */
 	uint32_t packed_dtype;  /* VITA_DTYPE_NONE where plain */
-	int64_t rows, columns;
+	int64_t rows, columns;  /* of packed weights */
 };
 
 struct vita_backend {
 	const vita_host *host;
 	const struct cpu_kernels *kernels;
-	struct onednn *onednn;   /* NULL: the backend's own kernels do everything */
+	struct onednn *onednn;  /* NULL: the backend's own kernels do everything */
+	struct planner *planner;
+	struct rope_table *rope_tables;
 	int threads;
 };
 
@@ -119,53 +43,159 @@ vita_status cpu_write(vita_backend *backend, const vita_tensor *target, const vo
                       vita_error *err);
 vita_status cpu_read(vita_backend *backend, const vita_tensor *source, void *target, uint64_t size, vita_error *err);
 
+op_memory cpu_memory(const vita_buffer *buffer);
+
+static inline bool is_packed(const vita_tensor *t)
+{
+	return t->buffer && t->buffer->packed_dtype != VITA_DTYPE_NONE;
+}
+
+/* ---- views: what op_check let through -------------------------------------------------------------- */
+
 static inline void *tensor_data(const vita_tensor *t)
 {
 	return t->buffer->memory + t->offset;
 }
 
-/* ---- packed weights --------------------------------------------------------------------------------- */
+/* Elements of all dimensions but the last `trailing`. */
+static inline int64_t count_of(const vita_tensor *t, uint32_t trailing)
+{
+	int64_t n = 1;
+	for (uint32_t i = 0; i + trailing < t->rank; i++) n *= t->shape[i];
+	return n;
+}
+
+static inline int64_t columns_of(const vita_tensor *t)
+{
+	return t->shape[t->rank - 1];
+}
+
+/* Address of number `index` of those, in row-major order. */
+void *view_at(const vita_tensor *t, uint32_t trailing, int64_t index);
+
+static inline void *row_at(const vita_tensor *t, int64_t row)
+{
+	return view_at(t, 1, row);
+}
+
+/* Row of one of the trailing matrices. */
+static inline void *row_of_plane(const vita_tensor *t, int64_t plane, int64_t row)
+{
+	return (char *)view_at(t, 2, plane) + row * op_step(t, 1);
+}
+
+/* The data of an optional vector. */
+static inline const float *vector_data(const vita_tensor *t)
+{
+	return t ? tensor_data(t) : NULL;
+}
+
+/* ---- packed weights (pack.c) ----------------------------------------------------------------------- */
 
 /* Bytes of one tile of `columns` columns, 0 where the type is not packed. */
 int64_t packed_tile_bytes(uint32_t dtype, int64_t columns);
-/* TILE rows (those from n_rows on are taken as zeros) of plain blocks into one tile, and one row back. */
-void pack_tile(uint32_t dtype, const unsigned char *rows, int n_rows, int64_t columns, unsigned char *tile);
+/* n_rows plain rows (stride bytes apart; rows beyond them are taken as zeros) into one tile, and one row back. */
+void pack_tile(uint32_t dtype, const unsigned char *rows, int64_t stride, int n_rows, int64_t columns,
+               unsigned char *tile);
 void unpack_row(uint32_t dtype, const unsigned char *tile, int row, int64_t columns, unsigned char *out);
+/* The tile that has this row of a view of packed weights, and which row of the tile it is. */
+const unsigned char *packed_row(const vita_tensor *w, int64_t row, int *in_tile);
 /* One row of a packed or plain weight as f32. */
-void dequantise_row(const vita_tensor *w, int64_t row, float *out);
+void dequantise_row(const struct cpu_kernels *kernels, const vita_tensor *w, int64_t row, float *out);
 
-/* ---- plans ------------------------------------------------------------------------------------------ */
+/* ---- plans (plan.c) -------------------------------------------------------------------------------- */
 
 struct step;
-typedef void step_fn(const struct step *step, const vita_backend *backend, int thread, int n_threads);
+typedef void step_fn(const struct step *step, int thread, int n_threads);
 
 struct step {
 	step_fn *run;
-	const vita_op *op;
-	bool barrier;                    /* wait for all threads before this step */
-	struct quantised_rows rows;      /* matrix products */
-	void *scratch;
-	atomic_int *next;                /* work handed out so far */
+	const vita_backend *backend;
+	const op_call *c;
+	bool barrier;            /* wait for all threads before this step */
+	uint64_t shared, own;    /* bytes of scratch that it needs: for all threads together, and for each */
+	uint64_t at;             /* where the shared scratch begins in the plan's */
+	unsigned char *scratch;  /* it, while the plan runs */
+	unsigned char *own_base; /* the threads' own, own_step apart */
+	uint64_t own_step;
+	atomic_llong *next;      /* work handed out so far */
 };
 
-int32_t cpu_supports(vita_backend *backend, const vita_op *op);
-vita_status cpu_submit(vita_backend *backend, const vita_op *const *ops, uint32_t n, vita_error *err);
+/* This thread's scratch; what it holds does not last beyond the step. */
+static inline void *own_scratch(const struct step *s, int thread)
+{
+	return s->own_base + (uint64_t)thread * s->own_step;
+}
 
-/* Matrix products: how much scratch the op's activations take, and its two steps. */
-uint64_t matmul_scratch(const vita_op *op);
-void matmul_prepare(const vita_op *op, void *scratch, struct step *step);
-step_fn matmul_convert_step, matmul_multiply_step;
-bool matmul_converts(const vita_op *op);
-bool matmul_supports(const vita_op *op);
-
-/* Every other op: its step, or NULL. */
-step_fn *simple_step(const vita_op *op);
+/* The next item of work that no thread has, or -1 where there are n. */
+static inline int64_t next_item(const struct step *s, int64_t n)
+{
+	const long long item = atomic_fetch_add_explicit(s->next, 1, memory_order_relaxed);
+	return item < n ? (int64_t)item : -1;
+}
 
 /* Contiguous share of n items for a thread. */
 static inline void share(int64_t n, int thread, int n_threads, int64_t *first, int64_t *end)
 {
-	*first = n * thread / n_threads;
-	*end = n * (thread + 1) / n_threads;
+	*first = n / n_threads * thread + (n % n_threads < thread ? n % n_threads : thread);
+	*end = *first + n / n_threads + (thread < n % n_threads);
 }
+
+/* Rows cut into pieces, so that one long row feeds all threads too. Number `item` of them: its row, first column
+ * and columns. */
+#define PIECE 1024
+struct piece {
+	int64_t row, first, n;
+};
+
+static inline int64_t pieces_of(int64_t rows, int64_t columns)
+{
+	return rows * ((columns + PIECE - 1) / PIECE);
+}
+
+static inline struct piece piece_of(int64_t item, int64_t columns)
+{
+	const int64_t per_row = (columns + PIECE - 1) / PIECE;
+	struct piece p = { item / per_row, item % per_row * PIECE, PIECE };
+	if (columns - p.first < PIECE) p.n = columns - p.first;
+	return p;
+}
+
+static inline uint64_t aligned(uint64_t bytes)
+{
+	return (bytes + 63) & ~(uint64_t)63;
+}
+
+vita_status planner_open(vita_backend *backend, vita_error *err);
+void planner_close(vita_backend *backend);
+/* Work that is no op, on the backend's threads. */
+void planner_run(vita_backend *backend, team_work *run, void *work);
+int32_t cpu_supports(vita_backend *backend, const vita_op *op);
+vita_status cpu_submit(vita_backend *backend, const vita_op *const *ops, uint32_t n, vita_error *err);
+
+/* ---- the ops --------------------------------------------------------------------------------------- */
+
+/* Says in step->shared and step->own what scratch a step needs. */
+typedef void step_needs(struct step *step);
+
+step_fn gather_step, scatter_step, rms_norm_step, layer_norm_step, group_norm_step, rope_step, attention_step,
+	softmax_step, unary_step, binary_step, glu_step, affine_step, pool_step, interpolate_step, cumsum_step,
+	argmax_step, top_k_step, nearest_step, reduce_step, copy_step, concat_step, fill_step;
+step_needs rope_needs, attention_needs, copy_needs, nearest_needs;
+
+void rope_close(vita_backend *backend);
+
+/* Products: activations are converted to what the weight's kernel wants, unless it wants them as they are; then tiles
+ * of weight rows are handed out. */
+bool matmul_converts(const vita_backend *backend, const op_call *c);
+/* Would products of both convert alike? */
+bool matmul_converts_alike(const op_call *a, const op_call *b);
+step_fn matmul_convert_step, matmul_multiply_step;
+step_needs matmul_convert_needs, matmul_multiply_needs;
+
+/* Convolutions: the input is laid out so that every tap reads a contiguous row, then blocks of output. */
+step_fn conv_spread_step, conv_multiply_step;
+step_needs conv_spread_needs, conv_multiply_needs;
+vita_status conv_check(const op_call *c);
 
 #endif

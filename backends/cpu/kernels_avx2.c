@@ -7,26 +7,38 @@
  * saturation, so what is added up in 16 bits is counted: 4-bit weights give at most 2 · 15 · 127 = 3810 a
  * pair (eight fit), 6-bit weights 2 · 63 · 127 = 16002 (two fit), and 8-bit weights go in as magnitudes with
  * their signs moved to the activations, at most 2 · 128 · 127 = 32512 (one fits).
- * A tile's sixteen rows are taken in two halves of eight lanes.
+ * A tile's 32 rows are taken in four parts of eight lanes, span by span, so that a span is read from memory
+ * once.
  */
-#include "cpu.h"
+#include "tiles.h"
+#include "vectors.h"
 
 #if defined(__x86_64__) && defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
-#include <immintrin.h>
-#include <math.h>
-
 #define INLINE static inline __attribute__((always_inline))
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 32")
+#endif
 
-INLINE __m256i broadcast4(const int8_t *q)
+#define AT_ONCE 3 /* rows of activations that meet one unpacking of weights */
+#define PART 8    /* rows of a tile in one register */
+
+INLINE __m256i broadcast4(const void *p)
 {
 	int32_t v;
-	memcpy(&v, q, sizeof v);
+	memcpy(&v, p, sizeof v);
 	return _mm256_set1_epi32(v);
 }
 
-INLINE __m256 load_f16x8(const void *p)
+INLINE __m256i load_bytes(const unsigned char *p)
 {
-	return _mm256_cvtph_ps(_mm_loadu_si128(p));
+	return _mm256_load_si256((const void *)p);
+}
+
+INLINE __m256 load_halves(const unsigned char *p)
+{
+	return _mm256_cvtph_ps(_mm_load_si128((const void *)p));
 }
 
 INLINE __m256i pairs_to_32(__m256i v)
@@ -34,158 +46,220 @@ INLINE __m256i pairs_to_32(__m256i v)
 	return _mm256_madd_epi16(v, _mm256_set1_epi16(1));
 }
 
-/* Σ over n groups of four 4-bit weights, n <= 8. */
-INLINE __m256i dot_4bit(const __m256i *w, const int8_t *x, int n)
+/* One span, one part of its rows and up to AT_ONCE rows of activations. */
+struct span {
+	const unsigned char *head; /* the first block of the span, moved by the part's bytes in a group */
+	const int8_t *q;
+	const void *sums;
+	const float *scale;
+	int blocks, stride, rows, part;
+	float *out;
+};
+
+INLINE __m256i nibbles(const unsigned char *p, int high)
 {
-	__m256i sum = _mm256_maddubs_epi16(w[0], broadcast4(x));
-	for (int j = 1; j < n; j++) sum = _mm256_add_epi16(sum, _mm256_maddubs_epi16(w[j], broadcast4(x + 4 * j)));
+	const __m256i v = load_bytes(p);
+	return _mm256_and_si256(high ? _mm256_srli_epi16(v, 4) : v, _mm256_set1_epi8(15));
+}
+
+/* Σ over eight groups of four 4-bit weights. */
+INLINE __m256i dot_4bit(const __m256i w[8], const int8_t *q)
+{
+	__m256i sum = _mm256_maddubs_epi16(w[0], broadcast4(q));
+	UNROLL
+	for (int j = 1; j < 8; j++) sum = _mm256_add_epi16(sum, _mm256_maddubs_epi16(w[j], broadcast4(q + 4 * j)));
 	return pairs_to_32(sum);
 }
 
-/* Σ over eight groups of four 8-bit weights, stored as value + 128. */
-INLINE __m256i dot_8bit(const unsigned char *groups, const int8_t *x)
+/* Σ over eight groups of four 8-bit weights. */
+INLINE __m256i dot_8bit(const __m256i w[8], const int8_t *q)
 {
 	__m256i sum = _mm256_setzero_si256();
+	UNROLL
 	for (int j = 0; j < 8; j++) {
-		__m256i w = _mm256_xor_si256(_mm256_loadu_si256((const void *)(groups + 64 * j)), _mm256_set1_epi8(-128));
-		__m256i p = _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(broadcast4(x + 4 * j), w));
+		const __m256i p = _mm256_maddubs_epi16(_mm256_abs_epi8(w[j]), _mm256_sign_epi8(broadcast4(q + 4 * j), w[j]));
 		sum = _mm256_add_epi32(sum, pairs_to_32(p));
 	}
 	return sum;
 }
 
-INLINE void nibbles(const unsigned char *p, __m256i *w)
+/* Σ over four groups of four 6-bit weights. */
+INLINE __m256i dot_6bit(const __m256i w[4], const int8_t *q)
 {
-	const __m256i low = _mm256_set1_epi8(15);
-	for (int j = 0; j < 4; j++) {
-		__m256i v = _mm256_loadu_si256((const void *)(p + 64 * j));
-		w[j] = _mm256_and_si256(v, low);
-		w[j + 4] = _mm256_and_si256(_mm256_srli_epi16(v, 4), low);
+	const __m256i a = _mm256_add_epi16(_mm256_maddubs_epi16(w[0], broadcast4(q)),
+	                                   _mm256_maddubs_epi16(w[1], broadcast4(q + 4)));
+	const __m256i b = _mm256_add_epi16(_mm256_maddubs_epi16(w[2], broadcast4(q + 8)),
+	                                   _mm256_maddubs_epi16(w[3], broadcast4(q + 12)));
+	return _mm256_add_epi32(pairs_to_32(a), pairs_to_32(b));
+}
+
+INLINE __m256 accumulate(__m256 sum, __m256i i, __m256 factor)
+{
+	return _mm256_fmadd_ps(_mm256_cvtepi32_ps(i), factor, sum);
+}
+
+/* out += scale · sum */
+INLINE void add_to_out(const struct span *s, const float *scale, const __m256 sum[AT_ONCE])
+{
+	for (int r = 0; r < s->rows; r++) {
+		float *out = s->out + TILE * r + PART * s->part;
+		const __m256 factor = _mm256_set1_ps(scale ? scale[r] : 1.0f);
+		_mm256_storeu_ps(out, _mm256_fmadd_ps(sum[r], factor, _mm256_loadu_ps(out)));
 	}
 }
 
-INLINE void tile_32(uint32_t dtype, const unsigned char *tile, const struct quantised_rows *x, int64_t group, float *out)
+INLINE void span_32(uint32_t dtype, const struct span *s)
 {
-	const int64_t blocks = x->k / 32, at = group * MAX_ROWS * blocks;
-	const int n = group_rows(x, group), bytes = dtype == VITA_Q8_0 ? 544 : dtype == VITA_Q4_0 ? 288 : 320;
-	for (int half = 0; half < 2; half++) {
-		__m256 acc[MAX_ROWS];
-		for (int r = 0; r < n; r++) acc[r] = _mm256_setzero_ps();
-		for (int64_t b = 0; b < blocks; b++) {
-			const unsigned char *t = tile + b * bytes;
-			const int64_t row = at + b * n;
-			__m256 d = load_f16x8(t + 16 * half), m = d;
-			__m256i w[8];
-			if (dtype == VITA_Q4_1) m = load_f16x8(t + 32 + 16 * half);
-			if (dtype != VITA_Q8_0) nibbles(t + (dtype == VITA_Q4_1 ? 64 : 32) + 32 * half, w);
-			for (int r = 0; r < n; r++) {
-				const int8_t *q = x->q + (row + r) * 32;
-				__m256i i = dtype == VITA_Q8_0 ? dot_8bit(t + 32 + 32 * half, q) : dot_4bit(w, q, 8);
-				if (dtype == VITA_Q4_0) i = _mm256_add_epi32(i, _mm256_set1_epi32(x->offset[row + r]));
-				__m256 f = _mm256_mul_ps(d, _mm256_set1_ps(x->scale[row + r]));
-				acc[r] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(i), f, acc[r]);
-				if (dtype == VITA_Q4_1) acc[r] = _mm256_fmadd_ps(m, _mm256_set1_ps(x->sum[row + r]), acc[r]);
-			}
+	const int64_t bytes = tile_block_bytes(dtype);
+	__m256 sum[AT_ONCE];
+	for (int r = 0; r < AT_ONCE; r++) sum[r] = _mm256_setzero_ps();
+	for (int b = 0; b < s->blocks; b++) {
+		const unsigned char *head = s->head + b * bytes, *d = head + 16 * s->part;
+		const unsigned char *groups = head + (dtype == VITA_Q4_1 ? 2 : 1) * HALVES + 32 * s->part;
+		const int64_t at = (int64_t)s->stride * b;
+		__m256i w[8];
+		UNROLL
+		for (int j = 0; j < 8; j++)
+			w[j] = dtype == VITA_Q8_0 ? _mm256_xor_si256(load_bytes(groups + GROUP * j), _mm256_set1_epi8(-128))
+			                          : nibbles(groups + GROUP * (j & 3), j >= 4);
+		for (int r = 0; r < s->rows; r++) {
+			const int8_t *q = s->q + 32 * (at + r);
+			__m256i i = dtype == VITA_Q8_0 ? dot_8bit(w, q) : dot_4bit(w, q);
+			__m256 factor = load_halves(d);
+			if (dtype == VITA_Q4_0) i = _mm256_add_epi32(i, _mm256_set1_epi32(((const int32_t *)s->sums)[at + r]));
+			if (dtype == VITA_Q8_0) factor = _mm256_mul_ps(factor, _mm256_set1_ps(s->scale[at + r]));
+			sum[r] = accumulate(sum[r], i, factor);
+			if (dtype == VITA_Q4_1)
+				sum[r] = _mm256_fmadd_ps(load_halves(d + HALVES), _mm256_set1_ps(((const float *)s->sums)[at + r]),
+				                         sum[r]);
 		}
-		for (int r = 0; r < n; r++) _mm256_storeu_ps(out + TILE * r + 8 * half, acc[r]);
 	}
+	add_to_out(s, dtype == VITA_Q8_0 ? NULL : s->scale, sum);
 }
 
-static void tile_q8_0(const void *tile, const struct quantised_rows *x, int64_t group, float *out)
+static void span_q8_0(const struct span *s)
 {
-	tile_32(VITA_Q8_0, tile, x, group, out);
+	span_32(VITA_Q8_0, s);
 }
 
-static void tile_q4_0(const void *tile, const struct quantised_rows *x, int64_t group, float *out)
+static void span_q4_0(const struct span *s)
 {
-	tile_32(VITA_Q4_0, tile, x, group, out);
+	span_32(VITA_Q4_0, s);
 }
 
-static void tile_q4_1(const void *tile, const struct quantised_rows *x, int64_t group, float *out)
+static void span_q4_1(const struct span *s)
 {
-	tile_32(VITA_Q4_1, tile, x, group, out);
+	span_32(VITA_Q4_1, s);
 }
 
-static void tile_q4_k(const void *tile, const struct quantised_rows *x, int64_t group, float *out)
+/* Eight scales of a sub-block times d. */
+INLINE __m256 scales(__m256 d, const unsigned char *p, int is_signed)
 {
-	const int64_t blocks = x->k / 32, at = group * MAX_ROWS * blocks;
-	const int n = group_rows(x, group);
-	for (int half = 0; half < 2; half++) {
-		__m256 acc[MAX_ROWS];
-		for (int r = 0; r < n; r++) acc[r] = _mm256_setzero_ps();
-		for (int64_t b = 0; b < blocks; b++) {
-			const unsigned char *t = (const unsigned char *)tile + b / 8 * 2368;
-			const int s = (int)(b % 8);
-			const int64_t row = at + b * n;
-			__m256i w[8];
-			for (int j = 0; j < 8; j++) {
-				__m256i v = _mm256_loadu_si256((const void *)(t + 320 + 512 * (s / 2) + 64 * j + 32 * half));
-				w[j] = _mm256_and_si256(s & 1 ? _mm256_srli_epi16(v, 4) : v, _mm256_set1_epi8(15));
-			}
-			__m256i sc = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const void *)(t + 64 + 16 * s + 8 * half)));
-			__m256i mn = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const void *)(t + 192 + 16 * s + 8 * half)));
-			__m256 ds = _mm256_mul_ps(load_f16x8(t + 16 * half), _mm256_cvtepi32_ps(sc));
-			__m256 ms = _mm256_mul_ps(load_f16x8(t + 32 + 16 * half), _mm256_cvtepi32_ps(mn));
-			for (int r = 0; r < n; r++) {
-				__m256i i = dot_4bit(w, x->q + (row + r) * 32, 8);
-				__m256 f = _mm256_mul_ps(ds, _mm256_set1_ps(x->scale[row + r]));
-				acc[r] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(i), f, acc[r]);
-				acc[r] = _mm256_fnmadd_ps(ms, _mm256_set1_ps(x->sum[row + r]), acc[r]);
-			}
+	const __m128i bytes = _mm_loadl_epi64((const void *)p);
+	return _mm256_mul_ps(d, _mm256_cvtepi32_ps(is_signed ? _mm256_cvtepi8_epi32(bytes) : _mm256_cvtepu8_epi32(bytes)));
+}
+
+static void span_q4_k(const struct span *s)
+{
+	const __m256 d = load_halves(s->head + 16 * s->part), dmin = load_halves(s->head + HALVES + 16 * s->part);
+	__m256 sum[AT_ONCE];
+	__m256i minima[AT_ONCE];
+	for (int r = 0; r < AT_ONCE; r++) sum[r] = _mm256_setzero_ps(), minima[r] = _mm256_setzero_si256();
+	for (int b = 0; b < 8; b++) {
+		const unsigned char *groups = s->head + Q4_K_NIBBLES + 8 * GROUP * (b / 2) + 32 * s->part;
+		const __m256 factor = scales(d, s->head + Q4_K_SCALES + TILE * b + PART * s->part, 0);
+		__m256i w[8];
+		UNROLL
+		for (int j = 0; j < 8; j++) w[j] = nibbles(groups + GROUP * j, b & 1);
+		for (int r = 0; r < s->rows; r++)
+			sum[r] = accumulate(sum[r], dot_4bit(w, s->q + 32 * ((int64_t)s->stride * b + r)), factor);
+	}
+	for (int p = 0; p < 4; p++) {
+		const __m128i bytes = _mm_load_si128((const void *)(s->head + Q4_K_MINIMA + 2 * TILE * p + 16 * s->part));
+		for (int r = 0; r < s->rows; r++) {
+			const __m256i x = broadcast4((const int16_t *)s->sums + 2 * ((int64_t)s->stride * p + r));
+			minima[r] = _mm256_add_epi32(minima[r], _mm256_madd_epi16(_mm256_cvtepu8_epi16(bytes), x));
 		}
-		for (int r = 0; r < n; r++) _mm256_storeu_ps(out + TILE * r + 8 * half, acc[r]);
 	}
+	for (int r = 0; r < s->rows; r++) sum[r] = _mm256_fnmadd_ps(_mm256_cvtepi32_ps(minima[r]), dmin, sum[r]);
+	add_to_out(s, s->scale, sum);
 }
 
-/* The four groups of a sub-block of 16 six-bit weights; see kernels_avx512.c for how they lie. */
-INLINE void six_bits(const unsigned char *t, int sub_block, int half, __m256i *w)
+/* Four columns of six-bit weights; see kernels_avx512.c for how they lie. */
+INLINE __m256i six_bits(const unsigned char *low, const unsigned char *pairs, int quarter)
 {
-	const int side = sub_block / 8, quarter = sub_block % 8 / 2, part = sub_block % 2;
-	const unsigned char *ql = t + 288 + 1024 * side + 512 * (quarter & 1) + 256 * part + 32 * half;
-	const unsigned char *qh = t + 288 + 2048 + 512 * side + 256 * part + 32 * half;
-	for (int j = 0; j < 4; j++) {
-		__m256i l = _mm256_loadu_si256((const void *)(ql + 64 * j));
-		__m256i h = _mm256_loadu_si256((const void *)(qh + 64 * j));
-		if (quarter >= 2) l = _mm256_srli_epi16(l, 4);
-		h = quarter == 3 ? _mm256_srli_epi16(h, 2) : quarter == 2 ? h
-		    : quarter == 1 ? _mm256_slli_epi16(h, 2) : _mm256_slli_epi16(h, 4);
-		w[j] = _mm256_or_si256(_mm256_and_si256(l, _mm256_set1_epi8(15)),
-		                       _mm256_and_si256(h, _mm256_set1_epi8(48)));
-	}
+	__m256i h = load_bytes(pairs);
+	if (quarter == 0) h = _mm256_slli_epi16(h, 4);
+	if (quarter == 1) h = _mm256_slli_epi16(h, 2);
+	if (quarter == 3) h = _mm256_srli_epi16(h, 2);
+	return _mm256_or_si256(nibbles(low, quarter >= 2), _mm256_and_si256(h, _mm256_set1_epi8(48)));
 }
 
-static void tile_q6_k(const void *tile, const struct quantised_rows *x, int64_t group, float *out)
+/* A quarter of a half: 32 columns, two sub-blocks of 16. */
+INLINE void quarter_q6_k(const struct span *s, int half, int quarter, __m256 d, __m256 sum[AT_ONCE])
 {
-	const int64_t parts = x->k / 16, at = group * MAX_ROWS * (x->k / 32);
-	const int n = group_rows(x, group);
-	for (int half = 0; half < 2; half++) {
-		__m256 acc[MAX_ROWS];
-		for (int r = 0; r < n; r++) acc[r] = _mm256_setzero_ps();
-		for (int64_t b = 0; b < parts; b++) {
-			const unsigned char *t = (const unsigned char *)tile + b / 16 * 3360;
-			const int s = (int)(b % 16);
-			const int64_t row = at + b / 2 * n;
-			__m256i w[4];
-			six_bits(t, s, half, w);
-			__m256i sc = _mm256_cvtepi8_epi32(_mm_loadl_epi64((const void *)(t + 32 + 16 * s + 8 * half)));
-			__m256 ds = _mm256_mul_ps(load_f16x8(t + 16 * half), _mm256_cvtepi32_ps(sc));
-			for (int r = 0; r < n; r++) {
-				const int8_t *q = x->q + (row + r) * 32 + 16 * (b % 2);
-				__m256i a = _mm256_add_epi16(_mm256_maddubs_epi16(w[0], broadcast4(q)),
-				                             _mm256_maddubs_epi16(w[1], broadcast4(q + 4)));
-				__m256i c = _mm256_add_epi16(_mm256_maddubs_epi16(w[2], broadcast4(q + 8)),
-				                             _mm256_maddubs_epi16(w[3], broadcast4(q + 12)));
-				__m256i i = _mm256_add_epi32(pairs_to_32(a), pairs_to_32(c));
-				i = _mm256_add_epi32(i, _mm256_set1_epi32(x->offset[2 * at + b * n + r]));
-				__m256 f = _mm256_mul_ps(ds, _mm256_set1_ps(x->scale[row + r]));
-				acc[r] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(i), f, acc[r]);
-			}
+	const unsigned char *low = s->head + Q6_K_NIBBLES + (16 * half + 8 * (quarter & 1)) * GROUP + 32 * s->part;
+	const unsigned char *pairs = s->head + Q6_K_PAIRS + 8 * half * GROUP + 32 * s->part;
+	for (int part = 0; part < 2; part++) {
+		const int b = 2 * (4 * half + quarter) + part;
+		const __m256 factor = scales(d, s->head + Q6_K_SCALES + TILE * b + PART * s->part, 1);
+		__m256i w[4];
+		UNROLL
+		for (int j = 0; j < 4; j++) w[j] = six_bits(low + GROUP * (4 * part + j), pairs + GROUP * (4 * part + j), quarter);
+		for (int r = 0; r < s->rows; r++) {
+			const int8_t *q = s->q + 32 * ((int64_t)s->stride * (b / 2) + r) + 16 * part;
+			const int32_t offset = ((const int32_t *)s->sums)[(int64_t)s->stride * b + r];
+			sum[r] = accumulate(sum[r], _mm256_add_epi32(dot_6bit(w, q), _mm256_set1_epi32(offset)), factor);
 		}
-		for (int r = 0; r < n; r++) _mm256_storeu_ps(out + TILE * r + 8 * half, acc[r]);
 	}
 }
 
-/* ---- plain weights ------------------------------------------------------------------------------------- */
+static void span_q6_k(const struct span *s)
+{
+	const __m256 d = load_halves(s->head + 16 * s->part);
+	__m256 sum[AT_ONCE];
+	for (int r = 0; r < AT_ONCE; r++) sum[r] = _mm256_setzero_ps();
+	for (int half = 0; half < 2; half++) {
+		quarter_q6_k(s, half, 0, d, sum);
+		quarter_q6_k(s, half, 1, d, sum);
+		quarter_q6_k(s, half, 2, d, sum);
+		quarter_q6_k(s, half, 3, d, sum);
+	}
+	add_to_out(s, s->scale, sum);
+}
+
+static void tile_any(uint32_t dtype, void (*span)(const struct span *), const unsigned char *tile,
+                     const struct quantised_rows *x, int64_t number, float *out)
+{
+	const struct group g = group_of(x, number);
+	const int64_t blocks = x->k / 32, span_bytes = tile_block_bytes(dtype) * SPAN / tile_block_columns(dtype);
+	const int64_t sum_bytes = dtype == VITA_Q6_K ? 8 : dtype == VITA_Q4_K ? 2 : 4; /* of 32 values */
+	memset(out, 0, sizeof *out * TILE * (size_t)g.n);
+	for (int64_t b = 0; b < blocks; b += SPAN_BLOCKS, tile += span_bytes)
+		for (int first = 0; first < g.n; first += AT_ONCE) {
+			struct span s = { .head = tile, .stride = g.n };
+			s.blocks = blocks - b < SPAN_BLOCKS ? (int)(blocks - b) : SPAN_BLOCKS;
+			s.rows = g.n - first < AT_ONCE ? g.n - first : AT_ONCE;
+			s.q = g.q + (b * g.n + first) * 32;
+			s.sums = (const char *)g.sums + b * g.n * sum_bytes + first * 4;
+			s.scale = g.scale + b * 32 / scale_span(dtype) * g.n + first;
+			s.out = out + TILE * first;
+			for (s.part = 0; s.part < TILE / PART; s.part++) span(&s);
+		}
+}
+
+#define TILE_KERNEL(type, dtype) \
+	static void tile_##type(const unsigned char *tile, const struct quantised_rows *x, int64_t group, float *out) \
+	{ \
+		tile_any(dtype, span_##type, tile, x, group, out); \
+	}
+TILE_KERNEL(q8_0, VITA_Q8_0)
+TILE_KERNEL(q4_0, VITA_Q4_0)
+TILE_KERNEL(q4_1, VITA_Q4_1)
+TILE_KERNEL(q4_k, VITA_Q4_K)
+TILE_KERNEL(q6_k, VITA_Q6_K)
+
+/* ---- plain weights --------------------------------------------------------------------------------- */
 
 INLINE float sum8(__m256 v)
 {
@@ -197,12 +271,12 @@ INLINE float sum8(__m256 v)
 INLINE __m256 load_weights(uint32_t dtype, const void *w, int64_t i)
 {
 	if (dtype == VITA_F32) return _mm256_loadu_ps((const float *)w + i);
-	__m128i half = _mm_loadu_si128((const void *)((const uint16_t *)w + i));
+	const __m128i half = _mm_loadu_si128((const void *)((const uint16_t *)w + i));
 	if (dtype == VITA_F16) return _mm256_cvtph_ps(half);
 	return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(half), 16));
 }
 
-/* The last k % 8 weights of a row, zeros behind them. */
+/* The last k % 8 values of a row, zeros behind them. */
 INLINE __m256 load_tail(uint32_t dtype, const void *w, int64_t i, int64_t k)
 {
 	const size_t size = dtype == VITA_F32 ? 4 : 2;
@@ -211,26 +285,31 @@ INLINE __m256 load_tail(uint32_t dtype, const void *w, int64_t i, int64_t k)
 	return load_weights(dtype, bytes, 0);
 }
 
-INLINE void rows_block(uint32_t dtype, const void *w, int64_t w_stride, int n_w, const void *x, int64_t x_stride, int n,
-                       int64_t k, float *out)
+/* n_w and n are constants where this is inlined. */
+INLINE void rows_n(uint32_t dtype, const char *w, int64_t w_stride, int n_w, const char *x, int64_t x_stride, int n,
+                   int64_t k, float *out)
 {
-	__m256 acc[2][4];
-	for (int r = 0; r < n; r++)
-		for (int i = 0; i < n_w; i++) acc[r][i] = _mm256_setzero_ps();
-	for (int64_t j = 0; j < k; j += 8) {
-		__m256 wv[4];
+	__m256 sum[2][4];
+	int64_t j = 0;
+	UNROLL
+	for (int i = 0; i < 4; i++) sum[0][i] = sum[1][i] = _mm256_setzero_ps();
+	for (; j + 8 <= k; j += 8) {
+		UNROLL
 		for (int i = 0; i < n_w; i++) {
-			const void *row = (const char *)w + i * w_stride;
-			wv[i] = j + 8 <= k ? load_weights(dtype, row, j) : load_tail(dtype, row, j, k);
-		}
-		for (int r = 0; r < n; r++) {
-			const float *row = (const float *)(const void *)((const char *)x + r * x_stride);
-			__m256 xv = j + 8 <= k ? _mm256_loadu_ps(row + j) : load_tail(VITA_F32, row, j, k);
-			for (int i = 0; i < n_w; i++) acc[r][i] = _mm256_fmadd_ps(wv[i], xv, acc[r][i]);
+			const __m256 wv = load_weights(dtype, w + i * w_stride, j);
+			UNROLL
+			for (int r = 0; r < n; r++)
+				sum[r][i] = _mm256_fmadd_ps(wv, _mm256_loadu_ps((const float *)(const void *)(x + r * x_stride) + j),
+				                            sum[r][i]);
 		}
 	}
+	for (int i = 0; i < n_w && j < k; i++) {
+		const __m256 wv = load_tail(dtype, w + i * w_stride, j, k);
+		for (int r = 0; r < n; r++)
+			sum[r][i] = _mm256_fmadd_ps(wv, load_tail(VITA_F32, x + r * x_stride, j, k), sum[r][i]);
+	}
 	for (int r = 0; r < n; r++)
-		for (int i = 0; i < n_w; i++) out[r * TILE + i] = sum8(acc[r][i]);
+		for (int i = 0; i < n_w; i++) out[r * TILE + i] = sum8(sum[r][i]);
 }
 
 INLINE void rows_any(uint32_t dtype, const void *w, int64_t w_stride, int n_w, const void *x, int64_t x_stride, int n,
@@ -238,13 +317,13 @@ INLINE void rows_any(uint32_t dtype, const void *w, int64_t w_stride, int n_w, c
 {
 	const char *row = x;
 	for (; n > 0; n -= 2, row += 2 * x_stride, out += 2 * TILE) {
-		if (n_w == 4 && n >= 2) rows_block(dtype, w, w_stride, 4, row, x_stride, 2, k, out);
-		else if (n_w == 4) rows_block(dtype, w, w_stride, 4, row, x_stride, 1, k, out);
+		if (n_w == 4 && n >= 2) rows_n(dtype, w, w_stride, 4, row, x_stride, 2, k, out);
+		else if (n_w == 4) rows_n(dtype, w, w_stride, 4, row, x_stride, 1, k, out);
 		else
 			for (int r = 0; r < (n < 2 ? n : 2); r++)
 				for (int i = 0; i < n_w; i++)
-					rows_block(dtype, (const char *)w + i * w_stride, w_stride, 1, row + r * x_stride, x_stride, 1, k,
-					           out + r * TILE + i);
+					rows_n(dtype, (const char *)w + i * w_stride, w_stride, 1, row + r * x_stride, x_stride, 1, k,
+					       out + r * TILE + i);
 	}
 }
 
@@ -266,98 +345,109 @@ static void rows_bf16(const void *w, int64_t w_stride, int n_w, const void *x, i
 	rows_any(VITA_BF16, w, w_stride, n_w, x, x_stride, n, k, out);
 }
 
-/* ---- vectors ------------------------------------------------------------------------------------------- */
+/* ---- many rows ------------------------------------------------------------------------------------- */
 
-INLINE float dot_any(uint32_t dtype, const float *a, const void *b, int64_t n)
+/* Four rows of weights at a time, a float of each after the other: memory is written in runs of 16 bytes. */
+static void widen_f32(uint32_t dtype, const void *w, int64_t w_stride, int n_w, int64_t k, void *tile)
 {
-	__m256 s = _mm256_setzero_ps();
-	for (int64_t i = 0; i < n; i += 8)
-		s = i + 8 <= n ? _mm256_fmadd_ps(_mm256_loadu_ps(a + i), load_weights(dtype, b, i), s)
-		               : _mm256_fmadd_ps(load_tail(VITA_F32, a, i, n), load_tail(dtype, b, i, n), s);
-	return sum8(s);
+	float *to = tile;
+	for (int row = 0; row < WIDE; row += 4)
+		for (int64_t j = 0; j < k; j += 8) {
+			const int64_t end = k - j < 8 ? k - j : 8;
+			float v[4][8] = { { 0 } };
+			for (int i = 0; i < 4 && row + i < n_w; i++) {
+				const char *from = (const char *)w + (row + i) * w_stride;
+				_mm256_storeu_ps(v[i], end == 8 ? load_weights(dtype, from, j) : load_tail(dtype, from, j, k));
+			}
+			for (int64_t l = 0; l < end; l++)
+				for (int i = 0; i < 4; i++) to[(j + l) * WIDE + row + i] = v[i][l];
+		}
 }
 
-static float dot(const float *a, const float *b, int64_t n)
+/* n is a constant where this is inlined; sixteen weight rows at a time. */
+INLINE void wide_n(const float *tile, const char *x, int64_t x_stride, int n, int64_t k, float *out, bool add)
 {
-	return dot_any(VITA_F32, a, b, n);
-}
-
-static float dot_f16(const float *a, const uint16_t *b, int64_t n)
-{
-	return dot_any(VITA_F16, a, b, n);
-}
-
-static void axpy(float a, const float *x, float *y, int64_t n)
-{
-	for (int64_t i = 0; i < n; i++) y[i] = fmaf(a, x[i], y[i]);
-}
-
-static void axpy_f16(float a, const uint16_t *x, float *y, int64_t n)
-{
-	int64_t i = 0;
-	for (; i + 8 <= n; i += 8)
-		_mm256_storeu_ps(y + i, _mm256_fmadd_ps(_mm256_set1_ps(a), load_weights(VITA_F16, x, i), _mm256_loadu_ps(y + i)));
-	for (; i < n; i++) y[i] = fmaf(a, _cvtsh_ss(x[i]), y[i]);
-}
-
-static float sum_squares(const float *x, int64_t n)
-{
-	return dot(x, x, n);
-}
-
-static void scale_mul(float *y, const float *x, const float *w, float scale, int64_t n)
-{
-	if (w)
-		for (int64_t i = 0; i < n; i++) y[i] = x[i] * scale * w[i];
-	else
-		for (int64_t i = 0; i < n; i++) y[i] = x[i] * scale;
-}
-
-/* As exp16 of kernels_avx512.c. */
-INLINE __m256 exp8(__m256 x)
-{
-	x = _mm256_max_ps(_mm256_min_ps(x, _mm256_set1_ps(88.0f)), _mm256_set1_ps(-87.0f));
-	__m256 n = _mm256_round_ps(_mm256_mul_ps(x, _mm256_set1_ps(1.44269504089f)),
-	                           _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-	__m256 f = _mm256_fnmadd_ps(n, _mm256_set1_ps(0.693359375f), x);
-	f = _mm256_fnmadd_ps(n, _mm256_set1_ps(-2.12194440e-4f), f);
-	__m256 p = _mm256_set1_ps(1.0f / 5040);
-	p = _mm256_fmadd_ps(p, f, _mm256_set1_ps(1.0f / 720));
-	p = _mm256_fmadd_ps(p, f, _mm256_set1_ps(1.0f / 120));
-	p = _mm256_fmadd_ps(p, f, _mm256_set1_ps(1.0f / 24));
-	p = _mm256_fmadd_ps(p, f, _mm256_set1_ps(1.0f / 6));
-	p = _mm256_fmadd_ps(p, f, _mm256_set1_ps(0.5f));
-	p = _mm256_fmadd_ps(p, f, _mm256_set1_ps(1.0f));
-	p = _mm256_fmadd_ps(p, f, _mm256_set1_ps(1.0f));
-	__m256i e = _mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23);
-	return _mm256_mul_ps(p, _mm256_castsi256_ps(e));
-}
-
-static float softmax_exp(float *x, float max, int64_t n)
-{
-	float sum = 0;
-	int64_t i = 0;
-	__m256 s = _mm256_setzero_ps();
-	for (; i + 8 <= n; i += 8) {
-		__m256 v = _mm256_loadu_ps(x + i);
-		__m256 seen = _mm256_cmp_ps(v, _mm256_set1_ps(-INFINITY), _CMP_NEQ_OQ);
-		__m256 e = _mm256_and_ps(exp8(_mm256_sub_ps(v, _mm256_set1_ps(max))), seen);
-		_mm256_storeu_ps(x + i, e);
-		s = _mm256_add_ps(s, e);
+	__m256 sum[6][2];
+	UNROLL
+	for (int r = 0; r < n; r++) {
+		sum[r][0] = add ? _mm256_loadu_ps(out + WIDE * r) : _mm256_setzero_ps();
+		sum[r][1] = add ? _mm256_loadu_ps(out + WIDE * r + 8) : _mm256_setzero_ps();
 	}
-	for (; i < n; i++) sum += x[i] = x[i] == -INFINITY ? 0 : expf(x[i] - max);
-	return sum + sum8(s);
+	for (int64_t j = 0; j < k; j++, tile += WIDE, x += 4) {
+		const __m256 w0 = _mm256_loadu_ps(tile), w1 = _mm256_loadu_ps(tile + 8);
+		UNROLL
+		for (int r = 0; r < n; r++) {
+			const __m256 xv = _mm256_broadcast_ss((const float *)(const void *)(x + r * x_stride));
+			sum[r][0] = _mm256_fmadd_ps(w0, xv, sum[r][0]);
+			sum[r][1] = _mm256_fmadd_ps(w1, xv, sum[r][1]);
+		}
+	}
+	UNROLL
+	for (int r = 0; r < n; r++) {
+		_mm256_storeu_ps(out + WIDE * r, sum[r][0]);
+		_mm256_storeu_ps(out + WIDE * r + 8, sum[r][1]);
+	}
 }
 
-static void silu_mul(float *y, const float *gate, const float *up, int64_t n)
+static void wide_f32(const void *tile, const void *x, int64_t x_stride, int n, int64_t k, float *out, bool add)
 {
-	int64_t i = 0;
-	for (; i + 8 <= n; i += 8) {
-		__m256 g = _mm256_loadu_ps(gate + i), e = exp8(_mm256_sub_ps(_mm256_setzero_ps(), g));
-		__m256 v = _mm256_mul_ps(g, _mm256_loadu_ps(up + i));
-		_mm256_storeu_ps(y + i, _mm256_div_ps(v, _mm256_add_ps(_mm256_set1_ps(1.0f), e)));
+	const char *rows = x;
+	for (; n > 0; n -= 6, rows += 6 * x_stride, out += 6 * WIDE)
+		for (int half = 0; half < WIDE; half += 16) {
+			const float *t = (const float *)tile + half;
+			switch (n) {
+			case 1: wide_n(t, rows, x_stride, 1, k, out + half, add); break;
+			case 2: wide_n(t, rows, x_stride, 2, k, out + half, add); break;
+			case 3: wide_n(t, rows, x_stride, 3, k, out + half, add); break;
+			case 4: wide_n(t, rows, x_stride, 4, k, out + half, add); break;
+			case 5: wide_n(t, rows, x_stride, 5, k, out + half, add); break;
+			default: wide_n(t, rows, x_stride, 6, k, out + half, add); break;
+			}
+		}
+}
+
+/* ---- blocks of f32 --------------------------------------------------------------------------------- */
+
+/* n is a constant where this is inlined; sixteen columns at a time. */
+INLINE void block_n(const float *a, int64_t a_row, int64_t a_step, const float *b, const int64_t *b_at, int64_t k, int n,
+                    float *c, int64_t c_row, bool add)
+{
+	for (int half = 0; half < BLOCK_COLUMNS; half += 16) {
+		__m256 sum[4][2];
+		UNROLL
+		for (int r = 0; r < n; r++) {
+			sum[r][0] = add ? _mm256_loadu_ps(c + r * c_row + half) : _mm256_setzero_ps();
+			sum[r][1] = add ? _mm256_loadu_ps(c + r * c_row + half + 8) : _mm256_setzero_ps();
+		}
+		for (int64_t j = 0; j < k; j++) {
+			const float *from = b + b_at[j] + half;
+			const __m256 b0 = _mm256_loadu_ps(from), b1 = _mm256_loadu_ps(from + 8);
+			UNROLL
+			for (int r = 0; r < n; r++) {
+				const __m256 av = _mm256_set1_ps(a[r * a_row + j * a_step]);
+				sum[r][0] = _mm256_fmadd_ps(av, b0, sum[r][0]);
+				sum[r][1] = _mm256_fmadd_ps(av, b1, sum[r][1]);
+			}
+		}
+		UNROLL
+		for (int r = 0; r < n; r++) {
+			_mm256_storeu_ps(c + r * c_row + half, sum[r][0]);
+			_mm256_storeu_ps(c + r * c_row + half + 8, sum[r][1]);
+		}
 	}
-	for (; i < n; i++) y[i] = gate[i] / (1.0f + expf(-gate[i])) * up[i];
+}
+
+static void block(const float *a, int64_t a_row, int64_t a_step, const float *b, const int64_t *b_at, int64_t k, int n,
+                  float *c, int64_t c_row, bool add)
+{
+	for (; n > 0; n -= 4, a += 4 * a_row, c += 4 * c_row) {
+		switch (n) {
+		case 1: block_n(a, a_row, a_step, b, b_at, k, 1, c, c_row, add); break;
+		case 2: block_n(a, a_row, a_step, b, b_at, k, 2, c, c_row, add); break;
+		case 3: block_n(a, a_row, a_step, b, b_at, k, 3, c, c_row, add); break;
+		default: block_n(a, a_row, a_step, b, b_at, k, 4, c, c_row, add); break;
+		}
+	}
 }
 
 /* ---- roofs --------------------------------------------------------------------------------------------- */
@@ -383,21 +473,25 @@ static double spin(uint32_t dtype, int64_t steps)
 	if (dtype == VITA_F32) {
 		__m256 acc[CHAINS], x = _mm256_set1_ps(0.999f);
 		for (int i = 0; i < CHAINS; i++) acc[i] = _mm256_setzero_ps();
-		for (int64_t s = 0; s < steps; s++)
+		for (int64_t s = 0; s < steps; s++) {
+			UNROLL
 			for (int i = 0; i < CHAINS; i++) {
 				acc[i] = _mm256_fmadd_ps(acc[i], x, x);
 				__asm__("" : "+x"(acc[i]));
 			}
+		}
 		return 2.0 * 8 * CHAINS * (double)steps;
 	}
 	if (dtype == VITA_Q8_0) {
 		__m256i acc[CHAINS], x = _mm256_set1_epi8(3);
 		for (int i = 0; i < CHAINS; i++) acc[i] = _mm256_setzero_si256();
-		for (int64_t s = 0; s < steps; s++)
+		for (int64_t s = 0; s < steps; s++) {
+			UNROLL
 			for (int i = 0; i < CHAINS; i++) {
 				acc[i] = _mm256_add_epi32(acc[i], pairs_to_32(_mm256_maddubs_epi16(x, x)));
 				__asm__("" : "+x"(acc[i]), "+x"(x));
 			}
+		}
 		return 2.0 * 32 * CHAINS * (double)steps;
 	}
 	return 0;
@@ -408,9 +502,7 @@ const struct cpu_kernels cpu_kernels_avx2 = {
 	.tile_q8_0 = tile_q8_0, .tile_q4_0 = tile_q4_0, .tile_q4_1 = tile_q4_1,
 	.tile_q4_k = tile_q4_k, .tile_q6_k = tile_q6_k, .quantise = cpu_quantise_plain,
 	.rows_f32 = rows_f32, .rows_f16 = rows_f16, .rows_bf16 = rows_bf16,
-	.to_bf16 = cpu_to_bf16_plain,
-	.dot = dot, .dot_f16 = dot_f16, .axpy = axpy, .axpy_f16 = axpy_f16,
-	.sum_squares = sum_squares, .scale_mul = scale_mul, .softmax_exp = softmax_exp, .silu_mul = silu_mul,
-	.read = read_memory, .spin = spin,
+	.widen_f32 = widen_f32, .wide_f32 = wide_f32, .block = block, .round_bf16 = vector_round_bf16, .read = read_memory, .spin = spin,
+	VECTOR_KERNELS,
 };
 #endif

@@ -1,162 +1,155 @@
 /* SPDX-License-Identifier: MIT
  *
- * Kernels in plain C: what runs on any processor, and what the vector variants are compared with.
+ * Kernels in plain C, for processors without the instructions that the others want, and to compare those
+ * with.
  */
-#include <math.h>
-#include <vita/blocks.h>
+#include "tiles.h"
+#include "vectors.h"
 
-#include "cpu.h"
+/* ---- packed weights -------------------------------------------------------------------------------- */
 
-static float half(const unsigned char *p)
+/* The 32 unsigned values of one row in block b of 32 columns; head is where the type's own block begins. */
+static void row_values(uint32_t dtype, const unsigned char *head, int64_t b, int row, uint8_t v[32])
 {
-	return vita_block_scale(p);
+	const int64_t quarter = b % 4, half = b % 8 / 4, sub = b % 8;
+	for (int j = 0; j < 32; j++) {
+		const unsigned char *at = head + 4 * row + j % 4 + j / 4 * GROUP;
+		switch (dtype) {
+		case VITA_Q8_0: v[j] = at[HALVES]; break;
+		case VITA_Q4_0: v[j] = j < 16 ? at[HALVES] & 15 : at[HALVES - 4 * GROUP] >> 4; break;
+		case VITA_Q4_1: v[j] = j < 16 ? at[2 * HALVES] & 15 : at[2 * HALVES - 4 * GROUP] >> 4; break;
+		case VITA_Q4_K: v[j] = at[Q4_K_NIBBLES + sub / 2 * 8 * GROUP] >> (sub % 2 * 4) & 15; break;
+		default:
+			v[j] = at[Q6_K_NIBBLES + (16 * half + 8 * (quarter % 2)) * GROUP] >> (quarter / 2 * 4) & 15;
+			v[j] = (uint8_t)(v[j] | (at[Q6_K_PAIRS + 8 * half * GROUP] >> (2 * quarter) & 3) << 4);
+		}
+	}
 }
 
-/* Σ of n products of a group layout: weight byte (i / 4, lane, i % 4), taken from `shift`, times x[i]. */
-static int32_t group_dot(const unsigned char *groups, int lane, int shift, int mask, const int8_t *x, int n)
+static int32_t integer_dot(const uint8_t *w, const int8_t *x, int n)
 {
 	int32_t sum = 0;
-	for (int i = 0; i < n; i++) sum += (groups[i / 4 * 4 * TILE + lane * 4 + i % 4] >> shift & mask) * x[i];
+	for (int j = 0; j < n; j++) sum += w[j] * x[j];
 	return sum;
 }
 
-static void tile_32(uint32_t dtype, const unsigned char *tile, const struct quantised_rows *x, int64_t group, float *out)
+/* What block b of a weight row adds to its product with row r of a group, in units of the latter's scale. */
+static float block_product(uint32_t dtype, const unsigned char *head, const struct group *x, int64_t b, int row, int r,
+                           const uint8_t *w)
 {
-	const int64_t blocks = x->k / 32, base = group * MAX_ROWS * blocks;
-	const int n = group_rows(x, group), bytes = dtype == VITA_Q8_0 ? 544 : dtype == VITA_Q4_0 ? 288 : 320, start = dtype == VITA_Q4_1 ? 64 : 32;
-	for (int r = 0; r < n; r++) {
-		for (int lane = 0; lane < TILE; lane++) {
-			float sum = 0;
-			for (int64_t b = 0; b < blocks; b++) {
-				const unsigned char *t = tile + b * bytes;
-				const int64_t at = base + b * n + r;
-				const int8_t *q = x->q + at * 32;
-				int32_t i = dtype == VITA_Q4_1 ? 0 : x->offset[at];
-				if (dtype == VITA_Q8_0) {
-					i += group_dot(t + start, lane, 0, 255, q, 32);
-				} else {
-					i += group_dot(t + start, lane, 0, 15, q, 16);
-					i += group_dot(t + start, lane, 4, 15, q + 16, 16);
-				}
-				sum += (float)i * (half(t + 2 * lane) * x->scale[at]);
-				if (dtype == VITA_Q4_1) sum += half(t + 32 + 2 * lane) * x->sum[at];
+	const int8_t *q = x->q + (b * x->n + r) * 32;
+	const int64_t entry = b * x->n + r;
+	const float d = vita_block_scale(head + 2 * row);
+	switch (dtype) {
+	case VITA_Q4_1:
+		return d * (float)integer_dot(w, q, 32) +
+		       vita_block_scale(head + HALVES + 2 * row) * ((const float *)x->sums)[entry];
+	case VITA_Q4_K: {
+		const int16_t sum = ((const int16_t *)x->sums)[2 * (b / 2 * x->n + r) + b % 2];
+		const int scale = head[Q4_K_SCALES + b % 8 * TILE + row];
+		const int minimum = head[Q4_K_MINIMA + b % 8 / 2 * 2 * TILE + 2 * row + b % 2];
+		return d * (float)(scale * integer_dot(w, q, 32)) -
+		       vita_block_scale(head + HALVES + 2 * row) * (float)(minimum * sum);
+	}
+	case VITA_Q6_K: {
+		int32_t sum = 0;
+		for (int part = 0; part < 2; part++) {
+			const int scale = (int8_t)head[Q6_K_SCALES + (b % 8 * 2 + part) * TILE + row];
+			const int32_t offset = ((const int32_t *)x->sums)[(2 * b + part) * x->n + r];
+			sum += scale * (integer_dot(w + 16 * part, q + 16 * part, 16) + offset);
+		}
+		return d * (float)sum;
+	}
+	default: return d * (float)(integer_dot(w, q, 32) + ((const int32_t *)x->sums)[entry]);
+	}
+}
+
+static void tile_plain(const unsigned char *tile, const struct quantised_rows *rows, int64_t number, float *out)
+{
+	const struct group x = group_of(rows, number);
+	const uint32_t dtype = rows->dtype;
+	const int64_t per_head = tile_block_columns(dtype) / 32, per_scale = scale_span(dtype) / 32;
+	for (int i = 0; i < x.n * TILE; i++) out[i] = 0;
+	for (int64_t b = 0; b < rows->k / 32; b++) {
+		const unsigned char *head = tile + b / per_head * tile_block_bytes(dtype);
+		for (int row = 0; row < TILE; row++) {
+			uint8_t w[32];
+			row_values(dtype, head, b, row, w);
+			for (int r = 0; r < x.n; r++)
+				out[r * TILE + row] += x.scale[b / per_scale * x.n + r] *
+				                       block_product(dtype, head, &x, b, row, r, w);
+		}
+	}
+}
+
+static void quantise_block(const float *x, float inverse, int8_t q[32], int32_t sum[2])
+{
+	sum[0] = sum[1] = 0;
+	for (int j = 0; j < 32; j++) {
+		q[j] = (int8_t)lrintf(x[j] * inverse);
+		sum[j / 16] += q[j];
+	}
+}
+
+/* Scale by the largest magnitude of each span, so that it becomes 127; NaN and infinity make it all NaN. */
+void cpu_quantise_plain(const float *x, int64_t row, const struct quantised_rows *out)
+{
+	const struct group g = group_of(out, row / out->per_group);
+	const int64_t n = g.n, r = row % out->per_group, per_scale = scale_span(out->dtype) / 32;
+	const int32_t zero = zero_point(out->dtype);
+	float inverse = 0;
+	for (int64_t b = 0; b < out->k / 32; b++) {
+		if (b % per_scale == 0) {
+			const int64_t left = out->k / 32 - b, blocks = left < per_scale ? left : per_scale;
+			uint32_t largest = 0; /* bits of a magnitude: they are in order, NaN above all */
+			for (int64_t j = 0; j < 32 * blocks; j++) {
+				const uint32_t bits = vita_f32_bits(x[32 * b + j]) & 0x7fffffffu;
+				if (bits > largest) largest = bits;
 			}
-			out[r * TILE + lane] = sum;
+			((float *)(uintptr_t)g.scale)[b / per_scale * n + r] = quantiser(largest, &inverse);
+		}
+		int32_t sum[2];
+		quantise_block(x + 32 * b, inverse, (int8_t *)(uintptr_t)g.q + (b * n + r) * 32, sum);
+		void *sums = (void *)(uintptr_t)g.sums;
+		switch (out->dtype) {
+		case VITA_Q4_1: ((float *)sums)[b * n + r] = (float)(sum[0] + sum[1]); break;
+		case VITA_Q4_K: ((int16_t *)sums)[2 * (b / 2 * n + r) + b % 2] = (int16_t)(sum[0] + sum[1]); break;
+		case VITA_Q6_K:
+			((int32_t *)sums)[2 * b * n + r] = -zero * sum[0];
+			((int32_t *)sums)[(2 * b + 1) * n + r] = -zero * sum[1];
+			break;
+		default: ((int32_t *)sums)[b * n + r] = -zero * (sum[0] + sum[1]);
 		}
 	}
 }
 
-static void tile_q8_0(const void *tile, const struct quantised_rows *x, int64_t group, float *out)
+/* ---- plain weights --------------------------------------------------------------------------------- */
+
+/* Sixteen partial sums, as many as the vector kernels have. */
+static float dot(const float *a, const float *b, int64_t n)
 {
-	tile_32(VITA_Q8_0, tile, x, group, out);
+	float lane[LANES] = { 0 }, sum = 0;
+	int64_t i = 0;
+	for (; i + LANES <= n; i += LANES)
+		for (int l = 0; l < LANES; l++) lane[l] += a[i + l] * b[i + l];
+	for (int64_t j = i; j < n; j++) lane[j - i] += a[j] * b[j];
+	for (int l = 0; l < LANES; l++) sum += lane[l];
+	return sum;
 }
 
-static void tile_q4_0(const void *tile, const struct quantised_rows *x, int64_t group, float *out)
+static void rows_plain(uint32_t dtype, const void *w, int64_t w_stride, int n_w, const void *x, int64_t x_stride, int n,
+                       int64_t k, float *out)
 {
-	tile_32(VITA_Q4_0, tile, x, group, out);
-}
-
-static void tile_q4_1(const void *tile, const struct quantised_rows *x, int64_t group, float *out)
-{
-	tile_32(VITA_Q4_1, tile, x, group, out);
-}
-
-static void tile_q4_k(const void *tile, const struct quantised_rows *x, int64_t group, float *out)
-{
-	const int64_t blocks = x->k / 32, base = group * MAX_ROWS * blocks;
-	const int n = group_rows(x, group);
-	for (int r = 0; r < n; r++) {
-		for (int lane = 0; lane < TILE; lane++) {
-			float sum = 0;
-			for (int64_t b = 0; b < blocks; b++) {
-				const unsigned char *t = (const unsigned char *)tile + b / 8 * 2368;
-				const int s = (int)(b % 8);
-				const int64_t at = base + b * n + r;
-				const int8_t *q = x->q + at * 32;
-				int32_t i = group_dot(t + 320 + 512 * (s / 2), lane, s % 2 * 4, 15, q, 32);
-				float step = half(t + 2 * lane) * (float)t[64 + 16 * s + lane];
-				float base = half(t + 32 + 2 * lane) * (float)t[192 + 16 * s + lane];
-				sum += (float)i * (step * x->scale[at]);
-				sum -= base * x->sum[at];
-			}
-			out[r * TILE + lane] = sum;
-		}
-	}
-}
-
-static void tile_q6_k(const void *tile, const struct quantised_rows *x, int64_t group, float *out)
-{
-	const int64_t parts = x->k / 16, base = group * MAX_ROWS * (x->k / 32);
-	const int n = group_rows(x, group);
-	for (int r = 0; r < n; r++) {
-		for (int lane = 0; lane < TILE; lane++) {
-			float sum = 0;
-			for (int64_t b = 0; b < parts; b++) {
-				const unsigned char *t = (const unsigned char *)tile + b / 16 * 3360;
-				int s = (int)(b % 16), half_block = s / 8, quarter = s % 8 / 2, part = s % 2;
-				const unsigned char *low = t + 288 + 1024 * half_block + 512 * (quarter & 1) + 256 * part;
-				const unsigned char *high = t + 288 + 2048 + 512 * half_block + 256 * part;
-				const int64_t at = base + b / 2 * n + r;
-				const int8_t *q = x->q + at * 32 + 16 * part;
-				int32_t i = x->offset[2 * base + b * n + r];
-				i += group_dot(low, lane, quarter / 2 * 4, 15, q, 16);
-				i += 16 * group_dot(high, lane, quarter * 2, 3, q, 16);
-				float step = half(t + 2 * lane) * (float)(signed char)t[32 + 16 * s + lane];
-				sum += (float)i * (step * x->scale[at]);
-			}
-			out[r * TILE + lane] = sum;
-		}
-	}
-}
-
-void cpu_quantise_plain(const float *x, int64_t row, struct quantised_rows *out)
-{
-	const int64_t blocks = out->k / QUANT_BLOCK, group = row / MAX_ROWS, base = group * MAX_ROWS * blocks;
-	const int n = group_rows(out, group), r = (int)(row % MAX_ROWS);
-	for (int64_t b = 0; b < blocks; b++) {
-		const int64_t at = base + b * n + r;
-		const float *v = x + b * QUANT_BLOCK;
-		float largest = 0;
-		int32_t sum[2] = { 0, 0 };
-		for (int i = 0; i < QUANT_BLOCK; i++)
-			if (fabsf(v[i]) > largest) largest = fabsf(v[i]);
-		float scale = largest / 127.0f, inverse = largest > 0 ? 127.0f / largest : 0;
-		for (int i = 0; i < QUANT_BLOCK; i++) {
-			int8_t q = (int8_t)lrintf(v[i] * inverse);
-			out->q[at * QUANT_BLOCK + i] = q;
-			sum[i / 16] += q;
-		}
-		out->scale[at] = scale;
-		out->sum[at] = scale * (float)(sum[0] + sum[1]);
-		if (out->sum_block == 16) {
-			out->offset[2 * base + 2 * b * n + r] = -out->zero_point * sum[0];
-			out->offset[2 * base + (2 * b + 1) * n + r] = -out->zero_point * sum[1];
-		} else {
-			out->offset[at] = -out->zero_point * (sum[0] + sum[1]);
-		}
-	}
-}
-
-static float weight(uint32_t dtype, const void *w, int64_t i)
-{
-	if (dtype == VITA_F32) return ((const float *)w)[i];
-	uint16_t bits = ((const uint16_t *)w)[i];
-	return dtype == VITA_F16 ? vita_f16_to_f32(bits) : vita_bf16_to_f32(bits);
-}
-
-static void rows_any(uint32_t dtype, const void *w, int64_t w_stride, int n_w, const void *x, int64_t x_stride, int n,
-                     int64_t k, float *out)
-{
-	for (int r = 0; r < n; r++) {
-		const float *xr = (const float *)(const void *)((const char *)x + r * x_stride);
-		for (int i = 0; i < n_w; i++) {
-			const void *wr = (const char *)w + i * w_stride;
-			float sum[4] = { 0, 0, 0, 0 };
-			int64_t j = 0;
-			for (; j + 4 <= k; j += 4)
-				for (int lane = 0; lane < 4; lane++) sum[lane] += weight(dtype, wr, j + lane) * xr[j + lane];
-			for (; j < k; j++) sum[0] += weight(dtype, wr, j) * xr[j];
-			out[r * TILE + i] = sum[0] + sum[1] + sum[2] + sum[3];
+	enum { PIECE = 512 };
+	float piece[PIECE];
+	for (int i = 0; i < n_w; i++) {
+		const char *row = (const char *)w + i * w_stride;
+		for (int r = 0; r < n; r++) out[r * TILE + i] = 0;
+		for (int64_t j = 0; j < k; j += PIECE) {
+			const int64_t count = k - j < PIECE ? k - j : PIECE;
+			vector_to_f32(dtype, row + j * (int64_t)vita_dtype_bytes(dtype), piece, count);
+			for (int r = 0; r < n; r++)
+				out[r * TILE + i] += dot(piece, (const float *)((const char *)x + r * x_stride) + j, count);
 		}
 	}
 }
@@ -164,72 +157,33 @@ static void rows_any(uint32_t dtype, const void *w, int64_t w_stride, int n_w, c
 static void rows_f32(const void *w, int64_t w_stride, int n_w, const void *x, int64_t x_stride, int n, int64_t k,
                      float *out)
 {
-	rows_any(VITA_F32, w, w_stride, n_w, x, x_stride, n, k, out);
+	rows_plain(VITA_F32, w, w_stride, n_w, x, x_stride, n, k, out);
 }
 
 static void rows_f16(const void *w, int64_t w_stride, int n_w, const void *x, int64_t x_stride, int n, int64_t k,
                      float *out)
 {
-	rows_any(VITA_F16, w, w_stride, n_w, x, x_stride, n, k, out);
+	rows_plain(VITA_F16, w, w_stride, n_w, x, x_stride, n, k, out);
 }
 
 static void rows_bf16(const void *w, int64_t w_stride, int n_w, const void *x, int64_t x_stride, int n, int64_t k,
                       float *out)
 {
-	rows_any(VITA_BF16, w, w_stride, n_w, x, x_stride, n, k, out);
+	rows_plain(VITA_BF16, w, w_stride, n_w, x, x_stride, n, k, out);
 }
 
-void cpu_to_bf16_plain(const float *x, uint16_t *y, int64_t n)
+static void block_plain(const float *a, int64_t a_row, int64_t a_step, const float *b, const int64_t *b_at, int64_t k,
+                        int n, float *c, int64_t c_row, bool add)
 {
-	for (int64_t i = 0; i < n; i++) y[i] = vita_f32_to_bf16(x[i]);
-}
-
-static float dot(const float *a, const float *b, int64_t n)
-{
-	float sum = 0;
-	for (int64_t i = 0; i < n; i++) sum += a[i] * b[i];
-	return sum;
-}
-
-static float dot_f16(const float *a, const uint16_t *b, int64_t n)
-{
-	float sum = 0;
-	for (int64_t i = 0; i < n; i++) sum += a[i] * vita_f16_to_f32(b[i]);
-	return sum;
-}
-
-static void axpy(float a, const float *x, float *y, int64_t n)
-{
-	for (int64_t i = 0; i < n; i++) y[i] += a * x[i];
-}
-
-static void axpy_f16(float a, const uint16_t *x, float *y, int64_t n)
-{
-	for (int64_t i = 0; i < n; i++) y[i] += a * vita_f16_to_f32(x[i]);
-}
-
-static float sum_squares(const float *x, int64_t n)
-{
-	double sum = 0;
-	for (int64_t i = 0; i < n; i++) sum += (double)x[i] * (double)x[i];
-	return (float)sum;
-}
-
-static void scale_mul(float *y, const float *x, const float *w, float scale, int64_t n)
-{
-	for (int64_t i = 0; i < n; i++) y[i] = x[i] * scale * (w ? w[i] : 1.0f);
-}
-
-static float softmax_exp(float *x, float max, int64_t n)
-{
-	float sum = 0;
-	for (int64_t i = 0; i < n; i++) sum += x[i] = expf(x[i] - max);
-	return sum;
-}
-
-static void silu_mul(float *y, const float *gate, const float *up, int64_t n)
-{
-	for (int64_t i = 0; i < n; i++) y[i] = gate[i] / (1.0f + expf(-gate[i])) * up[i];
+	for (int r = 0; r < n; r++) {
+		float sum[BLOCK_COLUMNS];
+		for (int i = 0; i < BLOCK_COLUMNS; i++) sum[i] = add ? c[r * c_row + i] : 0;
+		for (int64_t j = 0; j < k; j++) {
+			const float f = a[r * a_row + j * a_step], *from = b + b_at[j];
+			for (int i = 0; i < BLOCK_COLUMNS; i++) sum[i] += f * from[i];
+		}
+		memcpy(c + r * c_row, sum, sizeof sum);
+	}
 }
 
 static uint64_t read_memory(const void *memory, int64_t n)
@@ -256,11 +210,9 @@ static double spin(uint32_t dtype, int64_t steps)
 
 const struct cpu_kernels cpu_kernels_plain = {
 	.name = "plain",
-	.tile_q8_0 = tile_q8_0, .tile_q4_0 = tile_q4_0, .tile_q4_1 = tile_q4_1,
-	.tile_q4_k = tile_q4_k, .tile_q6_k = tile_q6_k, .quantise = cpu_quantise_plain,
+	.tile_q8_0 = tile_plain, .tile_q4_0 = tile_plain, .tile_q4_1 = tile_plain,
+	.tile_q4_k = tile_plain, .tile_q6_k = tile_plain, .quantise = cpu_quantise_plain,
 	.rows_f32 = rows_f32, .rows_f16 = rows_f16, .rows_bf16 = rows_bf16,
-	.to_bf16 = cpu_to_bf16_plain,
-	.dot = dot, .dot_f16 = dot_f16, .axpy = axpy, .axpy_f16 = axpy_f16,
-	.sum_squares = sum_squares, .scale_mul = scale_mul, .softmax_exp = softmax_exp, .silu_mul = silu_mul,
-	.read = read_memory, .spin = spin,
+	.block = block_plain, .round_bf16 = vector_round_bf16, .read = read_memory, .spin = spin,
+	VECTOR_KERNELS,
 };

@@ -1,192 +1,331 @@
 /* SPDX-License-Identifier: MIT
  *
- * Matrix products: y[n, m] = act(x[n, k] · w[m, k]ᵀ + bias) + residual.
+ * Matrix products: y[…, n, m] = act(x[…, n, k] · w[m, k]ᵀ + bias) + residual.
  *
- * Two steps of a plan: the activations become what the weight's kernel wants (8-bit integers for block
- * types, else f32 as they are), then tiles of TILE weight rows are handed out to the threads. A tile meets all
- * rows of a chunk while it is in the cache; a chunk's activations fit the second-level cache.
+ * Two steps of a plan: the activations become what the weight's kernel wants, then tiles of TILE weight rows
+ * are handed out to the threads. A tile meets all rows of a chunk while it is in the cache; a chunk's
+ * activations fit the second-level cache.
+ *
+ *   weights          rows of x      activations         kernel
+ *   block types      any            8-bit integers      tile_*; plain (not packed) blocks are packed tile by tile as
+ *                                                       they are used
+ *   f32, f16, bf16   up to 16       f32                 rows_*
+ *   f16, bf16        more           bf16                wide_bf16, where there is one and the weight is large
+ *   f32, f16, bf16   more           f32                 oneDNN where it is quicker, wide_f32 where there is one, rows_*
  */
 #include "cpu.h"
+#include "onednn.h"
 
-#include <math.h>
+#define CHUNK_BYTES (512 * 1024) /* of activations that meet one tile after another */
+#define ROUNDED_LEAST 65536      /* values of a weight whose activations may be rounded: small models stay exact */
+#define WIDE_COLUMNS 2048        /* of a tile laid out at a time: it stays in the second-level cache */
+#define WIDE_CHUNK 512           /* rows that meet it */
+#define PACKED_GROUP 12          /* rows of a group where there are many: the integer kernels take six at a time */
 
-#define CHUNK_BYTES (384 * 1024) /* of activations that meet one tile after another */
+enum way {
+	WAY_TILES,  /* block types */
+	WAY_ROWS,   /* plain types, activations as they are */
+	WAY_WIDE,   /* plain types, many rows */
+	WAY_ONEDNN
+};
 
-static uint64_t aligned(uint64_t n)
+/* A product as sizes: `planes` times n rows of k values times m weight rows. Where w serves all planes, their rows
+ * are taken together. */
+struct product {
+	enum way way;
+	int64_t planes, n, k, m;
+	int32_t per_group;   /* rows that a kernel takes together */
+	bool rounds;         /* WAY_WIDE: in bf16 */
+	bool gathers;        /* x is not evenly spaced and is copied */
+	uint32_t dtype;
+};
+
+static bool is_block(uint32_t dtype)
 {
-	return (n + 63) & ~(uint64_t)63;
+	return vita_dtype_block(dtype) > 1;
 }
 
-static bool is_packed(const vita_tensor *w)
+/* Are all rows of x one stride apart? */
+static bool evenly_spaced(const vita_tensor *x)
 {
-	return packed_tile_bytes(w->dtype, w->shape[1]) > 0;
-}
-
-static bool plain_matrix(const vita_tensor *t, uint32_t dtype)
-{
-	return t->dtype == dtype && t->rank == 2 && t->stride[1] == (int64_t)vita_dtype_bytes(dtype);
-}
-
-bool matmul_supports(const vita_op *op)
-{
-	const vita_tensor *x = op->input[0], *w = op->input[1], *bias = op->input[2], *r = op->input[3];
-	const vita_tensor *y = op->output[0];
-	if (!plain_matrix(x, VITA_F32) || !plain_matrix(y, VITA_F32) || w->rank != 2) return false;
-	if (bias && (bias->dtype != VITA_F32 || bias->rank != 1 || bias->stride[0] != 4)) return false;
-	if (r && !plain_matrix(r, VITA_F32)) return false;
-	const vita_matmul_params *p = op->params;
-	if (p && p->activation != VITA_UNARY_NONE && p->activation != VITA_UNARY_SILU && p->activation != VITA_UNARY_RELU &&
-	    p->activation != VITA_UNARY_GELU)
-		return false;
-	if (w->dtype == VITA_F32 || w->dtype == VITA_F16 || w->dtype == VITA_BF16) return plain_matrix(w, w->dtype);
-	/* Plain blocks (a buffer that load did not pack) are left to the reference backend. */
-	return is_packed(w) && (!w->buffer || w->buffer->packed_dtype == w->dtype);
-}
-
-static uint32_t sum_block_of(uint32_t dtype)
-{
-	return dtype == VITA_Q6_K ? 16 : 32;
-}
-
-static int32_t zero_point_of(uint32_t dtype)
-{
-	switch (dtype) {
-	case VITA_Q8_0: return 128;
-	case VITA_Q4_0: return 8;
-	case VITA_Q6_K: return 32;
-	default: return 0;
+	int64_t step = op_step(x, 1) * op_last(x, 1);
+	for (uint32_t back = 2; back < x->rank; back++) {
+		if (op_last(x, back) > 1 && op_step(x, back) != step) return false;
+		step = step * op_last(x, back);
 	}
+	return true;
 }
 
-bool matmul_converts(const vita_op *op)
+static int32_t even_groups(int64_t n, int64_t most)
 {
-	return is_packed(op->input[1]);
+	const int64_t groups = (n + most - 1) / most;
+	return groups > 0 ? (int32_t)((n + groups - 1) / groups) : 1;
 }
 
-uint64_t matmul_scratch(const vita_op *op)
+static struct product product_of(const vita_backend *backend, const op_call *c)
 {
-	const vita_tensor *x = op->input[0], *w = op->input[1];
-	uint64_t n = (uint64_t)x->shape[0], k = (uint64_t)x->shape[1];
-	if (!is_packed(w)) return 0;
-	return aligned(n * k) + 2 * aligned(n * (k / QUANT_BLOCK) * 4) + aligned(n * (k / sum_block_of(w->dtype)) * 4);
+	const vita_tensor *x = c->in[0], *w = c->in[1];
+	struct product p = { .way = WAY_ROWS, .k = columns_of(x), .m = op_last(w, 1), .dtype = w->dtype };
+	p.planes = w->rank > 2 ? count_of(w, 2) : 1;
+	p.n = w->rank > 2 ? op_last(x, 1) : count_of(x, 1);
+	p.per_group = even_groups(p.n, MAX_ROWS);
+	if (is_block(w->dtype)) {
+		p.way = WAY_TILES;
+		p.per_group = p.n <= MAX_ROWS ? (int32_t)p.n : even_groups(p.n, PACKED_GROUP);
+	} else if (p.n > MAX_ROWS && onednn_takes(backend, c)) {
+		p.way = WAY_ONEDNN;
+	} else {
+		if (p.n > MAX_ROWS && backend->kernels->wide_f32) {
+			p.way = WAY_WIDE;
+			p.per_group = even_groups(p.n, WIDE_ROWS);
+			p.rounds = w->dtype != VITA_F32 && backend->kernels->wide_bf16 && p.m * p.k >= ROUNDED_LEAST;
+		}
+		p.gathers = !p.rounds && !evenly_spaced(x);
+	}
+	return p;
 }
 
-void matmul_prepare(const vita_op *op, void *scratch, struct step *step)
+/* ---- activations --------------------------------------------------------------------------------------- */
+
+bool matmul_converts(const vita_backend *backend, const op_call *c)
 {
-	const vita_tensor *x = op->input[0], *w = op->input[1];
-	uint64_t n = (uint64_t)x->shape[0], k = (uint64_t)x->shape[1];
-	unsigned char *p = scratch;
-	step->op = op;
-	step->scratch = scratch;
-	if (!is_packed(w)) return;
-	step->rows.n = (int64_t)n;
-	step->rows.k = (int64_t)k;
-	step->rows.zero_point = zero_point_of(w->dtype);
-	step->rows.sum_block = sum_block_of(w->dtype);
-	step->rows.q = (int8_t *)p;
-	p += aligned(n * k);
-	step->rows.scale = (float *)(void *)p;
-	p += aligned(n * (k / QUANT_BLOCK) * 4);
-	step->rows.sum = (float *)(void *)p;
-	p += aligned(n * (k / QUANT_BLOCK) * 4);
-	step->rows.offset = (int32_t *)(void *)p;
+	const struct product p = product_of(backend, c);
+	return p.way == WAY_TILES || p.rounds || p.gathers;
 }
 
-static const float *row_of(const vita_tensor *t, int64_t row)
+bool matmul_converts_alike(const op_call *a, const op_call *b)
 {
-	return (const float *)(const void *)((const char *)tensor_data(t) + row * t->stride[0]);
+	return a->in[1]->dtype == b->in[1]->dtype && (a->in[1]->rank > 2) == (b->in[1]->rank > 2);
 }
 
-void matmul_convert_step(const struct step *step, const vita_backend *backend, int thread, int n_threads)
+/* The activations of one plane within the step's scratch. */
+static struct quantised_rows quantised(const struct product *p, unsigned char *scratch, int64_t plane)
 {
-	const vita_tensor *x = step->op->input[0];
+	const int64_t scales = (p->k + scale_span(p->dtype) - 1) / scale_span(p->dtype), sums = p->k / sum_span(p->dtype);
+	const int64_t rows = p->planes * p->n;
+	struct quantised_rows x = { .n = p->n, .k = p->k, .dtype = p->dtype, .per_group = p->per_group };
+	float *scale = (float *)(void *)(scratch + aligned((uint64_t)(rows * p->k)));
+	unsigned char *sum = (unsigned char *)scale + aligned((uint64_t)(rows * scales) * sizeof(float));
+	x.q = (int8_t *)scratch + plane * p->n * p->k;
+	x.scale = scale + plane * p->n * scales;
+	x.sums = sum + plane * p->n * sums * (p->dtype == VITA_Q4_K ? 2 : 4);
+	return x;
+}
+
+/* Bytes from a converted row to the next; bf16 rows not a multiple of a page apart, or they would compete for the same
+ * lines of the cache. */
+static int64_t converted_stride(const struct product *p)
+{
+	return p->rounds ? (int64_t)aligned((uint64_t)(p->k + 1) * 2) + 64 : p->k * 4;
+}
+
+void matmul_convert_needs(struct step *s)
+{
+	const struct product p = product_of(s->backend, s->c);
+	const uint64_t rows = (uint64_t)(p.planes * p.n), k = (uint64_t)p.k;
+	if (p.way == WAY_TILES)
+		s->shared = aligned(rows * k) + aligned(rows * (k / (uint64_t)scale_span(p.dtype) + 1) * sizeof(float)) +
+		            rows * (k / (uint64_t)sum_span(p.dtype)) * 4;
+	else s->shared = rows * (uint64_t)converted_stride(&p);
+}
+
+void matmul_convert_step(const struct step *s, int thread, int n_threads)
+{
+	const struct cpu_kernels *kernels = s->backend->kernels;
+	const struct product p = product_of(s->backend, s->c);
 	int64_t first, end;
-	share(x->shape[0], thread, n_threads, &first, &end);
-	for (int64_t row = first; row < end; row++) {
-		struct quantised_rows rows = step->rows;
-		backend->kernels->quantise(row_of(x, row), row, &rows);
-	}
-}
-
-/* Rows first … first+n-1 of the activations times tile number t of the weight's own memory. */
-static void multiply_tile(const struct step *step, const vita_backend *backend, int64_t t, int64_t first, int n,
-                          float *out)
-{
-	const struct cpu_kernels *kernels = backend->kernels;
-	const vita_tensor *x = step->op->input[0], *w = step->op->input[1];
-	int64_t k = x->shape[1];
-	if (is_packed(w)) {
-		const unsigned char *tile = w->buffer->memory + t * packed_tile_bytes(w->dtype, k);
-		tile_kernel *kernel = w->dtype == VITA_Q8_0 ? kernels->tile_q8_0 : w->dtype == VITA_Q4_0 ? kernels->tile_q4_0
-		                      : w->dtype == VITA_Q4_1 ? kernels->tile_q4_1 : w->dtype == VITA_Q4_K
-		                      ? kernels->tile_q4_k : kernels->tile_q6_k;
-		kernel(tile, &step->rows, first / MAX_ROWS, out);
-		return;
-	}
-	row_kernel *kernel = w->dtype == VITA_F32 ? kernels->rows_f32 : w->dtype == VITA_F16 ? kernels->rows_f16
-	                                                                                      : kernels->rows_bf16;
-	for (int64_t i = 0; i < TILE && t * TILE + i < w->shape[0]; i += 4) {
-		int64_t left = w->shape[0] - t * TILE - i;
-		kernel((const char *)tensor_data(w) + (t * TILE + i) * w->stride[0], w->stride[0], left < 4 ? (int)left : 4,
-		       row_of(x, first), x->stride[0], n, k, out + i);
-	}
-}
-
-static float activate(uint32_t function, float v)
-{
-	switch (function) {
-	case VITA_UNARY_SILU: return v / (1.0f + expf(-v));
-	case VITA_UNARY_RELU: return v > 0 ? v : 0;
-	case VITA_UNARY_GELU: return 0.5f * v * (1.0f + erff(v * 0.70710678f));
-	default: return v;
-	}
-}
-
-/* Columns column … column+count-1 of y from lanes lane … of a tile's result. */
-static void store_tile(const vita_op *op, int64_t first, int n, int64_t column, int lane, int count, const float *out)
-{
-	const vita_tensor *bias = op->input[2], *residual = op->input[3], *y = op->output[0];
-	const vita_matmul_params *p = op->params;
-	const float *b = bias ? (const float *)tensor_data(bias) + column : NULL;
-	for (int r = 0; r < n; r++) {
-		float *to = (float *)(uintptr_t)row_of(y, first + r) + column;
-		const float *from = out + r * TILE + lane;
-		const float *add = residual ? row_of(residual, first + r) + column : NULL;
-		for (int i = 0; i < count; i++) {
-			float v = b ? from[i] + b[i] : from[i];
-			if (p && p->activation != VITA_UNARY_NONE) v = activate(p->activation, v);
-			to[i] = add ? v + add[i] : v;
+	share(p.planes * p.n, thread, n_threads, &first, &end);
+	for (int64_t i = first; i < end; i++) {
+		const float *from = row_at(s->c->in[0], i);
+		if (p.way == WAY_TILES) {
+			const struct quantised_rows x = quantised(&p, s->scratch, i / p.n);
+			kernels->quantise(from, i % p.n, &x);
+		} else if (p.rounds) {
+			uint16_t *to = (uint16_t *)(void *)(s->scratch + i * converted_stride(&p));
+			to[p.k] = 0;
+			kernels->round_bf16(from, to, p.k);
+		} else {
+			memcpy(s->scratch + i * converted_stride(&p), from, (size_t)p.k * sizeof *from);
 		}
 	}
 }
 
-void matmul_multiply_step(const struct step *step, const vita_backend *backend, int thread, int n_threads)
+/* ---- products -------------------------------------------------------------------------------------------- */
+
+void matmul_multiply_needs(struct step *s)
 {
-	const vita_tensor *x = step->op->input[0], *w = step->op->input[1];
-	int64_t n = x->shape[0], k = x->shape[1], m = w->shape[0];
-	int64_t skip = is_packed(w) ? (int64_t)w->offset / w->stride[0] : 0; /* rows of the memory before the view */
-	int64_t first_tile = skip / TILE, tiles = (skip + m + TILE - 1) / TILE - first_tile;
-	int64_t chunk = CHUNK_BYTES / (k > 0 ? k : 1) / MAX_ROWS * MAX_ROWS;
-	if (chunk < MAX_ROWS) chunk = MAX_ROWS;
-	int64_t grain = tiles / (n_threads * 8), chunks = (n + chunk - 1) / chunk;
+	const struct product p = product_of(s->backend, s->c);
+	if (p.way == WAY_TILES && !is_packed(s->c->in[1])) s->own = (uint64_t)packed_tile_bytes(p.dtype, p.k);
+	if (p.way == WAY_WIDE) s->own = aligned(WIDE_COLUMNS * WIDE * sizeof(float)) + WIDE_CHUNK * WIDE * sizeof(float);
+	if (p.way == WAY_ONEDNN) onednn_needs(s);
+}
+
+/* Up to TILE weight rows on their way through the rows of a plane. */
+struct tile {
+	const struct step *step;
+	const struct product *p;
+	int64_t plane, column;         /* of y: the tile's first */
+	int count, lane;               /* columns of y, and which row of the tile the first one is */
+	const unsigned char *memory;   /* packed tile, or the first plain row */
+	int64_t stride;                /* of plain rows */
+};
+
+static tile_kernel *tile_kernel_of(const struct cpu_kernels *kernels, uint32_t dtype)
+{
+	switch (dtype) {
+	case VITA_Q8_0: return kernels->tile_q8_0;
+	case VITA_Q4_0: return kernels->tile_q4_0;
+	case VITA_Q4_1: return kernels->tile_q4_1;
+	case VITA_Q4_K: return kernels->tile_q4_k;
+	default: return kernels->tile_q6_k;
+	}
+}
+
+/* The activations of one row, converted or as they lie; *stride is the way to the next. */
+static const char *activations(const struct tile *t, int64_t row, int64_t *stride)
+{
+	const struct product *p = t->p;
+	const vita_tensor *x = t->step->c->in[0];
+	const int64_t all = t->plane * p->n + row; /* row number among all planes */
+	if (p->rounds || p->gathers) {
+		*stride = converted_stride(p);
+		return (const char *)t->step->scratch + all * *stride;
+	}
+	*stride = op_step(x, 1);
+	return row_at(x, all);
+}
+
+static void multiply_rows(const struct tile *t, int64_t row, int n, float *out)
+{
+	const struct product *p = t->p;
+	const struct cpu_kernels *kernels = t->step->backend->kernels;
+	int64_t stride;
+	const char *rows = activations(t, row, &stride);
+	row_kernel *kernel = p->dtype == VITA_F32 ? kernels->rows_f32 : p->dtype == VITA_F16 ? kernels->rows_f16
+	                                                                                      : kernels->rows_bf16;
+	for (int i = 0; i < t->count; i += 4)
+		kernel(t->memory + i * t->stride, t->stride, t->count - i < 4 ? t->count - i : 4, rows, stride, n, p->k, out + i);
+}
+
+/* Rows row … row + n - 1 of the tile's result, [n][TILE], to y. */
+static void finish_rows(const struct tile *t, int64_t row, int64_t n, const float *out)
+{
+	const op_call *c = t->step->c;
+	const float *bias = c->in[2] ? vector_data(c->in[2]) + t->column : NULL;
+	const uint32_t activation = ((const vita_matmul_params *)c->params)->activation;
+	for (int64_t r = 0; r < n; r++) {
+		const int64_t all = t->plane * t->p->n + row + r;
+		const float *residual = c->in[3] ? (const float *)row_at(c->in[3], all) + t->column : NULL;
+		t->step->backend->kernels->finish((float *)row_at(c->out[0], all) + t->column, out + r * TILE + t->lane, bias,
+		                                  residual, activation, t->count);
+	}
+}
+
+/* Rows of one group of the plane times the tile. */
+static void multiply_group(const struct tile *t, int64_t row, int n)
+{
+	const struct product *p = t->p;
+	float out[MAX_ROWS * TILE] __attribute__((aligned(64)));
+	if (p->way == WAY_TILES) {
+		const struct quantised_rows x = quantised(p, t->step->scratch, t->plane);
+		tile_kernel_of(t->step->backend->kernels, p->dtype)(t->memory, &x, row / p->per_group, out);
+	} else {
+		multiply_rows(t, row, n, out);
+	}
+	finish_rows(t, row, n, out);
+}
+
+/* Rows row … end - 1 of the plane times the tile, a run of columns after the other, group by group. */
+static void multiply_wide(const struct tile *t, int64_t row, int64_t end, int thread)
+{
+	const struct product *p = t->p;
+	const struct cpu_kernels *kernels = t->step->backend->kernels;
+	char *wide = own_scratch(t->step, thread);
+	float *out = (float *)(void *)(wide + aligned(WIDE_COLUMNS * WIDE * sizeof(float)));
+	const int64_t size = (int64_t)vita_dtype_bytes(p->dtype), x_size = p->rounds ? 2 : 4;
+	memset(out, 0, p->k == 0 ? (size_t)(end - row) * WIDE * sizeof *out : 0);
+	for (int64_t j = 0; j < p->k; j += WIDE_COLUMNS) {
+		const int64_t columns = p->k - j < WIDE_COLUMNS ? p->k - j : WIDE_COLUMNS;
+		(p->rounds ? kernels->widen_bf16 : kernels->widen_f32)(p->dtype, t->memory + j * size, t->stride, t->count, columns,
+		                                                        wide);
+		for (int64_t i = row; i < end; i += p->per_group) {
+			int64_t stride;
+			const char *x = activations(t, i, &stride) + j * x_size;
+			(p->rounds ? kernels->wide_bf16 : kernels->wide_f32)(
+				wide, x, stride, end - i < p->per_group ? (int)(end - i) : p->per_group, columns,
+				out + (i - row) * WIDE, j > 0);
+		}
+	}
+	finish_rows(t, row, end - row, out);
+}
+
+/* Tile number `number` of a plane's weight; false where it has none of the view's rows. */
+static void find_tile(struct tile *t, int64_t number, int thread)
+{
+	const vita_tensor *w = t->step->c->in[1];
+	const struct product *p = t->p;
+	int64_t skip = 0; /* rows of the first tile before the view */
+	if (is_packed(w)) {
+		int in_tile;
+		const unsigned char *first = packed_row(w, 0, &in_tile);
+		skip = in_tile;
+		t->memory = first + number * packed_tile_bytes(p->dtype, p->k);
+	}
+	t->column = number * TILE - skip;
+	t->lane = t->column < 0 ? (int)-t->column : 0;
+	t->column += t->lane;
+	t->count = TILE - t->lane;
+	if (p->m - t->column < t->count) t->count = (int)(p->m - t->column);
+	if (is_packed(w)) return;
+	t->stride = op_step(w, 1);
+	const unsigned char *rows = row_of_plane(w, t->plane, t->column);
+	unsigned char *own = own_scratch(t->step, thread);
+	if (p->way == WAY_TILES) pack_tile(p->dtype, rows, t->stride, t->count, p->k, own);
+	t->memory = p->way == WAY_TILES ? own : rows;
+}
+
+static int64_t tiles_of(const struct step *s, const struct product *p)
+{
+	int skip = 0;
+	if (is_packed(s->c->in[1])) (void)packed_row(s->c->in[1], 0, &skip);
+	return (skip + p->m + TILE - 1) / TILE;
+}
+
+/* Rows of a plane that go through a run of tiles together: a whole number of groups. Laying out a tile costs, so then
+ * more rows go together. */
+static int64_t chunk_of(const struct step *s, const struct product *p)
+{
+	const int64_t bytes = p->k * (p->way == WAY_TILES ? 1 : 4);
+	int64_t rows = CHUNK_BYTES / (bytes > 0 ? bytes : 1);
+	if (p->way == WAY_WIDE) rows = WIDE_CHUNK;
+	if (p->way == WAY_TILES && !is_packed(s->c->in[1])) return p->n;
+	rows = rows / p->per_group * p->per_group;
+	return rows < p->per_group ? p->per_group : rows;
+}
+
+void matmul_multiply_step(const struct step *s, int thread, int n_threads)
+{
+	const struct product p = product_of(s->backend, s->c);
+	if (p.way == WAY_ONEDNN) {
+		onednn_multiply(s, thread, n_threads);
+		return;
+	}
+	const int64_t chunk = chunk_of(s, &p), chunks = (p.n + chunk - 1) / chunk, tiles = tiles_of(s, &p);
+	int64_t grain = tiles / (n_threads * 8), item;
 	if (grain < 1) grain = 1;
-	int64_t grains = (tiles + grain - 1) / grain;
-	(void)thread;
-	for (;;) {
-		int64_t item = atomic_fetch_add_explicit(step->next, 1, memory_order_relaxed);
-		if (item >= chunks * grains) return;
-		int64_t row0 = item / grains * chunk, row_end = row0 + chunk < n ? row0 + chunk : n;
-		int64_t t0 = item % grains * grain, t_end = t0 + grain < tiles ? t0 + grain : tiles;
-		for (int64_t t = t0; t < t_end; t++) {
-			int64_t column = (first_tile + t) * TILE - skip; /* of lane 0; negative in a first tile cut by the view */
-			int lane = column < 0 ? (int)-column : 0;
-			int count = (int)(m - column < TILE ? m - column : TILE) - lane;
-			for (int64_t row = row0; row < row_end; row += MAX_ROWS) {
-				float out[MAX_ROWS * TILE];
-				int rows = row_end - row < MAX_ROWS ? (int)(row_end - row) : MAX_ROWS;
-				multiply_tile(step, backend, first_tile + t, row, rows, out);
-				store_tile(step->op, row, rows, column + lane, lane, count, out);
+	const int64_t grains = (tiles + grain - 1) / grain;
+	while ((item = next_item(s, p.planes * chunks * grains)) >= 0) {
+		struct tile t = { .step = s, .p = &p, .plane = item / (chunks * grains) };
+		const int64_t row0 = item / grains % chunks * chunk, row_end = row0 + chunk < p.n ? row0 + chunk : p.n;
+		const int64_t tile0 = item % grains * grain, tile_end = tile0 + grain < tiles ? tile0 + grain : tiles;
+		for (int64_t number = tile0; number < tile_end; number++) {
+			find_tile(&t, number, thread);
+			if (p.way == WAY_WIDE) {
+				multiply_wide(&t, row0, row_end, thread);
+				continue;
 			}
+			for (int64_t row = row0; row < row_end; row += p.per_group)
+				multiply_group(&t, row, row_end - row < p.per_group ? (int)(row_end - row) : p.per_group);
 		}
 	}
 }

@@ -2,45 +2,12 @@
  *
  * The module `cpu`: a backend for the machine's own processors.
  */
-#include <ctype.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <strings.h>
-#include <unistd.h>
 
+#include "limits.h"
 #include "onednn.h"
 #include "roof.h"
-
-/* What a container's quota leaves, rounded up; a large number where there is none. */
-static int quota_cpus(void)
-{
-	FILE *f = fopen("/sys/fs/cgroup/cpu.max", "re");
-	long long quota = 0, period = 0;
-	int cpus = 1 << 20;
-	if (!f) return cpus;
-	if (fscanf(f, "%lld %lld", &quota, &period) == 2 && quota > 0 && period > 0)
-		cpus = (int)((quota + period - 1) / period);
-	(void)fclose(f);
-	return cpus;
-}
-
-/* Processors that this process may use: affinity, the container's quota, OMP_NUM_THREADS. */
-static int usable_cpus(void)
-{
-	long n = sysconf(_SC_NPROCESSORS_ONLN);
-	const char *omp = getenv("OMP_NUM_THREADS");
-#ifdef CPU_COUNT
-	cpu_set_t set;
-	CPU_ZERO(&set);
-	if (sched_getaffinity(0, sizeof set, &set) == 0) n = CPU_COUNT(&set);
-#endif
-	if (n > quota_cpus()) n = quota_cpus();
-	if (omp && isdigit((unsigned char)*omp)) {
-		long wanted = strtol(omp, NULL, 10);
-		if (wanted > 0 && wanted < n) n = wanted;
-	}
-	return n < 1 ? 1 : n > 1024 ? 1024 : (int)n;
-}
 
 static vita_status probe(const vita_host *host, uint32_t index, vita_backend_device *out, vita_error *err)
 {
@@ -50,7 +17,7 @@ static vita_status probe(const vita_host *host, uint32_t index, vita_backend_dev
 	out->available = 1;
 	out->score = kernels == &cpu_kernels_plain ? 50 : 100;
 	const char *version = onednn_version();
-	(void)snprintf(out->details, sizeof out->details, "%d threads, %s%s", usable_cpus(), *version ? "oneDNN " : "no oneDNN",
+	(void)snprintf(out->details, sizeof out->details, "%d threads, %s%s", cpu_limit(), *version ? "oneDNN " : "no oneDNN",
 	               version);
 	return VITA_OK;
 }
@@ -76,7 +43,12 @@ static vita_status open_device(const vita_host *host, const vita_settings *setti
 	if (!backend) return vita_fail(err, VITA_E_NOMEM, "cpu: no memory for a device");
 	backend->host = host;
 	backend->kernels = kernels;
-	backend->threads = threads > 0 ? (int)(threads < 1024 ? threads : 1024) : usable_cpus();
+	backend->threads = threads > 0 ? (int)(threads < 1024 ? threads : 1024) : cpu_limit();
+	vita_status status = planner_open(backend, err);
+	if (status != VITA_OK) {
+		free(backend);
+		return status;
+	}
 	backend->onednn = onednn_open();
 	*out = backend;
 	return VITA_OK;
@@ -85,7 +57,9 @@ static vita_status open_device(const vita_host *host, const vita_settings *setti
 static void close_device(vita_backend *backend)
 {
 	if (!backend) return;
+	planner_close(backend);
 	onednn_close(backend->onednn);
+	rope_close(backend);
 	free(backend);
 }
 

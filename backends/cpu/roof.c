@@ -21,24 +21,47 @@ static double now(void)
 	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-/* Bytes a second over the whole buffer, by all threads at once. */
-static double read_round(const vita_backend *backend, const unsigned char *memory)
+/* One round of all threads: what each adds up ends here. */
+struct round {
+	const struct cpu_kernels *kernels;
+	const unsigned char *memory;
+	uint32_t dtype;
+	_Atomic uint64_t bits;   /* that were read: a use of them, so that the reads are done */
+	_Atomic uint64_t ops;
+};
+
+static void read_share(void *work, int thread, int n_threads)
 {
-	uint64_t sum = 0;
-	double start = now();
-	PARALLEL(for num_threads(backend->threads) schedule(static) reduction(^ : sum))
-	for (int64_t i = 0; i < READ_BYTES / PIECE_BYTES; i++)
-		sum ^= backend->kernels->read(memory + i * PIECE_BYTES, PIECE_BYTES);
-	double rate = (double)READ_BYTES / (now() - start);
-	return sum == 1 ? 0 : rate; /* the sum is used, so the reads are done */
+	struct round *r = work;
+	int64_t first, end;
+	uint64_t bits = 0;
+	share(READ_BYTES / PIECE_BYTES, thread, n_threads, &first, &end);
+	for (int64_t i = first; i < end; i++) bits ^= r->kernels->read(r->memory + i * PIECE_BYTES, PIECE_BYTES);
+	(void)atomic_fetch_xor(&r->bits, bits);
 }
 
-static double spin_round(const vita_backend *backend, uint32_t dtype)
+static void spin_share(void *work, int thread, int n_threads)
 {
-	double ops = 0, start = now();
-	PARALLEL(for num_threads(backend->threads) schedule(static) reduction(+ : ops))
-	for (int i = 0; i < backend->threads; i++) ops += backend->kernels->spin(dtype, SPIN_STEPS);
-	return ops / (now() - start);
+	struct round *r = work;
+	(void)thread, (void)n_threads;
+	(void)atomic_fetch_add(&r->ops, (uint64_t)r->kernels->spin(r->dtype, SPIN_STEPS));
+}
+
+/* Bytes a second over the whole buffer. */
+static double read_round(vita_backend *backend, const unsigned char *memory)
+{
+	struct round r = { .kernels = backend->kernels, .memory = memory };
+	const double start = now();
+	planner_run(backend, read_share, &r);
+	return (double)READ_BYTES / (now() - start);
+}
+
+static double spin_round(vita_backend *backend, uint32_t dtype)
+{
+	struct round r = { .kernels = backend->kernels, .dtype = dtype };
+	const double start = now();
+	planner_run(backend, spin_share, &r);
+	return (double)r.ops / (now() - start);
 }
 
 static vita_status measure(vita_backend *backend, vita_roof *out, vita_error *err)

@@ -199,12 +199,14 @@ static int64_t row_size(op_case *c, uint32_t dtype)
 	                  : block * pick(c, 1, block == 32 ? 9 : 3);
 }
 
-/* Sums of n products with weights of this type, in whatever order and precision a device has. */
+/* Sums of n products with weights of this type, in whatever order and precision a device has. For block types one
+ * may round activations to 8 bits: with values of -2 … 2 on both sides a product is off by 0.005 in the mean square,
+ * and many thousand sums are looked at. */
 static void tolerate_sum(op_case *c, double n, uint32_t dtype)
 {
 	static const double device[] = {
-		[VITA_F32] = 1e-5,  [VITA_F16] = 2e-3,  [VITA_BF16] = 1e-2, [VITA_Q8_0] = 1e-2,
-		[VITA_Q4_0] = 1e-2, [VITA_Q4_1] = 1e-2, [VITA_Q4_K] = 1e-2, [VITA_Q6_K] = 1e-2
+		[VITA_F32] = 1e-5,  [VITA_F16] = 2e-3,  [VITA_BF16] = 1e-2, [VITA_Q8_0] = 3e-2,
+		[VITA_Q4_0] = 3e-2, [VITA_Q4_1] = 3e-2, [VITA_Q4_K] = 3e-2, [VITA_Q6_K] = 3e-2
 	};
 	double tolerance = c->strictness == CASE_EXACT ? 1e-6 : device[dtype];
 	c->scale = sqrt(n);

@@ -66,6 +66,21 @@ tests_unit_test_reference_ops_move_CPPFLAGS = $(op_cppflags)
 tests_unit_test_reference_ops_move_CFLAGS = $(op_cflags)
 tests_unit_test_reference_ops_move_LDADD = $(op_ldadd)
 
+if BACKEND_CPU
+dist_check_SCRIPTS += %D%/cpu_kernels.sh
+check_PROGRAMS += tests/unit/test_cpu_products
+tests_unit_test_cpu_products_SOURCES = tests/unit/test_cpu_products.c tests/unit/cpu_support.c tests/unit/cpu_support.h
+tests_unit_test_cpu_products_CPPFLAGS = $(op_cppflags)
+tests_unit_test_cpu_products_CFLAGS = $(op_cflags)
+tests_unit_test_cpu_products_LDADD = $(op_ldadd)
+
+check_PROGRAMS += tests/unit/test_cpu_ops
+tests_unit_test_cpu_ops_SOURCES = tests/unit/test_cpu_ops.c tests/unit/cpu_support.c tests/unit/cpu_support.h
+tests_unit_test_cpu_ops_CPPFLAGS = $(op_cppflags)
+tests_unit_test_cpu_ops_CFLAGS = $(op_cflags)
+tests_unit_test_cpu_ops_LDADD = $(op_ldadd)
+endif
+
 endif
 endif
 

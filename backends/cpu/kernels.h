@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The kernels of the cpu backend: one table a set of instructions, chosen at run time (detect.c). Every
+ * kernel has a plain twin in kernels_plain.c; vectors.h holds the loops that all tables share in source.
+ */
+#ifndef VITA_CPU_KERNELS_H
+#define VITA_CPU_KERNELS_H
+
+#include <stdbool.h>
+#include <vita/blocks.h>
+#include <vita/ops.h>
+
+#define TILE 32          /* weight rows that lie interleaved in a packed weight */
+#define MAX_ROWS 16      /* activation rows that one call of a product kernel takes */
+#define SPAN 256         /* columns that a product kernel does at a time: a tile's share stays in the cache */
+#define SPAN_BLOCKS 8    /* blocks of 32 in a span */
+
+/* ---- products with packed weights ------------------------------------------------------------------ */
+
+/* Activation rows as signed bytes for packed weights, in groups of up to MAX_ROWS rows. Within a group of N
+ * rows everything lies in the order in which a kernel walks: block by block of 32 along k, row by row in a
+ * block.
+ *   q       [groups][k / 32][N][32]
+ *   scale   [groups][spans][N]: q · scale is the activation; a span is 32 values for q8_0 weights and 256
+ *           for the others, whose own error is larger
+ *   sums    what takes the zero point, or a block's minimum, off the weights:
+ *           q8_0 q4_0  int32 [groups][k / 32][N]     -zero_point · Σ q
+ *           q6_k       int32 [groups][k / 16][N]     -zero_point · Σ q
+ *           q4_1       float [groups][k / 32][N]     Σ q
+ *           q4_k       int16 [groups][k / 64][N][2]  Σ q
+ */
+struct quantised_rows {
+	int8_t *q;
+	float *scale;
+	void *sums;
+	int64_t n, k;
+	uint32_t dtype;      /* of the weights that this is for */
+	int32_t per_group;   /* rows of a group, fewer in the last */
+};
+
+/* Values that share a scale. */
+static inline int64_t scale_span(uint32_t dtype)
+{
+	return dtype == VITA_Q8_0 ? 32 : SPAN;
+}
+
+/* Values that share an entry of sums. */
+static inline int64_t sum_span(uint32_t dtype)
+{
+	return dtype == VITA_Q6_K ? 16 : 32;
+}
+
+/* What the unsigned numbers in a tile stand above the weights' own; 0 where minima do that. */
+static inline int32_t zero_point(uint32_t dtype)
+{
+	return dtype == VITA_Q8_0 ? 128 : dtype == VITA_Q4_0 ? 8 : dtype == VITA_Q6_K ? 32 : 0;
+}
+
+static inline int group_rows(const struct quantised_rows *x, int64_t group)
+{
+	int64_t left = x->n - group * x->per_group;
+	return left < x->per_group ? (int)left : x->per_group;
+}
+
+/* One tile of TILE packed weight rows times the rows of one group: out[r · TILE + i], overwritten. The
+ * result for a row does not depend on the rows beside it. */
+typedef void tile_kernel(const unsigned char *tile, const struct quantised_rows *x, int64_t group, float *out);
+
+/* Row number `row` of the activations into its place. */
+typedef void quantise_kernel(const float *x, int64_t row, const struct quantised_rows *out);
+quantise_kernel cpu_quantise_plain;
+
+/* ---- products with plain weights ------------------------------------------------------------------- */
+
+/* n_w weight rows (w_stride bytes apart, at most 4) times n rows (at most MAX_ROWS) of k activations, f32: out[r ·
+ * TILE + i]. Rows do not depend on each other here either. */
+typedef void row_kernel(const void *w, int64_t w_stride, int n_w, const void *x, int64_t x_stride, int n, int64_t k,
+                        float *out);
+
+/* Many rows against plain weights: up to WIDE rows of weights are laid out anew so that a lane is a weight row, and
+ * meet groups of up to WIDE_ROWS rows of activations, x_stride bytes apart.
+ *   f32    tile [k][WIDE], x f32
+ *   bf16   tile [k / 2][WIDE][2], x bf16; k is even, with zeros at the end if need be
+ * out[r · WIDE + i] is overwritten, or added to. widen takes f32, f16 and bf16 weights to both; rows beyond n_w are
+ * zeros. Kernels of one table may have the first or both, or (NULL) none: row kernels then do many rows too. */
+#define WIDE TILE
+#define WIDE_ROWS 14
+typedef void widen_kernel(uint32_t dtype, const void *w, int64_t w_stride, int n_w, int64_t k, void *tile);
+typedef void wide_kernel(const void *tile, const void *x, int64_t x_stride, int n, int64_t k, float *out, bool add);
+
+/* c[r][0 … 31] (+)= Σ_j a[r · a_row + j · a_step] · b[b_at[j] + 0 … 31], r < n <= BLOCK_ROWS, j < k; b_at is in floats. */
+#define BLOCK_ROWS 12
+#define BLOCK_COLUMNS 32
+typedef void block_kernel(const float *a, int64_t a_row, int64_t a_step, const float *b, const int64_t *b_at, int64_t k,
+                          int n, float *c, int64_t c_row, bool add);
+
+/* ---- the table ------------------------------------------------------------------------------------- */
+
+struct cpu_kernels {
+	const char *name;
+	tile_kernel *tile_q8_0, *tile_q4_0, *tile_q4_1, *tile_q4_k, *tile_q6_k;
+	quantise_kernel *quantise;
+	row_kernel *rows_f32, *rows_f16, *rows_bf16;
+	widen_kernel *widen_f32, *widen_bf16;
+	wide_kernel *wide_f32, *wide_bf16;
+	block_kernel *block;
+
+	/* Vectors; y may be x. */
+	double (*sum)(const float *x, int64_t n);
+	double (*sum_squares)(const float *x, double mean, int64_t n); /* Σ (x - mean)² */
+	float (*largest)(const float *x, int64_t n);                   /* NaN never is; -inf where n is 0 */
+	void (*normalise)(float *y, const float *x, float mean, float scale, const float *w, const float *b, int64_t n);
+	void (*scale)(float *y, const float *x, float factor, int64_t n);
+	float (*exponentials)(float *y, const float *x, float factor, float max, int64_t n); /* y = exp(factor x - max); Σ */
+	void (*unary)(uint32_t function, float *y, const float *x, float alpha, int64_t n);
+	void (*snake)(float *y, const float *x, float alpha, int64_t n);
+	void (*glu)(uint32_t function, float *y, const float *gate, const float *up, int64_t n);
+	void (*binary)(uint32_t kind, float *y, const float *a, const float *b, bool one_b, int64_t n);
+	void (*affine)(float *y, const float *x, double scale, double shift, int64_t n);
+	void (*rotate)(float *y0, float *y1, const float *x0, const float *x1, const float *cosine, const float *sine,
+	               int64_t step, int64_t n); /* n pairs, `step` floats from each to the next */
+	void (*angles)(const double *step, double position, float *cosine, float *sine, int64_t n); /* of position · step */
+	void (*finish)(float *y, const float *x, const float *bias, const float *residual, uint32_t activation,
+	               int64_t n); /* y = act(x + bias) + residual; n <= TILE */
+	double (*squared_distance)(const float *a, const float *b, int64_t n);
+	void (*to_f32)(uint32_t dtype, const void *x, float *y, int64_t n);   /* f16, bf16, q8_0 … as vita_row_to_f32 */
+	void (*from_f32)(uint32_t dtype, const float *x, void *y, int64_t n); /* as vita_row_from_f32 */
+	void (*round_bf16)(const float *x, uint16_t *y, int64_t n);           /* activations: quick, tiny values may become 0 */
+
+	/* Roofs: touch n bytes (a multiple of 128); do `steps` rounds of multiply-adds on f32, bf16 or (q8_0) bytes in
+	 * registers and say how many operations that was, 0 where there is no instruction for it. */
+	uint64_t (*read)(const void *memory, int64_t n);
+	double (*spin)(uint32_t dtype, int64_t steps);
+};
+
+extern const struct cpu_kernels cpu_kernels_plain;
+extern const struct cpu_kernels cpu_kernels_avx2;
+extern const struct cpu_kernels cpu_kernels_avx512;
+
+/* The best table that this processor and operating system run; $VITA_CPU_KERNELS names another. */
+const struct cpu_kernels *cpu_kernels_choose(char *description, size_t size);
+
+#endif

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Matrix products of the cpu backend with weights as models have them: loaded (packed) or plain, seen through
+ * views of rows, with every set of kernels, for every number of rows, against the reference backend.
+ */
+#include "cpu_support.h"
+
+static const uint32_t types[] = { VITA_F32,  VITA_F16,  VITA_BF16, VITA_Q8_0,
+	                          VITA_Q4_0, VITA_Q4_1, VITA_Q4_K, VITA_Q6_K };
+#define N_TYPES (sizeof types / sizeof *types)
+
+/* One product: random shape and data, the same on any device. */
+struct product {
+	uint32_t dtype, activation;
+	int64_t n, m, k, first, all; /* rows first … first + m - 1 of `all` weight rows */
+	int has_bias, has_residual;
+	void *w;
+	float *x, *bias, *residual;
+};
+
+static struct product random_product(uint32_t dtype, int64_t n, int64_t m, int64_t k)
+{
+	static const uint32_t activations[] = { VITA_UNARY_NONE, VITA_UNARY_NONE, VITA_UNARY_SILU, VITA_UNARY_GELU };
+	struct product p = { .dtype = dtype, .n = n, .m = m, .k = k };
+	p.first = random_between(0, 40);
+	p.all = p.first + m + random_between(0, 20);
+	p.activation = activations[random_between(0, 3)];
+	p.has_bias = (int)random_between(0, 1);
+	p.has_residual = (int)random_between(0, 1);
+	p.w = random_weights(dtype, p.all * k);
+	p.x = random_weights(VITA_F32, n * k);
+	p.bias = random_weights(VITA_F32, m);
+	p.residual = random_weights(VITA_F32, n * m);
+	return p;
+}
+
+static void free_product(struct product *p)
+{
+	free(p->w);
+	free(p->x);
+	free(p->bias);
+	free(p->residual);
+}
+
+/* The product's answer for rows first … first + n - 1 of x; free it. */
+static float *run(const test_device *device, const struct product *p, int64_t first, int64_t n, int packed)
+{
+	const int64_t row = vita_row_bytes(p->dtype, p->k);
+	vita_tensor all = packed ? make_weight(device, p->dtype, p->all, p->k, p->w)
+	                         : make(device, p->dtype, 2, p->all, p->k, 0, p->w);
+	vita_tensor w = all, x = make(device, VITA_F32, 2, n, p->k, 0, p->x + first * p->k);
+	vita_tensor bias = make(device, VITA_F32, 1, p->m, 0, 0, p->bias);
+	vita_tensor y = make(device, VITA_F32, 2, n, p->m, 0, p->residual + first * p->m); /* in place */
+	vita_matmul_params params = { sizeof params, p->activation };
+	vita_op op;
+	w.offset += (uint64_t)(p->first * row);
+	w.shape[0] = p->m;
+	VITA_INIT(&op);
+	op.code = VITA_OP_MATMUL;
+	op.n_inputs = 4;
+	op.n_outputs = 1;
+	op.input[0] = &x, op.input[1] = &w;
+	op.input[2] = p->has_bias ? &bias : NULL;
+	op.input[3] = p->has_residual ? &y : NULL;
+	op.output[0] = &y;
+	op.params = &params;
+	submit(device, &op);
+	float *out = values_of(device, &y);
+	drop(device, &all);
+	drop(device, &x);
+	drop(device, &bias);
+	drop(device, &y);
+	return out;
+}
+
+static void compare(const test_device *cpu, const test_device *reference, const struct product *p, int packed)
+{
+	double largest, worst, allowed = product_tolerance(p->dtype, p->n) * sqrt((double)p->k) + 1e-5;
+	float *found = run(cpu, p, 0, p->n, packed), *expected = run(reference, p, 0, p->n, 0);
+	worst = difference(found, expected, p->n * p->m, &largest);
+	if (!(worst <= allowed))
+		fail_msg("%s, %lld rows, %lld of %lld from %lld on by %lld: off by %g of %g, allowed %g",
+		         vita_dtype_name(p->dtype), (long long)p->n, (long long)p->m, (long long)p->all,
+		         (long long)p->first, (long long)p->k, worst, largest, allowed);
+	free(found);
+	free(expected);
+}
+
+/* ---- against the reference --------------------------------------------------------------------------- */
+
+static void every_number_of_rows(const test_device *cpu, const test_device *reference)
+{
+	for (size_t t = 0; t < N_TYPES; t++)
+		for (int64_t n = 1; n <= 17; n++) {
+			const int64_t block = vita_dtype_block(types[t]);
+			const int64_t k = block == 1 ? random_between(1, 300) : block * random_between(1, block == 32 ? 11 : 3);
+			struct product p = random_product(types[t], n, random_between(1, 100), k);
+			compare(cpu, reference, &p, 1);
+			free_product(&p);
+		}
+}
+
+static void many_rows(const test_device *cpu, const test_device *reference)
+{
+	static const int64_t rows[] = { 18, 33, 64, 131 };
+	for (size_t t = 0; t < N_TYPES; t++)
+		for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+			struct product p = random_product(types[t], rows[i], random_between(30, 90), 256 * random_between(1, 2));
+			compare(cpu, reference, &p, 1);
+			free_product(&p);
+		}
+}
+
+/* Large enough that half precision weights are laid out for bf16 products; odd numbers of columns. */
+static void large_weights(const test_device *cpu, const test_device *reference)
+{
+	for (uint32_t dtype = VITA_F32; dtype <= VITA_BF16; dtype++) {
+		struct product p = random_product(dtype, random_between(17, 40), random_between(200, 240), 401);
+		compare(cpu, reference, &p, 1);
+		free_product(&p);
+	}
+}
+
+static void plain_blocks(const test_device *cpu, const test_device *reference)
+{
+	for (size_t t = 3; t < N_TYPES; t++)
+		for (int64_t n = 1; n <= 20; n += 19) {
+			struct product p = random_product(types[t], n, random_between(1, 70), 512);
+			compare(cpu, reference, &p, 0);
+			free_product(&p);
+		}
+}
+
+/* ---- exactness ----------------------------------------------------------------------------------------- */
+
+/* A row's result is the same, bit for bit, alone and in any block of up to 16: heads.verify = exact relies on it. */
+static void rows_stand_alone(const test_device *cpu, const test_device *reference)
+{
+	(void)reference;
+	for (size_t t = 0; t < N_TYPES; t++) {
+		struct product p = random_product(types[t], 16, 75, 512);
+		float *all = run(cpu, &p, 0, 16, 1);
+		for (int64_t n = 1; n <= 15; n++) {
+			const int64_t first = random_between(0, 16 - n);
+			float *some = run(cpu, &p, first, n, 1);
+			assert_memory_equal(some, all + first * p.m, (size_t)(n * p.m) * sizeof *some);
+			free(some);
+		}
+		free(all);
+		free_product(&p);
+	}
+}
+
+static void threads_agree_with(const char *kernels)
+{
+	test_device device[3];
+	for (int i = 0; i < 3; i++)
+		if (!cpu_open(&device[i], kernels, i + 1)) return;
+	random_seed(5);
+	for (size_t t = 0; t < N_TYPES; t++) {
+		struct product p = random_product(types[t], t % 2 ? 5 : 70, 300, 256);
+		float *out[4];
+		for (int i = 0; i < 3; i++) out[i] = run(&device[i], &p, 0, p.n, 1);
+		out[3] = run(&device[2], &p, 0, p.n, 1);
+		for (int i = 1; i < 4; i++) assert_memory_equal(out[i], out[0], (size_t)(p.n * p.m) * sizeof *out[i]);
+		for (int i = 0; i < 4; i++) free(out[i]);
+		free_product(&p);
+	}
+	for (int i = 0; i < 3; i++) test_device_close(&device[i]);
+}
+
+/* ---- packed weights as data ---------------------------------------------------------------------------- */
+
+static void packed_rows_come_back(const test_device *cpu, const test_device *reference)
+{
+	(void)reference;
+	for (size_t t = 3; t < N_TYPES; t++) {
+		const int64_t rows = random_between(1, 90), k = 512, row = vita_row_bytes(types[t], k);
+		const int64_t first = random_between(0, rows - 1), n = random_between(1, rows - first);
+		unsigned char *plain = random_weights(types[t], rows * k), *back = malloc((size_t)(rows * row));
+		vita_tensor w = make_weight(cpu, types[t], rows, k, plain), some;
+		vita_error err;
+		assert_null(cpu->api->address(cpu->self, w.buffer));
+		assert_int_equal(cpu->api->read(cpu->self, &w, back, (uint64_t)(rows * row), &err), VITA_OK);
+		assert_memory_equal(back, plain, (size_t)(rows * row));
+		some = vita_slice(&w, 0, first, n);
+		assert_int_equal(cpu->api->read(cpu->self, &some, back, (uint64_t)(n * row), &err), VITA_OK);
+		assert_memory_equal(back, plain + first * row, (size_t)(n * row));
+		drop(cpu, &w);
+		free(plain);
+		free(back);
+	}
+}
+
+/* GATHER and COPY of packed weights give exactly what the type's formulas say. */
+static void packed_rows_as_numbers(const test_device *cpu, const test_device *reference)
+{
+	(void)reference;
+	for (size_t t = 3; t < N_TYPES; t++) {
+		const int64_t rows = 70, k = 256, row = vita_row_bytes(types[t], k);
+		unsigned char *plain = random_weights(types[t], rows * k);
+		const int32_t ids[4] = { 69, 3, 31, 32 };
+		vita_tensor w = make_weight(cpu, types[t], rows, k, plain), id = make(cpu, VITA_I32, 1, 4, 0, 0, ids);
+		vita_tensor y = make(cpu, VITA_F32, 2, 4, k, 0, NULL), c = make(cpu, VITA_F32, 2, rows, k, 0, NULL);
+		vita_device handle = { sizeof handle, 0, cpu->api, cpu->self };
+		vita_recorder *r = malloc(sizeof *r);
+		vita_error err;
+		float expected[256];
+		vita_recorder_begin(r, &handle, &err);
+		vita_gather(r, &w, &id, &y);
+		vita_copy(r, &w, &c);
+		assert_int_equal(vita_recorder_end(r), VITA_OK);
+		float *gathered = values_of(cpu, &y), *copied = values_of(cpu, &c);
+		for (int i = 0; i < 4; i++) {
+			(void)vita_row_to_f32(types[t], plain + ids[i] * row, k, expected);
+			assert_memory_equal(gathered + i * k, expected, sizeof expected);
+			assert_memory_equal(copied + ids[i] * k, expected, sizeof expected);
+		}
+		drop(cpu, &w), drop(cpu, &id), drop(cpu, &y), drop(cpu, &c);
+		free(gathered), free(copied), free(plain), free(r);
+	}
+}
+
+/* What is laid out for MATMUL is refused elsewhere, in a sentence. */
+static void packed_rows_misused(const test_device *cpu, const test_device *reference)
+{
+	unsigned char *plain = random_weights(VITA_Q8_0, 64 * 64);
+	vita_tensor w = make_weight(cpu, VITA_Q8_0, 64, 64, plain), bad = w, y = make(cpu, VITA_F32, 2, 64, 64, 0, NULL);
+	vita_device handle = { sizeof handle, 0, cpu->api, cpu->self };
+	vita_recorder *r = malloc(sizeof *r);
+	const vita_tensor *inputs[1] = { &w };
+	vita_error err;
+	(void)reference;
+	vita_recorder_begin(r, &handle, &err);
+	vita_concat(r, inputs, 1, 0, &w);
+	assert_int_equal(vita_recorder_end(r), VITA_E_INVALID); /* nobody writes weights */
+	vita_recorder_begin(r, &handle, &err);
+	bad.offset = 34, bad.shape[0] = 2;
+	vita_copy(r, &bad, &y);
+	assert_int_equal(vita_recorder_end(r), VITA_E_SHAPE);
+	vita_recorder_begin(r, &handle, &err);
+	y.shape[0] = 2;
+	vita_copy(r, &bad, &y);
+	assert_int_equal(vita_recorder_end(r), VITA_E_UNSUPPORTED);
+	assert_non_null(strstr(err.message, "whole rows of 64 values"));
+	assert_int_equal(cpu->api->write(cpu->self, &w, plain, 64 * 68, &err), VITA_E_INVALID);
+	assert_int_equal(cpu->api->read(cpu->self, &bad, plain, 2 * 68, &err), VITA_E_SHAPE);
+	y.shape[0] = 64;
+	drop(cpu, &w), drop(cpu, &y);
+	free(plain), free(r);
+}
+
+/* ---- all of them ------------------------------------------------------------------------------------------ */
+
+#define EACH_KERNELS(name) \
+	static void test_##name(void **state) \
+	{ \
+		(void)state; \
+		for (int64_t threads = 1; threads <= 3; threads++) with_kernels(threads, name); \
+	}
+EACH_KERNELS(every_number_of_rows)
+EACH_KERNELS(many_rows)
+EACH_KERNELS(large_weights)
+EACH_KERNELS(plain_blocks)
+EACH_KERNELS(rows_stand_alone)
+EACH_KERNELS(packed_rows_come_back)
+EACH_KERNELS(packed_rows_as_numbers)
+EACH_KERNELS(packed_rows_misused)
+
+static void threads_agree(void **state)
+{
+	(void)state;
+	threads_agree_with("plain");
+	threads_agree_with("avx2");
+	threads_agree_with("avx512");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_every_number_of_rows), cmocka_unit_test(test_many_rows),
+		cmocka_unit_test(test_large_weights),        cmocka_unit_test(test_plain_blocks),
+		cmocka_unit_test(test_rows_stand_alone),     cmocka_unit_test(threads_agree),
+		cmocka_unit_test(test_packed_rows_come_back), cmocka_unit_test(test_packed_rows_as_numbers),
+		cmocka_unit_test(test_packed_rows_misused),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
