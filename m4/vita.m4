@@ -60,6 +60,12 @@ AC_DEFUN([VITA_BACKEND], [
 # machine at hand can run does not matter here: the backend asks at run time.
 AC_DEFUN([VITA_CPU_KERNELS], [
 	vita_kernels="plain C"
+	# What -O3 adds is named: CFLAGS come last on the command line, and their -O2 would win.
+	vita_vector_cflags="-fno-math-errno -fno-trapping-math"
+	for vita_flag in -ftree-vectorize -fvect-cost-model=dynamic -fpeel-loops; do
+		AX_CHECK_COMPILE_FLAG([$vita_flag], [AS_VAR_APPEND([vita_vector_cflags], [" $vita_flag"])], [], [-Werror])
+	done
+	AC_SUBST([CPU_VECTOR_CFLAGS], [$vita_vector_cflags])
 	VITA_CPU_KERNEL([AVX2], [-mavx2 -mfma -mf16c])
 	VITA_CPU_KERNEL([AVX512], [-mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mavx512bf16])
 	VITA_ONEDNN
@@ -88,7 +94,7 @@ AC_DEFUN([VITA_CPU_KERNEL], [
 #error not x86-64
 #endif]])])
 	AM_CONDITIONAL([CPU_KERNELS_$1], [test $vita_have = yes])
-	AC_SUBST([CPU_$1_CFLAGS], ["-O3 $2"])
+	AC_SUBST([CPU_$1_CFLAGS], ["$2"])
 	AS_IF([test $vita_have = yes], [AS_VAR_APPEND([vita_kernels], [", $1"])])
 ])
 

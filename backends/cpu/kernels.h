@@ -94,6 +94,16 @@ typedef void wide_kernel(const void *tile, const void *x, int64_t x_stride, int 
 typedef void block_kernel(const float *a, int64_t a_row, int64_t a_step, const float *b, const int64_t *b_at, int64_t k,
                           int n, float *c, int64_t c_row, bool add);
 
+/* What stands at the end of a product: rows of up to TILE columns, y = act(x + bias) + residual. x has rows of TILE
+ * floats; strides are in bytes; bias and residual may be NULL, and the residual may be y. */
+struct finish {
+	float *y;
+	const float *bias, *residual;
+	int64_t y_stride, residual_stride;
+	uint32_t activation;
+	int count;
+};
+
 /* ---- the table ------------------------------------------------------------------------------------- */
 
 struct cpu_kernels {
@@ -120,8 +130,7 @@ struct cpu_kernels {
 	void (*rotate)(float *y0, float *y1, const float *x0, const float *x1, const float *cosine, const float *sine,
 	               int64_t step, int64_t n); /* n pairs, `step` floats from each to the next */
 	void (*angles)(const double *step, double position, float *cosine, float *sine, int64_t n); /* of position · step */
-	void (*finish)(float *y, const float *x, const float *bias, const float *residual, uint32_t activation,
-	               int64_t n); /* y = act(x + bias) + residual; n <= TILE */
+	void (*finish)(const struct finish *f, const float *x, int64_t n_rows);
 	double (*squared_distance)(const float *a, const float *b, int64_t n);
 	void (*to_f32)(uint32_t dtype, const void *x, float *y, int64_t n);   /* f16, bf16, q8_0 … as vita_row_to_f32 */
 	void (*from_f32)(uint32_t dtype, const float *x, void *y, int64_t n); /* as vita_row_from_f32 */

@@ -159,34 +159,53 @@ INLINE void transpose(__m512i r[16])
 	for (int i = 0; i < 16; i++) r[i] = t[i];
 }
 
-/* words: of 32 bits along k, each a pair of bf16 or an f32. */
+/* 16 words of 32 bits from word p on, each a pair of bf16 or an f32; all of them are there unless `last`. */
+INLINE __m512i load_words(uint32_t dtype, bool pairs, const char *row, int64_t p, int64_t k, bool last)
+{
+	const int64_t end = last ? k : INT64_MAX / 2;
+	if (pairs) return load_pairs(dtype, row, 2 * p, end);
+	return _mm512_castps_si512(load_weights(dtype, row, p, tail16(end - p)));
+}
+
+/* 16 words of 16 rows, n_w of which there are, to column after column of the tile. */
+INLINE void widen_block(uint32_t dtype, bool pairs, const char *w, int64_t w_stride, int64_t n_w, int64_t p, int64_t k,
+                        int64_t end, bool last, char *tile)
+{
+	__m512i v[16];
+	UNROLL
+	for (int i = 0; i < 16; i++)
+		v[i] = i < n_w ? load_words(dtype, pairs, w + i * w_stride, p, k, last) : _mm512_setzero_si512();
+	transpose(v);
+	UNROLL
+	for (int i = 0; i < 16; i++)
+		if (i < end) _mm512_store_si512(tile + (p + i) * WIDE * 4, v[i]);
+}
+
 INLINE void widen(uint32_t dtype, bool pairs, const char *w, int64_t w_stride, int n_w, int64_t k, char *tile)
 {
-	const int64_t words = pairs ? (k + 1) / 2 : k;
-	for (int64_t p = 0; p < words; p += 16)
-		for (int half = 0; half < WIDE; half += 16) {
-			const int64_t end = words - p < 16 ? words - p : 16;
-			__m512i v[16];
-			for (int i = 0; i < 16; i++) {
-				const char *row = w + (half + i) * w_stride;
-				v[i] = _mm512_setzero_si512();
-				if (half + i >= n_w) continue;
-				v[i] = pairs ? load_pairs(dtype, row, 2 * p, k)
-				             : _mm512_castps_si512(load_weights(dtype, row, p, tail16(k - p)));
-			}
-			transpose(v);
-			for (int64_t i = 0; i < end; i++) _mm512_store_si512(tile + ((p + i) * WIDE + half) * 4, v[i]);
-		}
+	const int64_t words = pairs ? (k + 1) / 2 : k, whole = pairs ? k / 32 * 16 : k / 16 * 16;
+	for (int half = 0; half < WIDE; half += 16, w += 16 * w_stride, tile += 64, n_w -= 16) {
+		int64_t p = 0;
+		for (; n_w >= 16 && p < whole; p += 16) widen_block(dtype, pairs, w, w_stride, 16, p, k, 16, false, tile);
+		for (; p < words; p += 16) widen_block(dtype, pairs, w, w_stride, n_w, p, k, words - p, true, tile);
+	}
 }
+
+#define WIDEN(pairs) \
+	switch (dtype) { \
+	case VITA_F32: widen(VITA_F32, pairs, w, w_stride, n_w, k, tile); break; \
+	case VITA_F16: widen(VITA_F16, pairs, w, w_stride, n_w, k, tile); break; \
+	default: widen(VITA_BF16, pairs, w, w_stride, n_w, k, tile); \
+	}
 
 static void widen_bf16(uint32_t dtype, const void *w, int64_t w_stride, int n_w, int64_t k, void *tile)
 {
-	widen(dtype, true, w, w_stride, n_w, k, tile);
+	WIDEN(true)
 }
 
 static void widen_f32(uint32_t dtype, const void *w, int64_t w_stride, int n_w, int64_t k, void *tile)
 {
-	widen(dtype, false, w, w_stride, n_w, k, tile);
+	WIDEN(false)
 }
 
 /* n is a constant where this is inlined. */

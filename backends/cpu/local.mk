@@ -3,7 +3,7 @@
 # is expected to trap or to set errno.
 if BACKEND_CPU
 cpu_cppflags = $(AM_CPPFLAGS)
-cpu_vector_cflags = $(AM_CFLAGS) -O3 -fno-math-errno -fno-trapping-math
+cpu_vector_cflags = $(AM_CFLAGS) $(CPU_VECTOR_CFLAGS)
 noinst_LTLIBRARIES += %D%/libplain.la
 %C%_libplain_la_SOURCES = %D%/kernels.h %D%/kernels_plain.c %D%/tiles.h %D%/vectors.h
 %C%_libplain_la_CFLAGS = $(cpu_vector_cflags)

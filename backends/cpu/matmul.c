@@ -207,17 +207,22 @@ static void multiply_rows(const struct tile *t, int64_t row, int n, float *out)
 		kernel(t->memory + i * t->stride, t->stride, t->count - i < 4 ? t->count - i : 4, rows, stride, n, p->k, out + i);
 }
 
-/* Rows row … row + n - 1 of the tile's result, [n][TILE], to y. */
+/* Rows row … row + n - 1 of the tile's result, [n][TILE], to y. Where the rows of y or the residual are not evenly
+ * spaced they go one by one. */
 static void finish_rows(const struct tile *t, int64_t row, int64_t n, const float *out)
 {
 	const op_call *c = t->step->c;
-	const float *bias = c->in[2] ? vector_data(c->in[2]) + t->column : NULL;
-	const uint32_t activation = ((const vita_matmul_params *)c->params)->activation;
-	for (int64_t r = 0; r < n; r++) {
+	const vita_tensor *residual = c->in[3], *y = c->out[0];
+	const bool together = evenly_spaced(y) && (!residual || evenly_spaced(residual));
+	struct finish f = { .count = t->count, .activation = ((const vita_matmul_params *)c->params)->activation };
+	f.bias = c->in[2] ? vector_data(c->in[2]) + t->column : NULL;
+	f.y_stride = op_step(y, 1);
+	f.residual_stride = residual ? op_step(residual, 1) : 0;
+	for (int64_t r = 0; r < n; r += together ? n : 1) {
 		const int64_t all = t->plane * t->p->n + row + r;
-		const float *residual = c->in[3] ? (const float *)row_at(c->in[3], all) + t->column : NULL;
-		t->step->backend->kernels->finish((float *)row_at(c->out[0], all) + t->column, out + r * TILE + t->lane, bias,
-		                                  residual, activation, t->count);
+		f.y = (float *)row_at(y, all) + t->column;
+		f.residual = residual ? (const float *)row_at(residual, all) + t->column : NULL;
+		t->step->backend->kernels->finish(&f, out + r * TILE + t->lane, together ? n : 1);
 	}
 }
 
@@ -235,6 +240,17 @@ static void multiply_group(const struct tile *t, int64_t row, int n)
 	finish_rows(t, row, n, out);
 }
 
+/* While group i of n is multiplied, bring some of what follows these weight rows in memory into the cache: most likely
+ * it is the next tile, and rows that each come from another page would arrive slowly. Not before the last groups,
+ * or the activations of the others drive it out again. */
+static void fetch_next(const struct tile *t, int64_t i, int64_t n)
+{
+	const int64_t bytes = t->stride * t->count, late = n - n / 4 - 1;
+	if (i < late) return;
+	const int64_t from = bytes * (i - late) / (n - late), end = bytes * (i - late + 1) / (n - late);
+	for (int64_t at = from & -64; at < end; at += 64) __builtin_prefetch(t->memory + bytes + at, 0, 2);
+}
+
 /* Rows row … end - 1 of the plane times the tile, a run of columns after the other, group by group. */
 static void multiply_wide(const struct tile *t, int64_t row, int64_t end, int thread)
 {
@@ -243,6 +259,8 @@ static void multiply_wide(const struct tile *t, int64_t row, int64_t end, int th
 	char *wide = own_scratch(t->step, thread);
 	float *out = (float *)(void *)(wide + aligned(WIDE_COLUMNS * WIDE * sizeof(float)));
 	const int64_t size = (int64_t)vita_dtype_bytes(p->dtype), x_size = p->rounds ? 2 : 4;
+	const int64_t groups = (end - row + p->per_group - 1) / p->per_group, runs = (p->k + WIDE_COLUMNS - 1) / WIDE_COLUMNS;
+	int64_t part = 0;
 	memset(out, 0, p->k == 0 ? (size_t)(end - row) * WIDE * sizeof *out : 0);
 	for (int64_t j = 0; j < p->k; j += WIDE_COLUMNS) {
 		const int64_t columns = p->k - j < WIDE_COLUMNS ? p->k - j : WIDE_COLUMNS;
@@ -251,6 +269,7 @@ static void multiply_wide(const struct tile *t, int64_t row, int64_t end, int th
 		for (int64_t i = row; i < end; i += p->per_group) {
 			int64_t stride;
 			const char *x = activations(t, i, &stride) + j * x_size;
+			fetch_next(t, part++, groups * runs);
 			(p->rounds ? kernels->wide_bf16 : kernels->wide_f32)(
 				wide, x, stride, end - i < p->per_group ? (int)(end - i) : p->per_group, columns,
 				out + (i - row) * WIDE, j > 0);

@@ -322,20 +322,29 @@ static void vector_angles(const double *step, double position, float *cosine, fl
 	for (int64_t i = 0; i < n; i++) cosine[i] = sin_double(position * step[i], 1);
 }
 
-/* y = act(x + bias) + residual, what stands at the end of a product. */
-static void vector_finish(float *y, const float *x, const float *bias, const float *residual, uint32_t activation,
-                          int64_t n)
+/* One row of n columns, n being a constant for most. The residual may be y. */
+static inline void finish_row(float *y, const float *x, const float *bias, const float *residual, uint32_t activation,
+                              int n)
 {
-	if (activation == VITA_UNARY_NONE) {
-		if (bias && residual) { EACH(x[i] + bias[i] + residual[i]); }
-		if (bias) { EACH(x[i] + bias[i]); }
-		if (residual) { EACH(x[i] + residual[i]); }
-		EACH(x[i]);
-	}
 	float v[TILE] = { 0 };
-	for (int64_t i = 0; i < n; i++) v[i] = bias ? x[i] + bias[i] : x[i];
-	vector_unary(activation, v, v, 0, n);
-	for (int64_t i = 0; i < n; i++) y[i] = residual ? v[i] + residual[i] : v[i];
+	for (int i = 0; i < n; i++) v[i] = x[i];
+	for (int i = 0; bias && i < n; i++) v[i] += bias[i];
+	if (activation != VITA_UNARY_NONE) vector_unary(activation, v, v, 0, n);
+	for (int i = 0; residual && i < n; i++) v[i] += residual[i];
+	for (int i = 0; i < n; i++) y[i] = v[i];
+}
+
+static void vector_finish(const struct finish *f, const float *x, int64_t n_rows)
+{
+	char *y = (char *)f->y;
+	const char *r = (const char *)f->residual;
+	for (int64_t i = 0; i < n_rows; i++, x += TILE, y += f->y_stride) {
+		float *to = (float *)(void *)y;
+		const float *residual = r ? (const float *)(const void *)(r + i * f->residual_stride) : NULL;
+		if (f->count == TILE && f->activation == VITA_UNARY_NONE)
+			finish_row(to, x, f->bias, residual, VITA_UNARY_NONE, TILE);
+		else finish_row(to, x, f->bias, residual, f->activation, f->count);
+	}
 }
 
 /* ---- between types --------------------------------------------------------------------------------- */
