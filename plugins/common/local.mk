@@ -7,3 +7,14 @@ noinst_LTLIBRARIES += %D%/libcommon.la
 	%D%/decoder_weights.c %D%/decoder_weights.h \
 	%D%/plugin_memory.c %D%/plugin_memory.h
 %C%_libcommon_la_CFLAGS = $(AM_CFLAGS) -pthread
+
+# Spectra of sound, for those of our modules that hear or make it: needs KissFFT.
+if HAVE_KISSFFT
+noinst_LTLIBRARIES += %D%/libsignal.la
+%C%_libsignal_la_SOURCES = \
+	%D%/mel_bank.c %D%/mel_bank.h \
+	%D%/real_fft.c %D%/real_fft.h \
+	%D%/stft.c %D%/stft.h
+%C%_libsignal_la_CFLAGS = $(AM_CFLAGS) $(KISSFFT_CFLAGS)
+%C%_libsignal_la_LIBADD = %D%/libcommon.la $(KISSFFT_LIBS) -lm
+endif

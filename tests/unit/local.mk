@@ -51,6 +51,14 @@ check_PROGRAMS += %D%/test_codec2
 %C%_test_codec2_LDADD = $(CODEC2_LIBS) $(unit_ldadd)
 endif
 
+if HAVE_KISSFFT
+check_PROGRAMS += %D%/test_signal
+%C%_test_signal_SOURCES = %D%/test_signal.c %D%/unit.h
+%C%_test_signal_CPPFLAGS = $(unit_cppflags) -I$(top_srcdir)/plugins/common
+%C%_test_signal_CFLAGS = $(unit_cflags)
+%C%_test_signal_LDADD = plugins/common/libsignal.la $(unit_ldadd)
+endif
+
 check_PROGRAMS += %D%/test_synthetic
 %C%_test_synthetic_SOURCES = %D%/test_synthetic.c %D%/files_support.h
 %C%_test_synthetic_CPPFLAGS = $(unit_cppflags)
