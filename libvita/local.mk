@@ -2,6 +2,7 @@
 # that they reach functions that the library hides.
 
 vitainclude_HEADERS += \
+	%D%/include/vita/attention.h \
 	%D%/include/vita/audio.h \
 	%D%/include/vita/backend.h \
 	%D%/include/vita/blocks.h \

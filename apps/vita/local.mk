@@ -20,7 +20,12 @@ bin_PROGRAMS += %D%/vita
 	%D%/init_tokenizer.h \
 	%D%/main.c \
 	%D%/plugins.c \
+	%D%/probe.c \
+	%D%/probe.h \
+	%D%/probe_draw.c \
 	%D%/run.c \
+	%D%/svg.c \
+	%D%/svg.h \
 	%D%/terminal.c \
 	%D%/tokenize.c \
 	%D%/tts.c \

@@ -127,6 +127,7 @@ int64_t decoder_walk_next(decoder_walk *walk)
 		segment->count = left < room ? left : room;
 		segment->length = block->length + walk->first;
 		segment->last = segment->count == left;
+		segment->watch = block->watch;
 		rows += segment->count;
 		walk->first += segment->count;
 		if (!segment->last) break;
@@ -203,10 +204,41 @@ static void rotate(const decoder *d, vita_recorder *r, const vita_tensor *rows, 
 	vita_rope(r, &heads, positions, d->rope_factors.buffer ? &d->rope_factors : NULL, &d->rope, &heads);
 }
 
+/* What the attention below makes of q [count, heads, d] and the cache's keys [seen, kv_heads, d], head by head,
+ * for those who look on: weights of this layer += softmax(q · kᵀ / √d + hidden) / heads. */
+static void watch_attention(const decoder *d, vita_recorder *r, const decoder_segment *segment, uint32_t layer,
+                            const vita_tensor *q, const vita_tensor *k, const vita_tensor *hidden)
+{
+	const decoder_config *c = &d->config;
+	const decoder_watch *watch = segment->watch;
+	int64_t n = segment->count, n_seen = k->shape[0], width = watch->weights.shape[2];
+	vita_tensor keys = vita_slice(&watch->keys, 0, 0, n_seen);
+	vita_tensor scores = vita_view(watch->scores.buffer, watch->scores.offset, VITA_F32, 2, n, n_seen, 0, 0);
+	vita_tensor sum = vita_view(watch->weights.buffer,
+	                            watch->weights.offset +
+	                                    (uint64_t)((layer * width + segment->length) * width) * sizeof(float),
+	                            VITA_F32, 2, n, width, 0, 0);
+	sum = vita_slice(&sum, 1, 0, n_seen);
+	for (int64_t head = 0; head < c->n_heads; head++) {
+		vita_tensor query = vita_slice(q, 1, head, 1);
+		vita_tensor key = vita_slice(k, 1, head / (c->n_heads / c->n_kv_heads), 1);
+		vita_tensor rows = vita_view(query.buffer, query.offset, VITA_F32, 2, n, c->head_dim, 0, 0);
+		rows.stride[0] = q->stride[0];
+		vita_tensor plain = vita_split(&keys, 1, c->head_dim);
+		vita_copy(r, &key, &plain);
+		vita_matmul(r, &rows, &keys, NULL, hidden, VITA_UNARY_NONE, &scores);
+		vita_softmax(r, &scores, 1 / sqrt((double)c->head_dim), &scores);
+		vita_affine(r, &scores, 1 / (double)c->n_heads, 0, &scores);
+		vita_binary(r, VITA_BINARY_ADD, &sum, &scores, &sum);
+	}
+}
+
 /* The segment's keys and values join its cache; its queries look at all of it. */
 static void attend(const decoder *d, vita_recorder *r, const decoder_scratch *s,
-                   const decoder_segment *segment, const decoder_cache *cache)
+                   const decoder_segment *segment, uint32_t layer)
 {
+	const decoder_cache *cache = &segment->caches[layer];
+	const decoder_watch *watch = segment->watch;
 	const decoder_config *c = &d->config;
 	vita_tensor fresh[2] = { vita_slice(&s->k, 0, segment->row, segment->count),
 		                 vita_slice(&s->v, 0, segment->row, segment->count) };
@@ -221,8 +253,17 @@ static void attend(const decoder *d, vita_recorder *r, const decoder_scratch *s,
 	vita_tensor o = vita_slice(&s->o, 0, segment->row, segment->count);
 	q = vita_split(&q, c->n_heads, c->head_dim);
 	o = vita_split(&o, c->n_heads, c->head_dim);
-	vita_attention(r, &q, &seen[0], &seen[1], NULL, VITA_MASK_CAUSAL, 0, 1 / sqrt((double)c->head_dim),
-	               &o);
+	vita_tensor hidden, bias;
+	if (watch) {
+		int64_t n_seen = segment->length + segment->count;
+		hidden = vita_slice(&watch->hidden, 0, segment->length, segment->count);
+		hidden = vita_slice(&hidden, 1, 0, n_seen);
+		bias = vita_view(hidden.buffer, hidden.offset, VITA_F32, 3, 1, segment->count, n_seen, 0);
+		bias.stride[1] = hidden.stride[0];
+	}
+	vita_attention(r, &q, &seen[0], &seen[1], watch ? &bias : NULL, VITA_MASK_CAUSAL, 0,
+	               1 / sqrt((double)c->head_dim), &o);
+	if (watch && watch->weights.buffer) watch_attention(d, r, segment, layer, &q, &seen[0], &hidden);
 }
 
 void decoder_layer_record(const decoder *d, vita_recorder *r, const decoder_layer *layer, uint32_t index,
@@ -242,7 +283,7 @@ void decoder_layer_record(const decoder *d, vita_recorder *r, const decoder_laye
 	rotate(d, r, &q, c->n_heads, &layer->q_norm, positions);
 	rotate(d, r, &k, c->n_kv_heads, &layer->k_norm, positions);
 	for (uint32_t i = 0; i < n_segments; i++)
-		attend(d, r, scratch, &segments[i], &segments[i].caches[index]);
+		attend(d, r, scratch, &segments[i], index);
 	linear(r, &o, &layer->o, &x, &x);
 
 	vita_rms_norm(r, &x, &layer->post_norm, c->norm_epsilon, &a);

@@ -56,10 +56,19 @@ uint64_t decoder_cache_row_bytes(const decoder *d); /* keys and values of one ro
 
 /* ---- one pass -------------------------------------------------------------------------------------- */
 
+/* Somebody looks on: what attention does in each layer is written down. */
+typedef struct decoder_watch {
+	vita_tensor hidden;  /* f32 [rows, rows] of the whole conversation: 0, or -inf where row may not see column */
+	vita_tensor weights; /* f32 [n_layers, rows, rows], added to: all 0 before; buffer NULL: nobody wants them */
+	vita_tensor keys;    /* f32 [rows, head_dim], working memory */
+	vita_tensor scores;  /* f32 [rows, rows], working memory */
+} decoder_watch;
+
 /* Rows that one conversation adds to its caches: numbers length … length + count - 1. */
 typedef struct decoder_block {
 	const decoder_cache *caches; /* by the index given to decoder_layer_record */
 	int64_t length, count;
+	const decoder_watch *watch; /* NULL: nobody looks */
 } decoder_block;
 
 /* A block's share of one piece of a pass. */
@@ -71,6 +80,7 @@ typedef struct decoder_segment {
 	int64_t row;   /* row of the piece */
 	int64_t count;
 	int64_t length; /* rows in the cache before it */
+	const decoder_watch *watch;
 } decoder_segment;
 
 /* Activations of a piece, f32, and the indices that it is made of. */

@@ -13,6 +13,8 @@ typedef struct shape {
 	double epsilon, theta;
 	const char *rope;
 	double factor, low, high, original;
+	const uint8_t *hidden_from; /* [n, n] of the backbone; NULL: nothing */
+	double *looks;         /* [n, n] of the present layer, or NULL */
 } shape;
 
 static void *must(void *memory)
@@ -160,10 +162,13 @@ static double *attention(const shape *s, const double *q, const double *k, const
 					score[j] += q[(i * s->heads + h) * d + e] *
 					            k[(j * s->kv_heads + h / group) * d + e];
 				score[j] /= sqrt((double)d);
+				if (s->hidden_from && i != j && s->hidden_from[i * n + j]) score[j] = -INFINITY;
 				if (score[j] > top) top = score[j];
 			}
 			for (int64_t j = 0; j <= i; j++)
 				sum += score[j] = exp(score[j] - top);
+			for (int64_t j = 0; j <= i && s->looks; j++)
+				s->looks[i * n + j] += score[j] / sum / (double)s->heads;
 			for (int64_t j = 0; j <= i; j++)
 				for (int64_t e = 0; e < d; e++)
 					o[(i * s->heads + h) * d + e] +=
@@ -251,6 +256,24 @@ static double *module_rows(const vita_model *m, const shape *s, int64_t k, const
 	decode(m, s, s->layers + k, z, n, k + 1);
 	free(e), free(u), free(en), free(hn);
 	return z;
+}
+
+double *lm_oracle_attention(const vita_model *m, const int32_t *ids, int64_t n, const uint8_t *hidden,
+                            double **looks)
+{
+	shape s = read_shape(m);
+	double *table = weights(m, "model.embed_tokens.weight", 0), *x = zeros(n * s.hidden), *rows;
+	*looks = zeros(s.layers * n * n);
+	s.hidden_from = hidden;
+	for (int64_t i = 0; i < n; i++)
+		memcpy(&x[i * s.hidden], &table[ids[i] * s.hidden], (size_t)s.hidden * sizeof *x);
+	for (int64_t l = 0; l < s.layers; l++) {
+		s.looks = *looks + l * n * n;
+		decode(m, &s, l, x, n, 0);
+	}
+	double *scores = logits(m, &s, x, n, &rows);
+	free(table), free(x), free(rows);
+	return scores;
 }
 
 void lm_oracle_run(const vita_model *m, const int32_t *ids, int64_t n, const float *rows,

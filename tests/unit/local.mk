@@ -119,7 +119,11 @@ check_PROGRAMS += %D%/test_tokenizer_memory
 # The language model and its heads, from the modules of this build.
 lm_support = %D%/lm_random.c %D%/lm_random.h %D%/lm_oracle.c %D%/lm_oracle.h %D%/lm_setup.c %D%/lm_setup.h \
 	%D%/lm_trace.c %D%/lm_trace.h %D%/unit.h
-check_PROGRAMS += %D%/test_qwen2 %D%/test_mctp %D%/test_lm_checkpoints
+check_PROGRAMS += %D%/test_qwen2 %D%/test_mctp %D%/test_lm_checkpoints %D%/test_attention
+%C%_test_attention_SOURCES = %D%/test_attention.c $(lm_support)
+%C%_test_attention_CPPFLAGS = $(unit_cppflags)
+%C%_test_attention_CFLAGS = $(unit_cflags)
+%C%_test_attention_LDADD = $(unit_ldadd)
 %C%_test_qwen2_SOURCES = %D%/test_qwen2.c $(lm_support)
 %C%_test_qwen2_CPPFLAGS = $(unit_cppflags)
 %C%_test_qwen2_CFLAGS = $(unit_cflags) -pthread

@@ -61,6 +61,7 @@ VITA_EXPORT void vita_engine_describe(const vita_engine *engine, vita_engine_inf
 /* Open parts for direct use, NULL where not open; live as long as the engine.            [any-thread] */
 VITA_EXPORT const vita_tokenizer *vita_engine_tokenizer(const vita_engine *engine);
 VITA_EXPORT const vita_encoder_api *vita_engine_encoder(const vita_engine *engine, vita_encoder **encoder);
+VITA_EXPORT const vita_llm_api *vita_engine_llm(const vita_engine *engine, vita_llm **llm);
 VITA_EXPORT const vita_codec_api *vita_engine_codec(const vita_engine *engine, vita_codec **codec);
 
 /* What the device of one part (VITA_PART_*) could do at best, measured now; all 0 where its backend cannot
@@ -154,6 +155,10 @@ VITA_EXPORT vita_status vita_conversation_open(vita_engine *engine, vita_convers
 VITA_EXPORT void vita_conversation_close(vita_conversation *conversation);
 /* Forget all; seed and damage too. */
 VITA_EXPORT vita_status vita_conversation_reset(vita_conversation *conversation, vita_error *err);
+
+/* All tokens so far, of prompts and answers; feature rows stand as the ids that heads see in their place. Valid
+ * until the conversation's next turn, reset or close.                                     [one-thread] */
+VITA_EXPORT const int32_t *vita_conversation_tokens(const vita_conversation *conversation, uint64_t *n);
 
 /* Run one turn. result (may be NULL) is filled as far as the turn came, also after a failure. After a failure
  * or E_CANCELLED the conversation holds the tokens that were told and can go on (barge-in); a question whose

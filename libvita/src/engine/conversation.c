@@ -87,6 +87,12 @@ vita_status vita_conversation_reset(vita_conversation *c, vita_error *err)
 	return status;
 }
 
+const int32_t *vita_conversation_tokens(const vita_conversation *c, uint64_t *n)
+{
+	*n = c->n_tokens;
+	return c->tokens;
+}
+
 /* ---- tokens --------------------------------------------------------------------------------------- */
 
 vita_status vita_conversation_reserve(vita_conversation *c, uint64_t n, vita_error *err)

@@ -245,6 +245,12 @@ const vita_encoder_api *vita_engine_encoder(const vita_engine *engine, vita_enco
 	return engine->encoder ? engine->encoder_api : NULL;
 }
 
+const vita_llm_api *vita_engine_llm(const vita_engine *engine, vita_llm **llm)
+{
+	*llm = engine->llm;
+	return engine->llm ? engine->llm_api : NULL;
+}
+
 const vita_codec_api *vita_engine_codec(const vita_engine *engine, vita_codec **codec)
 {
 	*codec = engine->codec;

@@ -85,7 +85,7 @@ static vita_status reserve(vita_head *head, mctp_pass *pass, uint32_t k, uint32_
 		                               job->end, err);
 		if (status == VITA_OK && k + 1 < head->count)
 			status = mctp_stage_reserve(job->state, pass, k + 1, job->end, err);
-		pass->blocks[i] = (decoder_block){ &stage->cache, stage->done, job->end - stage->done };
+		pass->blocks[i] = (decoder_block){ &stage->cache, stage->done, job->end - stage->done, NULL };
 		rows = rows + pass->blocks[i].count < DECODER_MAX_ROWS ? rows + pass->blocks[i].count
 		                                                       : DECODER_MAX_ROWS;
 	}

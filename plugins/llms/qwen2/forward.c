@@ -204,6 +204,7 @@ static vita_status reserve(vita_llm *llm, qwen2_pass *pass, vita_llm_block *cons
 		pass->blocks[i].caches = state->caches;
 		pass->blocks[i].length = state->length;
 		pass->blocks[i].count = count;
+		pass->blocks[i].watch = state->watch;
 		rows = rows + count < DECODER_MAX_ROWS ? rows + count : DECODER_MAX_ROWS;
 	}
 	return decoder_scratch_reserve(&llm->decoder, &pass->scratch, rows, err);

@@ -151,9 +151,9 @@ static vita_model *lend_model(const vita_llm *llm)
 
 static const void *get_extension(vita_llm *llm, const char *id)
 {
+	static const vita_attention_api attention = { sizeof attention, 0, qwen2_observe };
 	(void)llm;
-	(void)id;
-	return NULL;
+	return strcmp(id, VITA_ATTENTION_ID) == 0 ? &attention : NULL;
 }
 
 static const vita_llm_api api = {

@@ -7,7 +7,7 @@
 
 #include "../../common/decoder_layer.h"
 
-#include <vita/llm.h>
+#include <vita/attention.h>
 
 struct vita_llm {
 	const vita_host *host;
@@ -28,6 +28,7 @@ struct vita_llm_state {
 	int64_t length;        /* tokens held; what caches hold beyond is void */
 	decoder_cache *caches; /* one a layer */
 	device_memory hidden;  /* of the last forward, f32 [n, hidden_size] */
+	const decoder_watch *watch; /* NULL but while the state is observed */
 };
 
 /* Wanted logits: rows of a block's hidden states. */
@@ -72,6 +73,9 @@ vita_status qwen2_forward(vita_llm *llm, vita_llm_block *const *blocks, uint32_t
 vita_status qwen2_embed(vita_llm *llm, const int32_t *ids, uint32_t n, const vita_tensor *y, vita_error *err);
 vita_status qwen2_unembed(vita_llm *llm, const vita_tensor *hidden, const vita_range *ranges,
                           uint32_t n_ranges, const vita_tensor *y, vita_error *err);
+/* See vita/attention.h. */
+vita_status qwen2_observe(vita_llm *llm, const vita_attention_query *query, const vita_cancel *cancel,
+                          vita_error *err);
 vita_status qwen2_final_norm(vita_llm *llm, const vita_tensor *x, const vita_tensor *y, vita_error *err);
 
 #endif
