@@ -37,6 +37,22 @@ AC_DEFUN([VITA_LIBRARY], [
 	m4_popdef([NAME])
 ])
 
+# VITA_FLITE: --with-flite=auto|yes|no, with its larger voices; sets HAVE_FLITE and FLITE_LIBS. It has no
+# pkg-config file.
+AC_DEFUN([VITA_FLITE], [
+	AC_ARG_WITH([flite], [AS_HELP_STRING([--with-flite=auto|yes|no], [Flite, for making training data @<:@auto@:>@])],
+		[], [with_flite=auto])
+	vita_have=no
+	vita_flite="-lflite_cmu_us_rms -lflite_cmu_us_slt -lflite_cmu_us_awb -lflite_cmu_us_kal16 -lflite_usenglish -lflite_cmulex"
+	AS_IF([test "x$with_flite" != xno], [
+		AC_CHECK_HEADER([flite/flite.h], [AC_CHECK_LIB([flite], [flite_init], [vita_have=yes], [], [$vita_flite -lm])])
+		AS_IF([test "x$with_flite$vita_have" = xyesno],
+			[AC_MSG_ERROR([--with-flite was asked for, but flite/flite.h or its voices were not found])])])
+	AS_IF([test $vita_have = yes], [AC_SUBST([FLITE_LIBS], ["$vita_flite -lflite"])])
+	AM_CONDITIONAL([HAVE_FLITE], [test $vita_have = yes])
+	VITA_SUMMARY([flite], [$vita_have (making training data)])
+])
+
 # VITA_BACKEND(NAME, DEFAULT, [PKG-CONFIG MODULES])
 # A backend module: --enable-backend-NAME=auto|yes|no. Sets the conditional BACKEND_NAME, and, where
 # libraries are named, NAME_CFLAGS and NAME_LIBS (names in capitals).

@@ -16,6 +16,8 @@ AM_TESTS_ENVIRONMENT = \
 
 EXTRA_DIST += %D%/lsan.supp
 
+dist_check_SCRIPTS += %D%/recipe.sh
+
 TEST_EXTENSIONS = .sh
 SH_LOG_COMPILER = $(SHELL)
 TESTS += $(check_PROGRAMS) $(dist_check_SCRIPTS)

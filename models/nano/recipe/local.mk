@@ -1,0 +1,22 @@
+# What the small model's data is made with: not installed.
+#     make models/nano/recipe/speak
+
+if HAVE_FLITE
+if HAVE_ESPEAK_NG
+noinst_PROGRAMS += %D%/speak
+endif
+endif
+%C%_speak_SOURCES = \
+	%D%/speak.c \
+	%D%/speak.h \
+	%D%/speak_espeak.c \
+	%D%/speak_finish.c \
+	%D%/speak_flite.c
+%C%_speak_CPPFLAGS =
+%C%_speak_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(SAMPLERATE_CFLAGS) $(ESPEAK_NG_CFLAGS)
+%C%_speak_LDADD = $(FLITE_LIBS) $(ESPEAK_NG_LIBS) $(SAMPLERATE_LIBS) $(JANSSON_LIBS) -lm
+
+EXTRA_DIST += \
+	%D%/domain.json \
+	%D%/festival.py \
+	%D%/strings.py
