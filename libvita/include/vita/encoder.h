@@ -38,8 +38,9 @@ typedef struct vita_encoder_api {
 	uint32_t struct_size;
 	uint32_t flags;         /* 0 */
 
-	/* settings: this factory's keys of [encoder], and the host's `model` (path; "" where not given).
-	 * Borrows host and device until close.
+	/* settings: this factory's keys of [encoder], and the host's `model` and `llm_model` (paths, of [llm] the
+	 * latter: an encoder's weights may lie in the language model's checkpoint; "" where not given). Borrows host and
+	 * device until close.
 	 * OK | E_NOTFOUND | E_FORMAT | E_SHAPE | E_NOMEM | E_CONFIG               [any-thread, may-block] */
 	vita_status (*open)(const vita_host *host, const vita_device *device, const vita_settings *settings,
 	                    vita_encoder **out, vita_error *err);

@@ -183,17 +183,18 @@ vita_status vita_context_add_declared(const vita_context *context, const vita_se
 	return VITA_OK;
 }
 
-/* A key of libvita's own that modules of a kind are given too. */
+/* A key of libvita's own that modules of a kind are given too, under the name `as`. */
 typedef struct given_key {
-	const char *kind, *section, *key;
+	const char *kind, *section, *key, *as;
 	int32_t number;
 } given_key;
 
 static const given_key given_keys[] = {
-	{ "encoder", "encoder", "model", 0 },   { "codec", "codec", "model", 0 },
-	{ "llm", "llm", "dtype", 0 },           { "llm", "llm", "context", 1 },
-	{ "head", "heads", "count", 1 },        { "head", "llm", "dtype", 0 },
-	{ "backend", "backend", "threads", 1 }, { "backend", "backend", "device", 0 },
+	{ "encoder", "encoder", "model", "model", 0 },     { "encoder", "llm", "model", "llm_model", 0 },
+	{ "codec", "codec", "model", "model", 0 },         { "llm", "llm", "dtype", "dtype", 0 },
+	{ "llm", "llm", "context", "context", 1 },         { "head", "heads", "count", "count", 1 },
+	{ "head", "llm", "dtype", "dtype", 0 },            { "backend", "backend", "threads", "threads", 1 },
+	{ "backend", "backend", "device", "device", 0 },
 };
 
 vita_status vita_context_settings(const vita_context *context, const char *section,
@@ -215,10 +216,10 @@ vita_status vita_context_settings(const vita_context *context, const char *secti
 		if (strcmp(given->kind, kind->name) != 0) continue;
 		status = given->number
 		                 ? vita_settings_set_int(
-					   settings, given->key,
+					   settings, given->as,
 					   vita_context_int(context, given->section, given->key), err)
 		                 : vita_settings_set_string(
-					   settings, given->key,
+					   settings, given->as,
 					   vita_context_string(context, given->section, given->key), err);
 	}
 	if (status == VITA_OK) status = vita_context_add_declared(context, own, factory, settings, err);
