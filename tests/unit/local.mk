@@ -37,20 +37,6 @@ check_PROGRAMS += %D%/test_safetensors
 %C%_test_safetensors_CFLAGS = $(unit_cflags)
 %C%_test_safetensors_LDADD = $(unit_ldadd)
 
-check_PROGRAMS += %D%/test_checkpoint
-%C%_test_checkpoint_SOURCES = %D%/test_checkpoint.c %D%/files_support.h %D%/unit.h
-%C%_test_checkpoint_CPPFLAGS = $(unit_cppflags)
-%C%_test_checkpoint_CFLAGS = $(unit_cflags)
-%C%_test_checkpoint_LDADD = $(unit_ldadd)
-
-if HAVE_YAML
-check_PROGRAMS += %D%/test_yaml
-%C%_test_yaml_SOURCES = %D%/test_yaml.c %D%/files_support.h %D%/unit.h
-%C%_test_yaml_CPPFLAGS = $(unit_cppflags)
-%C%_test_yaml_CFLAGS = $(unit_cflags) $(JANSSON_CFLAGS)
-%C%_test_yaml_LDADD = $(unit_ldadd) $(JANSSON_LIBS)
-endif
-
 check_PROGRAMS += %D%/test_audio
 %C%_test_audio_SOURCES = %D%/test_audio.c %D%/unit.h
 %C%_test_audio_CPPFLAGS = $(unit_cppflags)
@@ -71,6 +57,11 @@ check_PROGRAMS += %D%/test_signal
 %C%_test_signal_CPPFLAGS = $(unit_cppflags) -I$(top_srcdir)/plugins/common
 %C%_test_signal_CFLAGS = $(unit_cflags)
 %C%_test_signal_LDADD = plugins/common/libsignal.la $(unit_ldadd)
+check_PROGRAMS += %D%/test_sensevoice
+%C%_test_sensevoice_SOURCES = %D%/test_sensevoice.c %D%/unit.h
+%C%_test_sensevoice_CPPFLAGS = $(unit_cppflags) -I$(top_srcdir)/plugins/common -I$(top_srcdir)/plugins/encoders/sensevoice
+%C%_test_sensevoice_CFLAGS = $(unit_cflags) $(JANSSON_CFLAGS)
+%C%_test_sensevoice_LDADD = plugins/encoders/sensevoice/libsensevoice.la $(unit_ldadd) $(JANSSON_LIBS)
 endif
 
 check_PROGRAMS += %D%/test_synthetic
