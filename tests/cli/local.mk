@@ -10,6 +10,7 @@ installed_tests = \
 	%D%/outside.sh \
 	%D%/probe.sh \
 	%D%/refusals.sh \
+	%D%/sensevoice.sh \
 	%D%/text.sh \
 	%D%/verbs.sh
 dist_check_SCRIPTS += $(installed_tests)
