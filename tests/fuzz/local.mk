@@ -3,16 +3,15 @@
 
 fuzz_targets = \
 	%D%/fuzz_audio \
-	%D%/fuzz_checkpoint \
 	%D%/fuzz_config \
 	%D%/fuzz_gguf \
 	%D%/fuzz_index \
 	%D%/fuzz_ini \
+	%D%/fuzz_mvn \
 	%D%/fuzz_pattern \
 	%D%/fuzz_safetensors \
 	%D%/fuzz_text \
-	%D%/fuzz_tokenizer \
-	%D%/fuzz_yaml
+	%D%/fuzz_tokenizer
 
 check_LTLIBRARIES += %D%/libfuzz.la
 %C%_libfuzz_la_SOURCES = %D%/fuzz.c %D%/fuzz.h
@@ -28,8 +27,6 @@ fuzz_ldadd = %D%/libfuzz.la libvita/libcore.la
 
 %C%_fuzz_audio_LDFLAGS = $(fuzz_ldflags)
 %C%_fuzz_audio_LDADD = $(fuzz_ldadd)
-%C%_fuzz_checkpoint_LDFLAGS = $(fuzz_ldflags)
-%C%_fuzz_checkpoint_LDADD = $(fuzz_ldadd)
 %C%_fuzz_config_LDFLAGS = $(fuzz_ldflags)
 %C%_fuzz_config_LDADD = $(fuzz_ldadd)
 %C%_fuzz_gguf_LDFLAGS = $(fuzz_ldflags)
@@ -38,6 +35,10 @@ fuzz_ldadd = %D%/libfuzz.la libvita/libcore.la
 %C%_fuzz_index_LDADD = $(fuzz_ldadd)
 %C%_fuzz_ini_LDFLAGS = $(fuzz_ldflags)
 %C%_fuzz_ini_LDADD = $(fuzz_ldadd)
+%C%_fuzz_mvn_SOURCES = %D%/fuzz_mvn.c plugins/encoders/sensevoice/cmvn.c plugins/encoders/sensevoice/cmvn.h
+%C%_fuzz_mvn_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/plugins/encoders/sensevoice
+%C%_fuzz_mvn_LDFLAGS = $(fuzz_ldflags)
+%C%_fuzz_mvn_LDADD = $(fuzz_ldadd)
 %C%_fuzz_pattern_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/libvita/src
 %C%_fuzz_pattern_CFLAGS = $(AM_CFLAGS) $(PCRE2_CFLAGS)
 %C%_fuzz_pattern_LDFLAGS = $(fuzz_ldflags)
@@ -48,10 +49,6 @@ fuzz_ldadd = %D%/libfuzz.la libvita/libcore.la
 %C%_fuzz_text_LDADD = $(fuzz_ldadd)
 %C%_fuzz_tokenizer_LDFLAGS = $(fuzz_ldflags)
 %C%_fuzz_tokenizer_LDADD = $(fuzz_ldadd)
-%C%_fuzz_yaml_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/libvita/src
-%C%_fuzz_yaml_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
-%C%_fuzz_yaml_LDFLAGS = $(fuzz_ldflags)
-%C%_fuzz_yaml_LDADD = $(fuzz_ldadd) $(JANSSON_LIBS)
 
 EXTRA_DIST += %D%/seeds.sh %D%/run.sh
 

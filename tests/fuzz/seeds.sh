@@ -3,7 +3,7 @@
 set -eu
 golden=$1/tests/golden
 seeds=$2
-for target in audio checkpoint config gguf index ini pattern safetensors text tokenizer yaml; do mkdir -p "$seeds/fuzz_$target"; done
+for target in audio config gguf index ini mvn pattern safetensors text tokenizer; do mkdir -p "$seeds/fuzz_$target"; done
 
 repeat() { # text, times
 	awk -v text="$1" -v n="$2" 'BEGIN { while (n-- > 0) printf "%s", text }'
@@ -53,11 +53,6 @@ gguf_settings() { # 14 values
 		for n in 1 2 3 4 5 6 7 8 9; do u32 9 && u64 1; done; } >deep
 	printf 'GGUF\3\0\0\0\377\377\377\377\377\377\377\377\377\377\377\377\377\377\377\377' >counts-near-2-to-64
 )
-
-# PyTorch's own checkpoints, and a config.yaml as it is published.
-cp "$1/tests/data/small.pt" "$1/tests/data/wrapped.pt" "$seeds/fuzz_checkpoint/"
-cp "$golden/decoder/config.yaml" "$seeds/fuzz_yaml/published"
-printf 'a: 1\nb: {c: [!ref <a>, 2.5, "x"], d: !new:e.F {g: null}}\nh: !apply:i.j [1]\n' >"$seeds/fuzz_yaml/tags"
 
 # config.json
 cp "$golden/llm/tiny/config.json" "$seeds/fuzz_config/model"
@@ -117,6 +112,20 @@ prompt = one
   two
 EOF
 printf 'llm.model=x\n[llm\nmodel\n= 3\n[]\n\357\273\277[vita]\n' >"$seeds/fuzz_ini/broken"
+
+# am.mvn with rows of eight values
+cat >"$seeds/fuzz_mvn/eight" <<'EOF'
+<Nnet> 
+<Splice> 8 8
+[ 0 ]
+<AddShift> 8 8 
+<LearnRateCoef> 0 [ -10.0157 -11.0399 -12.0318 -1e1 -12.3322 -13.4483 -13.078 0 ]
+<Rescale> 8 8 
+<LearnRateCoef> 0 [ 0.14236 0.136312 .126176 0.132744 0.130556 0.123774 0.12974 1 ]
+</Nnet> 
+EOF
+tr '\n' '\r' <"$seeds/fuzz_mvn/eight" >"$seeds/fuzz_mvn/carriage-returns"
+sed 's/0.14236/nan/' "$seeds/fuzz_mvn/eight" >"$seeds/fuzz_mvn/not-a-number"
 
 # Recordings: the first tenth of a second, whose header promises more, and 8 samples of 8 bits in stereo.
 head -c 3244 "$golden/audio/speech.wav" >"$seeds/fuzz_audio/cut"
