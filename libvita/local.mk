@@ -50,3 +50,4 @@ include %D%/src/convert/local.mk
 include %D%/src/audio/local.mk
 include %D%/src/host/local.mk
 include %D%/src/engine/local.mk
+include %D%/src/train/local.mk

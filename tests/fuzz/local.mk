@@ -11,7 +11,8 @@ fuzz_targets = \
 	%D%/fuzz_pattern \
 	%D%/fuzz_safetensors \
 	%D%/fuzz_text \
-	%D%/fuzz_tokenizer
+	%D%/fuzz_tokenizer \
+	%D%/fuzz_train_data
 
 check_LTLIBRARIES += %D%/libfuzz.la
 %C%_libfuzz_la_SOURCES = %D%/fuzz.c %D%/fuzz.h
@@ -49,6 +50,10 @@ fuzz_ldadd = %D%/libfuzz.la libvita/libcore.la
 %C%_fuzz_text_LDADD = $(fuzz_ldadd)
 %C%_fuzz_tokenizer_LDFLAGS = $(fuzz_ldflags)
 %C%_fuzz_tokenizer_LDADD = $(fuzz_ldadd)
+%C%_fuzz_train_data_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/libvita/src
+%C%_fuzz_train_data_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+%C%_fuzz_train_data_LDFLAGS = $(fuzz_ldflags)
+%C%_fuzz_train_data_LDADD = $(fuzz_ldadd)
 
 EXTRA_DIST += %D%/seeds.sh %D%/run.sh
 

@@ -3,7 +3,7 @@
 set -eu
 golden=$1/tests/golden
 seeds=$2
-for target in audio config gguf index ini mvn pattern safetensors text tokenizer; do mkdir -p "$seeds/fuzz_$target"; done
+for target in audio config gguf index ini mvn pattern safetensors text tokenizer train_data; do mkdir -p "$seeds/fuzz_$target"; done
 
 repeat() { # text, times
 	awk -v text="$1" -v n="$2" 'BEGIN { while (n-- > 0) printf "%s", text }'
@@ -131,3 +131,14 @@ sed 's/0.14236/nan/' "$seeds/fuzz_mvn/eight" >"$seeds/fuzz_mvn/not-a-number"
 head -c 3244 "$golden/audio/speech.wav" >"$seeds/fuzz_audio/cut"
 printf 'RIFF\054\0\0\0WAVEfmt \020\0\0\0\001\0\002\0\100\037\0\0\200\076\0\0\002\0\010\0data\010\0\0\0\200\377\0\200\100\300\200\177' \
 	>"$seeds/fuzz_audio/stereo"
+
+# Training samples: the tasks, written tokens, and a list.
+cat >"$seeds/fuzz_train_data/tasks" <<'EOF'
+{"messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}
+
+{"messages": [{"role": "user", "content": "Convert the text to speech.\n a "}, {"role": "assistant", "content": "a<|begin_of_audio|><|audio_0|><|audio_1|><|end_of_audio|>"}]}
+{"conversations": [{"from": "human", "value": "<|audio|>"}, {"from": "gpt", "value": "b"}], "audios": ["none.wav"]}
+{"messages": [{"role": "user", "content": "Convert the text to speech.\n a "}, {"role": "assistant", "content": "b"}]}
+EOF
+printf '[{"messages": [{"role": "assistant", "content": "]}\\""}]},\n {"messages": [{"role": "assistant", "content": "b"}]}]' \
+	>"$seeds/fuzz_train_data/list"

@@ -29,8 +29,8 @@ typedef struct vita_train_data vita_train_data;
 
 /* Strings and handles are borrowed until close, but for `files` and `ratio`, which open copies. */
 typedef struct vita_train_data_options {
-	const char *files;      /* as [train] data says: paths, apart by spaces or commas, each with an optional :ratio
-	                         * (of its lines, how many an epoch: 2 is each twice, 0.1 a tenth; 1 where absent) */
+	const char *files;      /* as [train] data says: paths, apart by commas, each with an optional :ratio (of
+	                         * its lines, how many an epoch: 2 is each twice, 0.1 a tenth; 1 where absent) */
 	const char *directory;  /* that relative paths start from; NULL or "": the working directory */
 	int64_t max_length;     /* tokens of a row, and of a sample at most */
 	uint64_t seed;          /* of all shuffling: the same seed gives the same rows */
@@ -44,7 +44,7 @@ typedef struct vita_train_data_options {
 	const vita_encoder_api *encoder_api;  /* NULL: recordings cannot be read, only text and ready tokens */
 	vita_encoder *encoder;
 	const char *encoder_key; /* names the encoder and its weights: part of the name that codes are kept by */
-	const char *cache;      /* directory that keeps recordings' codes; NULL or "": beside nothing, no cache */
+	const char *cache;      /* directory, which is there, that keeps recordings' codes; NULL or "": none does */
 	const vita_cancel *cancel; /* may be NULL */
 } vita_train_data_options;
 
