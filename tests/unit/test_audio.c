@@ -5,6 +5,7 @@
 #include "unit.h"
 
 #include <vita/audio.h>
+#include <vita/model.h>
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -250,6 +251,57 @@ static void test_step_changes_nothing(void **state)
 			assert_int_equal(n, n_once);
 			assert_memory_equal(samples, again, n * sizeof *samples);
 		}
+	}
+}
+
+/* What torchaudio's resampler makes of noise at the rates that recordings have. */
+static void test_sinc_as_torchaudio(void **state)
+{
+	(void)state;
+	static const int rates[] = { 8000, 11025, 22050, 24000, 32000, 44100, 48000, 96000 };
+	static const uint64_t steps[] = { 1, 100, MAX_SAMPLES };
+	char path[512], name[64];
+	vita_model *golden;
+	(void)snprintf(path, sizeof path, "%s/tests/golden/audio/resample.safetensors", unit_srcdir());
+	assert_int_equal(vita_model_open(path, VITA_MODEL_WANT_TENSORS, &golden, NULL), VITA_OK);
+	for (size_t r = 0; r < sizeof rates / sizeof *rates; r++) {
+		vita_array in, out;
+		VITA_INIT(&in);
+		VITA_INIT(&out);
+		(void)snprintf(name, sizeof name, "in_%d", rates[r]);
+		assert_int_equal(vita_model_tensor(golden, name, 0, NULL, &in, NULL), VITA_OK);
+		(void)snprintf(name, sizeof name, "out_%d_to_16000", rates[r]);
+		assert_int_equal(vita_model_tensor(golden, name, 0, NULL, &out, NULL), VITA_OK);
+		memcpy(again, in.data, in.size_bytes);
+		store("sinc.wav", SF_FORMAT_WAV | SF_FORMAT_FLOAT, rates[r], 1, again, (uint64_t)in.shape[0]);
+		memcpy(again, out.data, out.size_bytes);
+		for (size_t s = 0; s < sizeof steps / sizeof *steps; s++) {
+			uint64_t n;
+			assert_int_equal(load(path_of("sinc.wav"), 16000, VITA_MIX_FIRST | VITA_RESAMPLE_SINC,
+			                      steps[s], samples, &n, NULL),
+			                 VITA_END);
+			assert_int_equal(n, out.shape[0]);
+			for (uint64_t i = 0; i < n; i++) assert_true(fabsf(samples[i] - again[i]) < 1e-5f);
+		}
+	}
+	vita_model_close(golden);
+}
+
+/* Rates for which there can be no table of filters, and far apart ones. */
+static void test_sinc_of_any_rate(void **state)
+{
+	(void)state;
+	static const int rates[] = { 63, 1000, 15999, 44056, 192001, 768001, 4000000 };
+	for (size_t r = 0; r < sizeof rates / sizeof *rates; r++) {
+		uint64_t n, n_in = rates[r] < 100000 ? 2000 : 200000;
+		double hz = rates[r] < 16000 ? rates[r] / 20.0 : 800;
+		make_sine(again, n_in, hz, rates[r]);
+		store("sinc.wav", SF_FORMAT_WAV | SF_FORMAT_FLOAT, rates[r], 1, again, n_in);
+		uint32_t to = rates[r] == 63 ? 1000 : 16000;
+		assert_int_equal(load(path_of("sinc.wav"), to, VITA_RESAMPLE_SINC, 999, samples, &n, NULL), VITA_END);
+		assert_int_equal(n, (n_in * to + (uint64_t)rates[r] - 1) / (uint64_t)rates[r]);
+		make_sine(again, n, hz, to);
+		for (uint64_t i = n / 8; i < n - n / 8; i++) assert_true(fabsf(samples[i] - again[i]) < 5e-3f);
 	}
 }
 
@@ -604,6 +656,8 @@ int main(void)
 		cmocka_unit_test(test_resampled_length),
 		cmocka_unit_test(test_resampling_has_no_delay),
 		cmocka_unit_test(test_step_changes_nothing),
+		cmocka_unit_test(test_sinc_as_torchaudio),
+		cmocka_unit_test(test_sinc_of_any_rate),
 		cmocka_unit_test(test_what_is_no_recording),
 		cmocka_unit_test(test_no_samples),
 		cmocka_unit_test(test_not_finite),

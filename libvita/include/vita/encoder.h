@@ -27,7 +27,7 @@ typedef struct vita_encoder_info {
 	uint32_t struct_size;
 	uint32_t output;        /* VITA_ENCODER_TOKENS or _FEATURES */
 	uint32_t sample_rate;   /* of the samples that it wants, Hz; mono */
-	uint32_t mix;           /* VITA_MIX_* (vita/audio.h): how channels become one */
+	uint32_t mix;           /* VITA_MIX_* (vita/audio.h): how channels become one; or'ed VITA_RESAMPLE_* */
 	uint32_t vocab_size;    /* TOKENS */
 	uint32_t width;         /* FEATURES: values a row, the LLM's hidden size */
 	double rate;            /* tokens or rows a second of sound, on average */

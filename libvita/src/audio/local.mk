@@ -2,4 +2,5 @@
 
 libvita_libcore_la_SOURCES += \
 	%D%/reader.c \
+	%D%/sinc.c %D%/sinc.h \
 	%D%/writer.c

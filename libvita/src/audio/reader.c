@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * Recordings in: libsndfile decodes, this file mixes channels down to one, and libsamplerate brings the
- * result to the rate that was asked for. Blocks of constant size flow through, so that memory does not
- * grow with the recording.
+ * Recordings in: libsndfile decodes, this file mixes channels down to one, and libsamplerate, or the sinc
+ * that models were trained behind, brings the result to the rate that was asked for. Blocks of constant
+ * size flow through, so that memory does not grow with the recording.
  */
+#include "audio/sinc.h"
+
 #include <vita/audio.h>
 
 #include <errno.h>
@@ -25,7 +27,8 @@ struct vita_audio_reader {
 	SF_INFO info;
 	uint32_t rate_hz;
 	uint32_t mix;
-	SRC_STATE *converter; /* NULL at the file's own rate */
+	SRC_STATE *converter; /* one of the two, or neither at the file's own rate */
+	vita_sinc *sinc;
 	vita_error failure;   /* the first one; every later read repeats it */
 	int at_end;           /* the file has been read to its end */
 	uint64_t n_frames_read;
@@ -80,7 +83,7 @@ static vita_status open_file(vita_audio_reader *r, const char *path, vita_error 
 	return VITA_OK;
 }
 
-static vita_status open_converter(vita_audio_reader *r, vita_error *err)
+static vita_status open_converter(vita_audio_reader *r, int sinc, vita_error *err)
 {
 	int error = 0;
 	if ((uint32_t)r->info.samplerate == r->rate_hz) return VITA_OK;
@@ -89,19 +92,23 @@ static vita_status open_converter(vita_audio_reader *r, vita_error *err)
 		                 "%s: is at %d Hz, which cannot be brought to %" PRIu32
 		                 " Hz: the rates may differ by at most 256 times",
 		                 r->path, r->info.samplerate, r->rate_hz);
+	if (sinc) {
+		r->sinc = vita_sinc_open((uint32_t)r->info.samplerate, r->rate_hz);
+		return r->sinc ? VITA_OK : vita_fail(err, VITA_E_NOMEM, "%s: no memory to resample it", r->path);
+	}
 	/* Medium: 121 dB signal to noise and flat to 90 % of the band, at a third of the best one's time. */
 	r->converter = src_new(SRC_SINC_MEDIUM_QUALITY, 1, &error);
 	if (!r->converter) return vita_fail(err, VITA_E_NOMEM, "%s: %s", r->path, src_strerror(error));
 	return VITA_OK;
 }
 
-static vita_status open_all(vita_audio_reader *r, const char *path, vita_error *err)
+static vita_status open_all(vita_audio_reader *r, const char *path, int sinc, vita_error *err)
 {
 	r->path = strdup(strcmp(path, "-") == 0 ? "standard input" : path);
 	if (!r->path) return vita_fail(err, VITA_E_NOMEM, "%s: out of memory", path);
 	vita_status status = open_file(r, path, err);
 	if (status != VITA_OK) return status;
-	status = open_converter(r, err);
+	status = open_converter(r, sinc, err);
 	if (status != VITA_OK) return status;
 
 	r->block_frames = BLOCK_SAMPLES / r->info.channels;
@@ -116,7 +123,7 @@ vita_status vita_audio_open(const char *path, uint32_t rate_hz, uint32_t mix, vi
                             vita_error *err)
 {
 	*out = NULL;
-	if (rate_hz == 0 || mix > VITA_MIX_MEAN)
+	if (rate_hz == 0 || (mix & ~VITA_RESAMPLE_SINC) > VITA_MIX_MEAN)
 		return vita_fail(err, VITA_E_INVALID,
 		                 "%s: asked for %" PRIu32 " Hz and mix %" PRIu32
 		                 "; the rate must be at least 1 and mix VITA_MIX_FIRST or VITA_MIX_MEAN",
@@ -124,8 +131,8 @@ vita_status vita_audio_open(const char *path, uint32_t rate_hz, uint32_t mix, vi
 	vita_audio_reader *r = calloc(1, sizeof *r);
 	if (!r) return vita_fail(err, VITA_E_NOMEM, "%s: out of memory", path);
 	r->rate_hz = rate_hz;
-	r->mix = mix;
-	vita_status status = open_all(r, path, err);
+	r->mix = mix & ~VITA_RESAMPLE_SINC;
+	vita_status status = open_all(r, path, (mix & VITA_RESAMPLE_SINC) != 0, err);
 	if (status != VITA_OK) {
 		vita_audio_close(r);
 		return status;
@@ -139,6 +146,7 @@ void vita_audio_close(vita_audio_reader *reader)
 	if (!reader) return;
 	if (reader->file) sf_close(reader->file);
 	if (reader->converter) src_delete(reader->converter);
+	vita_sinc_close(reader->sinc);
 	free(reader->interleaved);
 	free(reader->path);
 	free(reader);
@@ -212,8 +220,33 @@ static vita_status read_plain(vita_audio_reader *r, float *pcm, uint64_t capacit
 /* round(frames · rate_hz / rate of the file), without overflow. */
 static uint64_t n_resampled(const vita_audio_reader *r)
 {
+	if (r->sinc) return vita_sinc_length(r->sinc, r->n_frames_read);
 	uint64_t from = (uint64_t)r->info.samplerate, to = r->rate_hz;
 	return r->n_frames_read / from * to + (r->n_frames_read % from * to + from / 2) / from;
+}
+
+/* Some of the mono block to at most `want` samples, *made of them. */
+static vita_status convert(vita_audio_reader *r, float *pcm, uint64_t want, uint64_t *made)
+{
+	const float *in = r->mono + r->mono_at;
+	uint64_t n_in = r->n_mono - r->mono_at, used = 0;
+	if (r->sinc) {
+		*made = vita_sinc_process(r->sinc, in, n_in, &used, pcm, want);
+		r->mono_at += (uint32_t)used;
+		return VITA_OK;
+	}
+	SRC_DATA data = { .data_in = in,
+		          .input_frames = (long)n_in,
+		          .data_out = pcm,
+		          .output_frames = (long)want,
+		          .src_ratio = (double)r->rate_hz / r->info.samplerate };
+	int error = src_process(r->converter, &data);
+	if (error)
+		return vita_fail(&r->failure, VITA_E_INTERNAL, "%s: cannot be resampled: %s", r->path,
+		                 src_strerror(error));
+	r->mono_at += (uint32_t)data.input_frames_used;
+	*made = (uint64_t)data.output_frames_gen;
+	return VITA_OK;
 }
 
 /* The converter's output lies in time where its input did, but it needs half a filter of input beyond:
@@ -233,18 +266,11 @@ static vita_status read_resampled(vita_audio_reader *r, float *pcm, uint64_t cap
 			memset(r->mono, 0, sizeof r->mono);
 			r->n_mono = BLOCK_FRAMES;
 		}
-		SRC_DATA data = { .data_in = r->mono + r->mono_at,
-			          .input_frames = (long)(r->n_mono - r->mono_at),
-			          .data_out = pcm + *n,
-			          .output_frames = (long)want,
-			          .src_ratio = (double)r->rate_hz / r->info.samplerate };
-		int error = src_process(r->converter, &data);
-		if (error)
-			return vita_fail(&r->failure, VITA_E_INTERNAL, "%s: cannot be resampled: %s", r->path,
-			                 src_strerror(error));
-		r->mono_at += (uint32_t)data.input_frames_used;
-		*n += (uint64_t)data.output_frames_gen;
-		r->n_delivered += (uint64_t)data.output_frames_gen;
+		uint64_t made = 0;
+		vita_status status = convert(r, pcm + *n, want, &made);
+		if (status != VITA_OK) return status;
+		*n += made;
+		r->n_delivered += made;
 	}
 	return VITA_OK;
 }
@@ -255,7 +281,7 @@ vita_status vita_audio_read(vita_audio_reader *reader, float *pcm, uint64_t capa
 	*n = 0;
 	vita_status status = reader->failure.status;
 	if (status == VITA_OK)
-		status = reader->converter ? read_resampled(reader, pcm, capacity, n)
+		status = reader->converter || reader->sinc ? read_resampled(reader, pcm, capacity, n)
 		                           : read_plain(reader, pcm, capacity, n);
 	if (status != VITA_OK) {
 		*n = 0;
