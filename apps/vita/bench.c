@@ -329,13 +329,18 @@ static int take_options(struct bench *b, int argc, char **argv)
 	return option;
 }
 
+static int described(const vita_config *config, const char *section)
+{
+	return vita_config_get(config, section, "plugin") || vita_config_get(config, section, "model");
+}
+
 /* What the config describes is what is measured. */
 static uint32_t described_parts(const vita_config *config)
 {
 	uint32_t parts = 0;
 	if (vita_config_get(config, "llm", "model")) parts |= VITA_PART_LLM | VITA_PART_HEADS;
-	if (vita_config_get(config, "encoder", "plugin")) parts |= VITA_PART_ENCODER;
-	if (vita_config_get(config, "codec", "plugin")) parts |= VITA_PART_CODEC;
+	if (described(config, "encoder")) parts |= VITA_PART_ENCODER;
+	if (described(config, "codec")) parts |= VITA_PART_CODEC;
 	return parts;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Fuzz target: config.json of a model, read by every getter.
+ * Fuzz target: config.json of a model, and the files beside it, read by every getter.
  */
 #include "fuzz.h"
 
@@ -37,9 +37,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	vita_error err;
 	(void)fuzz_write("config.json", data, size);
 	(void)fuzz_write("generation_config.json", data, size);
+	(void)fuzz_write("preprocessor_config.json", data, size);
 	if (vita_model_open(fuzz_folder(), VITA_MODEL_WANT_CONFIG, &model, &err) != VITA_OK) return 0;
 	read_settings(model, VITA_CONFIG_MODEL);
 	read_settings(model, VITA_CONFIG_GENERATION);
+	read_settings(model, VITA_CONFIG_PREPROCESSOR);
 	vita_model_close(model);
 	return 0;
 }

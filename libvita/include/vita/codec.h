@@ -29,9 +29,13 @@ typedef struct vita_codec_info {
 	double latency_s;       /* sound held back until more tokens come */
 } vita_codec_info;
 
+/* get_extension(NULL, VITA_MATCH_ID) gives a vita_match_api (vita/host.h), with which the host finds the plugin for
+ * [codec] model where the config names none. */
+#define VITA_CODEC_F_MATCH 1u
+
 typedef struct vita_codec_api {
 	uint32_t struct_size;
-	uint32_t flags;         /* 0 */
+	uint32_t flags;         /* VITA_CODEC_F_* */
 
 	/* settings: this factory's keys of [codec], and the host's `model` (path; "" where not given).
 	 * Borrows host and device until close.

@@ -34,9 +34,13 @@ typedef struct vita_encoder_info {
 	double latency_s;       /* sound needed beyond a token's own before it can come out */
 } vita_encoder_info;
 
+/* get_extension(NULL, VITA_MATCH_ID) gives a vita_match_api (vita/host.h), with which the host finds the plugin for
+ * [encoder] model where the config names none. */
+#define VITA_ENCODER_F_MATCH 1u
+
 typedef struct vita_encoder_api {
 	uint32_t struct_size;
-	uint32_t flags;         /* 0 */
+	uint32_t flags;         /* VITA_ENCODER_F_* */
 
 	/* settings: this factory's keys of [encoder], and the host's `model` and `llm_model` (paths, of [llm] the
 	 * latter: an encoder's weights may lie in the language model's checkpoint; "" where not given). Borrows host and

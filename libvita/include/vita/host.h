@@ -90,6 +90,17 @@ struct vita_host {
 	                           const vita_device *to_device, const vita_tensor *to, vita_error *err);
 };
 
+/* An ability of plugins that can tell a model of theirs by its files; see VITA_ENCODER_F_MATCH. */
+#define VITA_MATCH_ID "vita.match/1"
+
+typedef struct vita_match_api {
+	uint32_t struct_size;
+	uint32_t reserved;
+
+	/* 0: not at all, 100: surely; the highest wins. Settings and tensors may be missing.      [any-thread] */
+	int32_t (*match)(const vita_host *host, const vita_model *model);
+} vita_match_api;
+
 /* A formatted line to the log. */
 VITA_PRINTF(4, 5)
 VITA_UNUSED static inline void vita_logf(const vita_host *host, uint32_t level, const char *topic,

@@ -5,7 +5,7 @@
  * open -> (any number of reads from any threads) -> close.
  *
  * A model is what [llm] model, [encoder] model or [codec] model names:
- *   a Hugging Face directory   config.json, generation_config.json where there, and
+ *   a Hugging Face directory   config.json, generation_config.json and preprocessor_config.json where there, and
  *                              model.safetensors, or model.safetensors.index.json with its shards, or
  *                              numbered shards, or whatever single *.safetensors file there is
  *   "synthetic:SHAPE[:TYPE]"   no file at all: random weights of a published size ("qwen2.5-0.5b" …
@@ -53,12 +53,13 @@ VITA_EXPORT const char *vita_model_file_path(vita_model *model, const char *name
 
 /* ---- settings ------------------------------------------------------------------------------------
  * `file` chooses the document: VITA_CONFIG_MODEL is config.json, VITA_CONFIG_GENERATION is
- * generation_config.json. `key` is a member name; a dot reaches into objects ("rope_scaling.type").
+ * generation_config.json, VITA_CONFIG_PREPROCESSOR preprocessor_config.json. `key` is a member name; a dot reaches into objects ("rope_scaling.type").
  * The getters return OK and fill *out; or NOTFOUND (absent or null) and E_FORMAT (of another type or
  * out of range, with a sentence that names file, key and what was expected), both leaving *out alone:
  * set the default before the call and pass on only E_FORMAT.                       [any-thread] */
 #define VITA_CONFIG_MODEL 0u
 #define VITA_CONFIG_GENERATION 1u
+#define VITA_CONFIG_PREPROCESSOR 2u
 
 VITA_EXPORT vita_status vita_model_get_int(const vita_model *model, uint32_t file, const char *key,
                                            int64_t min, int64_t max, int64_t *out, vita_error *err);

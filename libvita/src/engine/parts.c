@@ -36,20 +36,28 @@ static vita_status named_factory(const vita_engine *engine, const char *section,
 
 typedef int32_t (*match_fn)(const vita_host *host, const vita_model *model);
 
+/* Encoders and codecs need not have one. */
 static match_fn match_of(const vita_factory *factory, const char *kind)
 {
+	const vita_encoder_api *encoder = factory->api;
+	const vita_codec_api *codec = factory->api;
+	const vita_match_api *ability = NULL;
 	if (strcmp(kind, "llm") == 0) return ((const vita_llm_api *)factory->api)->match;
-	return ((const vita_head_api *)factory->api)->match;
+	if (strcmp(kind, "head") == 0) return ((const vita_head_api *)factory->api)->match;
+	if (strcmp(kind, "encoder") == 0) {
+		if (encoder->flags & VITA_ENCODER_F_MATCH) ability = encoder->get_extension(NULL, VITA_MATCH_ID);
+	} else if (codec->flags & VITA_CODEC_F_MATCH) ability = codec->get_extension(NULL, VITA_MATCH_ID);
+	return ability && VITA_HAS(ability, vita_match_api, match) ? ability->match : NULL;
 }
 
 /* The factory that fits the model best; NULL where none does. */
-static const vita_factory *matching_factory(const vita_engine *engine, const char *kind)
+static const vita_factory *matching_factory(const vita_engine *engine, const char *kind, const vita_model *model)
 {
 	const vita_factory *best = NULL, *factory;
 	int32_t best_score = 0;
 	for (uint32_t i = 0; (factory = vita_context_factory_at(engine->context, kind, i)); i++) {
 		match_fn match = match_of(factory, kind);
-		int32_t score = match ? match(engine->host, engine->model) : 0;
+		int32_t score = match ? match(engine->host, model) : 0;
 		if (score > best_score) best_score = score, best = factory;
 	}
 	return best;
@@ -60,6 +68,25 @@ static int plugin_given(const vita_engine *engine, const char *section)
 {
 	return vita_context_given(engine->context, section, "plugin") &&
 	       *vita_context_string(engine->context, section, "plugin");
+}
+
+/* The encoder or codec that the section names, or without a name the one that fits the section's model. */
+static vita_status named_or_matching(const vita_engine *engine, const char *section, const vita_factory **out,
+                                     vita_error *err)
+{
+	char all[512];
+	vita_model *model;
+	const vita_host *host = engine->host;
+	const char *path = vita_context_string(engine->context, section, "model");
+	if (plugin_given(engine, section) || !path || !*path) return named_factory(engine, section, out, err);
+	vita_status status = host->model_open(host->context, path, 0, &model, err);
+	if (status != VITA_OK) return status;
+	*out = matching_factory(engine, section, model);
+	host->model_close(host->context, model);
+	if (*out) return VITA_OK;
+	list_factories(engine->context, section, all, sizeof all);
+	return vita_fail(err, VITA_E_UNSUPPORTED, "%s: no %s plugin (there is: %s) knows this model; [%s] plugin can name one", path,
+	                 section, all, section);
 }
 
 /* The part's device, and its settings for the plugin's open. */
@@ -114,7 +141,7 @@ static vita_status find_llm(vita_engine *engine, vita_error *err)
 	const char *architecture = "not given", *type = "not given";
 	vita_part *part = &engine->llm_part;
 	if (plugin_given(engine, "llm")) return named_factory(engine, "llm", &part->factory, err);
-	part->factory = matching_factory(engine, "llm");
+	part->factory = matching_factory(engine, "llm", engine->model);
 	if (part->factory) return VITA_OK;
 	list_factories(engine->context, "llm", all, sizeof all);
 	(void)vita_model_get_list_string(engine->model, VITA_CONFIG_MODEL, "architectures", 0, &architecture,
@@ -196,7 +223,7 @@ static vita_status find_heads(vita_engine *engine, vita_error *err)
 	if (vita_context_int(engine->context, "heads", "count") == 0) return VITA_OK;
 	if (plugin_given(engine, "heads"))
 		return vita_context_section_factory(engine->context, "heads", &part->factory, err);
-	part->factory = matching_factory(engine, "head");
+	part->factory = matching_factory(engine, "head", engine->model);
 	return VITA_OK;
 }
 
@@ -257,7 +284,7 @@ vita_status vita_engine_open_encoder(vita_engine *engine, vita_error *err)
 {
 	vita_settings *settings = NULL;
 	vita_part *part = &engine->encoder_part;
-	vita_status status = named_factory(engine, "encoder", &part->factory, err);
+	vita_status status = named_or_matching(engine, "encoder", &part->factory, err);
 	if (status == VITA_OK) status = prepare(engine, "encoder", part, &settings, err);
 	if (status != VITA_OK) return status;
 	engine->encoder_api = part->factory->api;
@@ -318,7 +345,7 @@ vita_status vita_engine_open_codec(vita_engine *engine, vita_error *err)
 {
 	vita_settings *settings = NULL;
 	vita_part *part = &engine->codec_part;
-	vita_status status = named_factory(engine, "codec", &part->factory, err);
+	vita_status status = named_or_matching(engine, "codec", &part->factory, err);
 	if (status == VITA_OK) status = prepare(engine, "codec", part, &settings, err);
 	if (status != VITA_OK) return status;
 	engine->codec_api = part->factory->api;

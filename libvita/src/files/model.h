@@ -17,7 +17,7 @@
 
 #include <pthread.h>
 
-#define VITA_N_DOCUMENTS 2
+#define VITA_N_DOCUMENTS 3
 
 typedef struct vita_model_entry {
 	const char *name;     /* in the model's arena, as type and shape */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * A model's settings: members of config.json and generation_config.json, or the texts that a file of
+ * A model's settings: members of config.json and the files beside it, or the texts that a file of
  * tensors carries, each checked for type and range when it is asked for.
  */
 #include "files/model.h"
@@ -10,7 +10,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-static const char *const document_names[VITA_N_DOCUMENTS] = { "config.json", "generation_config.json" };
+static const char *const document_names[VITA_N_DOCUMENTS] = { "config.json", "generation_config.json",
+	                                                         "preprocessor_config.json" };
 
 /* ---- finding ------------------------------------------------------------------------------------- */
 

@@ -285,6 +285,8 @@ vita_status vita_model_read_directory(vita_model *model, uint32_t want, vita_err
 	vita_status status = read_document(model, VITA_CONFIG_MODEL, "config.json", err);
 	if (status == VITA_OK)
 		status = read_document(model, VITA_CONFIG_GENERATION, "generation_config.json", err);
+	if (status == VITA_OK)
+		status = read_document(model, VITA_CONFIG_PREPROCESSOR, "preprocessor_config.json", err);
 	if (status != VITA_OK) return status;
 
 	char *single = vita_model_join(model, SINGLE_NAME);
