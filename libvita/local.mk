@@ -22,6 +22,9 @@ vitainclude_HEADERS += \
 	%D%/include/vita/record.h \
 	%D%/include/vita/roof.h \
 	%D%/include/vita/tokenizer.h \
+	%D%/include/vita/train.h \
+	%D%/include/vita/train_ops.h \
+	%D%/include/vita/trainable.h \
 	%D%/include/vita/types.h \
 	%D%/include/vita/vita.h
 

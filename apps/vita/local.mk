@@ -28,6 +28,7 @@ bin_PROGRAMS += %D%/vita
 	%D%/svg.h \
 	%D%/terminal.c \
 	%D%/tokenize.c \
+	%D%/train.c \
 	%D%/tts.c \
 	%D%/turn.c \
 	%D%/turn.h

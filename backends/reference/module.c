@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <strings.h>
 
-#include "reference.h"
+#include "train.h"
 
 struct vita_backend {
 	const vita_host *host;
@@ -73,8 +73,7 @@ static vita_status wait(vita_backend *backend, vita_error *err)
 static const void *get_extension(vita_backend *backend, const char *id)
 {
 	(void)backend;
-	(void)id;
-	return NULL;
+	return strcmp(id, VITA_TRAIN_ID) == 0 ? &ref_train_api : NULL;
 }
 
 static const vita_backend_api api = {

@@ -89,6 +89,9 @@ typedef struct vita_head_api {
 	vita_status (*truncate)(vita_head_state *state, uint32_t length, vita_error *err);
 
 	const void *(*get_extension)(vita_head *head, const char *id);              /* NULL where absent [any-thread] */
+
+	/* Optional: as vita_llm_api.ability.                                    [any-thread] */
+	const void *(*ability)(const char *id);
 } vita_head_api;
 
 #ifdef __cplusplus

@@ -107,6 +107,10 @@ typedef struct vita_llm_api {
 	vita_model *(*model)(const vita_llm *llm);
 
 	const void *(*get_extension)(vita_llm *llm, const char *id);                /* NULL where absent [any-thread] */
+
+	/* Optional: what the plugin can do without an open model, by id (vita/trainable.h); NULL where absent.
+	 *                                                                                  [any-thread] */
+	const void *(*ability)(const char *id);
 } vita_llm_api;
 
 #ifdef __cplusplus

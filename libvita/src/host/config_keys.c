@@ -106,12 +106,12 @@ static const vita_key *const train_keys[] = {
 	KEY(INT, "accumulate", NULL, "sequences to one optimiser step", NULL, 1, MOST_INT),
 	KEY(FLOAT, "weight_decay", NULL, "decay of the weights", NULL, 0, 1),
 	KEY(FLOAT, "clip", NULL, "largest norm of the gradient; 0: any", NULL, 0, MOST_FLOAT),
-	KEY(INT, "seed", NULL, "start of the random numbers", NULL, 0, 0),
-	KEY(STRING, "dtype", NULL, "type to compute in", NULL, 0, 0),
+	KEY(INT, "seed", "42", "start of the random numbers", NULL, 0, 0),
+	KEY(CHOICE, "dtype", "f32", "type to compute products in; weights and their moments are f32", "f32 bf16", 0, 0),
 	KEY(INT, "save_every", NULL, "steps between checkpoints; 0: only the last", NULL, 0, MOST_INT),
 	KEY(STRING, "resume", NULL, "checkpoint to go on from", NULL, 0, 0),
-	KEY(CHOICE, "detach", NULL, "keep the heads' gradient out of the backbone", "auto on off", 0, 0),
-	KEY(BOOL, "mask_boundaries", NULL, "leave out predictions across samples", NULL, 0, 0),
+	KEY(CHOICE, "detach", "auto", "keep the heads' gradient out of the backbone", "auto on off", 0, 0),
+	KEY(BOOL, "mask_boundaries", "yes", "leave out predictions across samples", NULL, 0, 0),
 	KEY(BOOL, "strict", NULL, "stop at the first unusable sample", NULL, 0, 0),
 };
 

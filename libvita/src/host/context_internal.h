@@ -56,6 +56,10 @@ vita_status vita_context_section_factory(const vita_context *context, const char
  * all ops: what its backend lacks goes to the reference backend.                [any-thread, may-block] */
 vita_status vita_context_device_open(vita_context *context, const char *section, const vita_device **out,
                                      vita_error *err);
+
+/* The reference backend, whatever the config says. E_NOTFOUND where there is none.   [any-thread, may-block] */
+vita_status vita_context_reference_open(vita_context *context, const vita_device **out, vita_error *err);
+
 void vita_context_device_close(vita_context *context, const vita_device *device); /* NULL is a no-op */
 
 /* Name of the backend's factory.                                                            [any-thread] */

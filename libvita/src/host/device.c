@@ -275,6 +275,22 @@ vita_status vita_context_device_open(vita_context *context, const char *section,
 	return status;
 }
 
+vita_status vita_context_reference_open(vita_context *context, const vita_device **out, vita_error *err)
+{
+	const vita_registry *registry = &context->registry;
+	const vita_entry *entry = NULL;
+	vita_open_device *device;
+	*out = NULL;
+	for (uint32_t i = 0; i < registry->n_entries && !entry; i++)
+		if (registry->entries[i].available && is_reference(&registry->entries[i])) entry = &registry->entries[i];
+	if (!entry) return vita_fail(err, VITA_E_NOTFOUND, "there is no reference backend in the plugin path");
+	(void)pthread_mutex_lock(&context->device_lock);
+	vita_status status = share_device(context, entry, &device, err);
+	if (status == VITA_OK) *out = handed_out(device);
+	(void)pthread_mutex_unlock(&context->device_lock);
+	return status;
+}
+
 static vita_open_device *find_open(const vita_context *context, const vita_device *device)
 {
 	for (vita_open_device *d = context->devices; d; d = d->next)

@@ -2,10 +2,18 @@
 
 libvita_libcore_la_SOURCES += \
 	%D%/batch.h \
+	%D%/check.c \
 	%D%/data.c \
 	%D%/data.h \
 	%D%/data_codes.c \
 	%D%/data_files.c \
 	%D%/data_interleave.c \
 	%D%/data_internal.h \
-	%D%/data_sample.c
+	%D%/data_sample.c \
+	%D%/optimizer.c \
+	%D%/parameters.c \
+	%D%/pass.c \
+	%D%/random.h \
+	%D%/trainer.c \
+	%D%/trainer.h
+libvita_libcore_la_LIBADD += -lm

@@ -6,6 +6,7 @@
  * keeps what a conversation needs; propose.c runs the modules.
  */
 #include "mctp.h"
+#include "train.h"
 
 static int64_t modules_in_config(const vita_host *host, const vita_model *model)
 {
@@ -140,9 +141,15 @@ static const void *get_extension(vita_head *head, const char *id)
 	return NULL;
 }
 
+static const void *ability(const char *id)
+{
+	return strcmp(id, VITA_TRAINABLE_ID) == 0 ? &mctp_train_api : NULL;
+}
+
 static const vita_head_api api = {
 	sizeof api, 0, match, head_open, head_close, describe, mctp_state_open, mctp_state_close,
 	mctp_observe, mctp_propose, mctp_prefill, mctp_truncate, get_extension,
+	ability,
 };
 
 static const vita_key cache_key = DECODER_CACHE_KEY("heads");

@@ -5,6 +5,7 @@
  * and describes the plugin; forward.c runs them.
  */
 #include "qwen2.h"
+#include "train.h"
 
 static int32_t match(const vita_host *host, const vita_model *model)
 {
@@ -156,10 +157,16 @@ static const void *get_extension(vita_llm *llm, const char *id)
 	return strcmp(id, VITA_ATTENTION_ID) == 0 ? &attention : NULL;
 }
 
+static const void *ability(const char *id)
+{
+	return strcmp(id, VITA_TRAINABLE_ID) == 0 ? &qwen2_train_api : NULL;
+}
+
 static const vita_llm_api api = {
 	sizeof api, 0, match, llm_open, llm_close, describe,
 	qwen2_state_open, qwen2_state_close, qwen2_state_length, qwen2_state_truncate, qwen2_forward,
 	qwen2_embed, qwen2_unembed, qwen2_final_norm, lend_device, lend_model, get_extension,
+	ability,
 };
 
 static const vita_key cache_key = DECODER_CACHE_KEY("LLM");
