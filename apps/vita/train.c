@@ -56,6 +56,7 @@ static int run(struct cli *cli, int argc, char **argv)
 	while ((option = cli_option(cli, argc, argv, own)) > 0) file = optarg;
 	if (option == CLI_STOP) return cli->exit_code;
 	if (argc != optind) return cli_usage(cli, "train takes no operands, only options; \"%s\" is one", argv[optind]);
+	if (!file) return cli_usage(cli, "--check FILE is needed");
 	vita_trainer *trainer = NULL;
 	vita_status status = cli_open_context(cli);
 	if (status == VITA_OK) status = vita_trainer_open(cli->context, &trainer, &cli->err);
@@ -69,5 +70,14 @@ const struct verb verb_train = {
 	.name = "train",
 	.summary = "Train a model: one of the four stages",
 	.run = run,
-	.help = "Usage: vita train -c CFG [--check FILE]\n\n",
+	.help = "Usage: vita train -c CFG --check FILE\n\n"
+		"Compares with what the model of [llm] model (or [train] init) gives for the\n"
+		"input_ids, position_ids and labels in FILE: its loss, main_ce, mtp_ce and\n"
+		"grad.NAME; or, where FILE has losses, several steps of AdamW and after.NAME.\n"
+		"[train] stage, detach and mask_boundaries select the case.\n\n"
+		"JSON: ok; worst, the largest error relative to its tensor's largest value;\n"
+		"worst_name; tolerance; tensors, the error of each; num_items, where FILE's sums\n"
+		"are divided by a number of labels that is not their own.\n\n"
+		"Example: are the gradients still right?\n"
+		"  vita train -s llm.model=DIR -s train.stage=finetune --check FILE.safetensors\n",
 };

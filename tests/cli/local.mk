@@ -12,6 +12,7 @@ installed_tests = \
 	%D%/refusals.sh \
 	%D%/sensevoice.sh \
 	%D%/text.sh \
+	%D%/train.sh \
 	%D%/verbs.sh
 dist_check_SCRIPTS += $(installed_tests)
 EXTRA_DIST += %D%/common.sh %D%/outside/beep.c %D%/outside/meter.cc

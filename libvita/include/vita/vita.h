@@ -13,5 +13,6 @@
 #include <vita/file.h>
 #include <vita/model.h>
 #include <vita/tokenizer.h>
+#include <vita/train.h>
 
 #endif
