@@ -33,6 +33,42 @@ for x in read("a", "questions"):
         assert " plus " in x["question"]
 END
 
+# The tokenizer: the same twice, and text comes back.
+python3 "$recipe/bpe.py" --size 400 "$work/a" -o "$work/tokenizer.json" >/dev/null
+python3 "$recipe/bpe.py" --size 400 "$work/a" -o "$work/again.json" >/dev/null
+cmp "$work/tokenizer.json" "$work/again.json"
+vita=$VITA_BUILDDIR/apps/vita/vita
+text='what is the capital of peru'
+ids=$("$vita" tokenize -s llm.model="$work" "$text")
+[ "$("$vita" detokenize -s llm.model="$work" "$ids")" = "$text" ]
+[ "$(echo "$ids" | tr ',' '\n' | wc -l)" -lt 15 ]
+[ "$("$vita" tokenize -s llm.model="$work" '<|im_start|><|audio_511|>')" = 401,918 ]
+
+# Training data: each token of sound goes to its word, and none is lost.
+mkdir "$work/packs"
+cat >"$work/packs/speech.codes.jsonl" <<'END'
+{"answer": "forty two", "rate": 25, "words": [["forty", 1900], ["two", 3300]], "codes": [1, 2, 3, 4, 5]}
+{"answer": "a b", "rate": 25, "words": [["a", 10], ["b", 20]], "codes": [1, 2, 3]}
+{"answer": "too short", "rate": 25, "words": [["too", 10], ["short", 20]], "codes": [1]}
+END
+cat >"$work/packs/questions.codes.jsonl" <<'END'
+{"question": "one plus forty one", "answer": "forty two", "codes": [7, 8]}
+{"question": "nobody says this", "answer": "too short", "codes": [7, 8]}
+END
+python3 "$recipe/build.py" --lists "$work/a" --packs "$work/packs" -o "$work/data" >/dev/null
+python3 - "$work/data" <<'END'
+import json, sys
+read = lambda name: [[m["content"] for m in json.loads(line)["messages"]]
+                     for line in open("%s/%s.jsonl" % (sys.argv[1], name))]
+begin, end, audio = "<|begin_of_audio|>", "<|end_of_audio|>", "<|audio_%d|>"
+sound = lambda *codes: begin + "".join(audio % code for code in codes) + end
+said = "forty" + sound(1, 2, 3) + " two" + sound(4, 5)
+assert read("tts") == [["Convert the text to speech.\nforty two", said],
+                       ["Convert the text to speech.\na b", "a" + sound(1) + " b" + sound(2, 3)]]
+assert read("s2s") == [[sound(7, 8), "one plus forty one\nforty two\n" + said]]
+assert read("asr")[0] == ["Convert the speech to text.\n" + sound(7, 8), "one plus forty one"]
+END
+
 speak=$VITA_BUILDDIR/models/nano/recipe/speak
 [ -x "$speak" ] || { echo "lists pass; skipped: speak was not built"; exit 77; }
 head -6 "$work/a/questions.jsonl" >"$work/jobs"

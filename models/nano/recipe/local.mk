@@ -16,7 +16,13 @@ endif
 %C%_speak_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(SAMPLERATE_CFLAGS) $(ESPEAK_NG_CFLAGS)
 %C%_speak_LDADD = $(FLITE_LIBS) $(ESPEAK_NG_LIBS) $(SAMPLERATE_LIBS) $(JANSSON_LIBS) -lm
 
+noinst_PROGRAMS += %D%/codes
+%C%_codes_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+%C%_codes_LDADD = libvita/libvita.la $(JANSSON_LIBS)
+
 EXTRA_DIST += \
+	%D%/bpe.py \
+	%D%/build.py \
 	%D%/domain.json \
 	%D%/festival.py \
 	%D%/strings.py

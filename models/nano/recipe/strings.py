@@ -251,7 +251,7 @@ def pronounced(text):
     """As a synthesiser must read it to say it right: letters by name, a name that it does not know."""
     words = text.split()
     letters = len(words) > 1 and all(len(word) == 1 for word in words)
-    return " ".join("_a" if letters and word == "a" else SPOKEN.get(word, word) for word in words)
+    return " ".join("eigh" if letters and word == "a" else SPOKEN.get(word, word) for word in words)
 
 
 # ---- lists -----------------------------------------------------------------------------------------------------

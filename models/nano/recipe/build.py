@@ -1,0 +1,124 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Turns what was said and how it sounds in codes into training data for `vita train`.
+
+    build.py --lists LISTS --packs PACKS -o OUT
+
+LISTS is a folder of strings.py; PACKS one of NAME.codes.jsonl, as `codes` writes them. OUT gets JSON lines of
+conversations in which audio tokens stand written out:
+
+    asr.jsonl       a recording; what it says
+    tts.jsonl       a text; its words, each followed by its own sound
+    txt.jsonl       a question in text; the question again and its answer
+    s2s.jsonl       a spoken question; the question in text, its answer in text, and the answer's words with their sound
+    held-*.jsonl    the same of what is held out, to be evaluated on the way
+
+An answer begins with what was heard because a small model reasons better about text than about sound.
+"""
+import argparse
+import json
+import os
+
+ASR = "Convert the speech to text.\n"
+TTS = "Convert the text to speech.\n"
+RATE = 16000
+
+
+def sound(codes):
+    return "<|begin_of_audio|>" + "".join("<|audio_%d|>" % code for code in codes) + "<|end_of_audio|>"
+
+
+def spoken(job):
+    """The words of job["answer"], each with its sound. A token goes to the word in which most of it lies."""
+    words, ends, codes = job["answer"].split(), [end for _, end in job["words"]], job["codes"]
+    if len(words) != len(ends) or len(codes) < len(words):
+        return None
+    out, begin = [], 0
+    for i, (word, end) in enumerate(zip(words, ends)):
+        left = len(words) - 1 - i  # words that still need a token each
+        at = len(codes) if left == 0 else round(end * job["rate"] / RATE)
+        at = min(max(at, begin + 1), len(codes) - left)
+        out.append(word + sound(codes[begin:at]))
+        begin = at
+    return " ".join(out)
+
+
+def conversation(user, assistant):
+    return {"messages": [{"role": "user", "content": user}, {"role": "assistant", "content": assistant}]}
+
+
+def read(folder, name):
+    path = os.path.join(folder, name)
+    if not os.path.exists(path):
+        return
+    with open(path, encoding="utf-8") as lines:
+        for line in lines:
+            yield json.loads(line)
+
+
+class Builder:
+    def __init__(self, lists, packs):
+        self.lists, self.packs = lists, packs
+        self.voice = {}  # a text as the output voice says it
+        for job in read(packs, "speech.codes.jsonl"):
+            text = spoken(job)
+            if text:
+                self.voice[job["answer"]] = text
+
+    def asr(self):
+        for name in ("transcripts", "questions"):
+            for job in read(self.packs, name + ".codes.jsonl"):
+                yield conversation(ASR + sound(job["codes"]), job["question"])
+
+    def tts(self):
+        for text, said in self.voice.items():
+            yield conversation(TTS + text, said)
+
+    def txt(self):
+        for line in read(self.lists, "sentences.jsonl"):
+            yield conversation(line["question"], line["question"] + "\n" + line["answer"])
+
+    def questions(self, name, wanted=None):
+        for job in read(self.packs, name + ".codes.jsonl"):
+            said = self.voice.get(job["answer"])
+            if said and all(job.get(key) == value for key, value in (wanted or {}).items()):
+                yield conversation(sound(job["codes"]), "\n".join([job["question"], job["answer"], said]))
+
+    def s2s(self):
+        return self.questions("questions")
+
+    def held_s2s(self):
+        return self.questions("eval", {"content": "held", "voices": "variant"})
+
+    def held_asr(self):
+        for job in read(self.packs, "eval.codes.jsonl"):
+            if job["content"] == "held" and job["voices"] == "variant":
+                yield conversation(ASR + sound(job["codes"]), job["question"])
+
+    def held_tts(self):
+        for job in read(self.packs, "speech-held.codes.jsonl"):
+            said = spoken(job)
+            if said and job["content"] == "held":
+                yield conversation(TTS + job["answer"], said)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--lists", required=True)
+    parser.add_argument("--packs", required=True)
+    parser.add_argument("-o", dest="out", required=True)
+    arguments = parser.parse_args()
+    builder = Builder(arguments.lists, arguments.packs)
+    os.makedirs(arguments.out, exist_ok=True)
+    for name in ("asr", "tts", "txt", "s2s", "held-asr", "held-tts", "held-s2s"):
+        path, n = os.path.join(arguments.out, name + ".jsonl"), 0
+        with open(path + ".new", "w", encoding="utf-8") as out:
+            for line in getattr(builder, name.replace("-", "_"))():
+                out.write(json.dumps(line, separators=(",", ":")) + "\n")
+                n += 1
+        os.replace(path + ".new", path)
+        print("%8d  %s" % (n, path))
+
+
+if __name__ == "__main__":
+    main()
