@@ -7,4 +7,6 @@ nobase_dist_vitadata_DATA += \
 
 EXTRA_DIST += \
 	tests/data/README.md \
-	tests/data/reading.wav
+	tests/data/reading.wav \
+	tests/data/small.pt \
+	tests/data/wrapped.pt

@@ -32,9 +32,9 @@ noinst_LTLIBRARIES += %D%/libcore.la
 # The folders below add their sources (headers too): %C%_libcore_la_SOURCES.
 %C%_libcore_la_SOURCES =
 %C%_libcore_la_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/%D%/src -DVITA_PLUGINDIR='"$(moduledir)"'
-%C%_libcore_la_CFLAGS = $(AM_CFLAGS) $(SNDFILE_CFLAGS) $(SAMPLERATE_CFLAGS) $(INIH_CFLAGS) $(JANSSON_CFLAGS) \
+%C%_libcore_la_CFLAGS = $(AM_CFLAGS) $(SNDFILE_CFLAGS) $(SAMPLERATE_CFLAGS) $(INIH_CFLAGS) $(JANSSON_CFLAGS) $(YAML_CFLAGS) \
 	$(PCRE2_CFLAGS) $(UTF8PROC_CFLAGS) -pthread
-%C%_libcore_la_LIBADD = $(SNDFILE_LIBS) $(SAMPLERATE_LIBS) $(INIH_LIBS) $(JANSSON_LIBS) $(PCRE2_LIBS) \
+%C%_libcore_la_LIBADD = $(SNDFILE_LIBS) $(SAMPLERATE_LIBS) $(INIH_LIBS) $(JANSSON_LIBS) $(YAML_LIBS) $(PCRE2_LIBS) \
 	$(UTF8PROC_LIBS) -lpthread
 
 lib_LTLIBRARIES += %D%/libvita.la

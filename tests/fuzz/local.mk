@@ -3,6 +3,7 @@
 
 fuzz_targets = \
 	%D%/fuzz_audio \
+	%D%/fuzz_checkpoint \
 	%D%/fuzz_config \
 	%D%/fuzz_gguf \
 	%D%/fuzz_index \
@@ -12,7 +13,8 @@ fuzz_targets = \
 	%D%/fuzz_safetensors \
 	%D%/fuzz_text \
 	%D%/fuzz_tokenizer \
-	%D%/fuzz_train_data
+	%D%/fuzz_train_data \
+	%D%/fuzz_yaml
 
 check_LTLIBRARIES += %D%/libfuzz.la
 %C%_libfuzz_la_SOURCES = %D%/fuzz.c %D%/fuzz.h
@@ -28,6 +30,8 @@ fuzz_ldadd = %D%/libfuzz.la libvita/libcore.la
 
 %C%_fuzz_audio_LDFLAGS = $(fuzz_ldflags)
 %C%_fuzz_audio_LDADD = $(fuzz_ldadd)
+%C%_fuzz_checkpoint_LDFLAGS = $(fuzz_ldflags)
+%C%_fuzz_checkpoint_LDADD = $(fuzz_ldadd)
 %C%_fuzz_config_LDFLAGS = $(fuzz_ldflags)
 %C%_fuzz_config_LDADD = $(fuzz_ldadd)
 %C%_fuzz_gguf_LDFLAGS = $(fuzz_ldflags)
@@ -54,6 +58,10 @@ fuzz_ldadd = %D%/libfuzz.la libvita/libcore.la
 %C%_fuzz_train_data_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 %C%_fuzz_train_data_LDFLAGS = $(fuzz_ldflags)
 %C%_fuzz_train_data_LDADD = $(fuzz_ldadd)
+%C%_fuzz_yaml_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/libvita/src
+%C%_fuzz_yaml_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+%C%_fuzz_yaml_LDFLAGS = $(fuzz_ldflags)
+%C%_fuzz_yaml_LDADD = $(fuzz_ldadd) $(JANSSON_LIBS)
 
 EXTRA_DIST += %D%/seeds.sh %D%/run.sh
 

@@ -3,7 +3,7 @@
 set -eu
 golden=$1/tests/golden
 seeds=$2
-for target in audio config gguf index ini mvn pattern safetensors text tokenizer train_data; do mkdir -p "$seeds/fuzz_$target"; done
+for target in audio checkpoint config gguf index ini mvn pattern safetensors text tokenizer train_data yaml; do mkdir -p "$seeds/fuzz_$target"; done
 
 repeat() { # text, times
 	awk -v text="$1" -v n="$2" 'BEGIN { while (n-- > 0) printf "%s", text }'
@@ -53,6 +53,11 @@ gguf_settings() { # 14 values
 		for n in 1 2 3 4 5 6 7 8 9; do u32 9 && u64 1; done; } >deep
 	printf 'GGUF\3\0\0\0\377\377\377\377\377\377\377\377\377\377\377\377\377\377\377\377' >counts-near-2-to-64
 )
+
+# PyTorch's own checkpoints, and a config.yaml as it is published.
+cp "$1/tests/data/small.pt" "$1/tests/data/wrapped.pt" "$seeds/fuzz_checkpoint/"
+cp "$golden/decoder/config.yaml" "$seeds/fuzz_yaml/published"
+printf 'a: 1\nb: {c: [!ref <a>, 2.5, "x"], d: !new:e.F {g: null}}\nh: !apply:i.j [1]\n' >"$seeds/fuzz_yaml/tags"
 
 # config.json
 cp "$golden/llm/tiny/config.json" "$seeds/fuzz_config/model"

@@ -37,6 +37,20 @@ check_PROGRAMS += %D%/test_safetensors
 %C%_test_safetensors_CFLAGS = $(unit_cflags)
 %C%_test_safetensors_LDADD = $(unit_ldadd)
 
+check_PROGRAMS += %D%/test_checkpoint
+%C%_test_checkpoint_SOURCES = %D%/test_checkpoint.c %D%/files_support.h %D%/unit.h
+%C%_test_checkpoint_CPPFLAGS = $(unit_cppflags)
+%C%_test_checkpoint_CFLAGS = $(unit_cflags)
+%C%_test_checkpoint_LDADD = $(unit_ldadd)
+
+if HAVE_YAML
+check_PROGRAMS += %D%/test_yaml
+%C%_test_yaml_SOURCES = %D%/test_yaml.c %D%/files_support.h %D%/unit.h
+%C%_test_yaml_CPPFLAGS = $(unit_cppflags)
+%C%_test_yaml_CFLAGS = $(unit_cflags) $(JANSSON_CFLAGS)
+%C%_test_yaml_LDADD = $(unit_ldadd) $(JANSSON_LIBS)
+endif
+
 check_PROGRAMS += %D%/test_audio
 %C%_test_audio_SOURCES = %D%/test_audio.c %D%/unit.h
 %C%_test_audio_CPPFLAGS = $(unit_cppflags)

@@ -16,6 +16,8 @@
  *                              architectures qwen2, qwen3 and llama have their tensors and settings under
  *                              the names of Hugging Face checkpoints (doc/formats.md has the tables),
  *                              others under their own
+ *   one PyTorch checkpoint     .pt as torch.save writes it since 1.6: the tensors of a state dict, and no settings.
+ *                              Its pickle is read as data; nothing in it is ever run
  * Files are mapped, not copied. They may be truncated or hostile: open checks every length, offset,
  * shape and name before anything is believed, and allocates in proportion to the file, never to a
  * number that the file claims.
@@ -53,13 +55,17 @@ VITA_EXPORT const char *vita_model_file_path(vita_model *model, const char *name
 
 /* ---- settings ------------------------------------------------------------------------------------
  * `file` chooses the document: VITA_CONFIG_MODEL is config.json, VITA_CONFIG_GENERATION is
- * generation_config.json, VITA_CONFIG_PREPROCESSOR preprocessor_config.json. `key` is a member name; a dot reaches into objects ("rope_scaling.type").
+ * generation_config.json, VITA_CONFIG_PREPROCESSOR preprocessor_config.json, VITA_CONFIG_YAML is config.yaml, as
+ * some audio models have it; of a model that is a directory. In YAML, HyperPyYAML's "!ref <name>" of a top-level scalar
+ * is its value, other tags build nothing, and the class of "!new:" and "!name:" is a member of that name. `key` is a
+ * member name; a dot reaches into objects ("rope_scaling.type").
  * The getters return OK and fill *out; or NOTFOUND (absent or null) and E_FORMAT (of another type or
  * out of range, with a sentence that names file, key and what was expected), both leaving *out alone:
  * set the default before the call and pass on only E_FORMAT.                       [any-thread] */
 #define VITA_CONFIG_MODEL 0u
 #define VITA_CONFIG_GENERATION 1u
 #define VITA_CONFIG_PREPROCESSOR 2u
+#define VITA_CONFIG_YAML 3u
 
 VITA_EXPORT vita_status vita_model_get_int(const vita_model *model, uint32_t file, const char *key,
                                            int64_t min, int64_t max, int64_t *out, vita_error *err);

@@ -3,6 +3,7 @@
 libvita_libcore_la_SOURCES += \
 	%D%/atomic_file.c \
 	%D%/atomic_file.h \
+	%D%/checkpoint.c \
 	%D%/convert.c \
 	%D%/convert_rows.c \
 	%D%/convert_rows.h \
@@ -24,10 +25,16 @@ libvita_libcore_la_SOURCES += \
 	%D%/model.h \
 	%D%/model_config.c \
 	%D%/model_directory.c \
+	%D%/pickle.c \
+	%D%/pickle.h \
 	%D%/quantise.c \
 	%D%/quantise.h \
 	%D%/safetensors.c \
 	%D%/safetensors_write.c \
 	%D%/safetensors_write.h \
 	%D%/synthetic.c \
-	%D%/synthetic.h
+	%D%/synthetic.h \
+	%D%/yaml.c \
+	%D%/yaml.h \
+	%D%/zip.c \
+	%D%/zip.h

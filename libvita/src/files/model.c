@@ -12,7 +12,8 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-static const vita_model_format *const formats[] = { &vita_format_safetensors, &vita_format_gguf };
+static const vita_model_format *const formats[] = { &vita_format_safetensors, &vita_format_gguf,
+                                                    &vita_format_checkpoint };
 
 struct vita_model_beside {
 	struct vita_model_beside *next;
@@ -126,14 +127,10 @@ vita_status vita_model_read_file(vita_model *model, const char *path, uint32_t *
 	/* A damaged file is best explained by the reader of what it claims to be. */
 	if (has_suffix(path, ".safetensors")) return vita_format_safetensors.read(model, *file, err);
 	if (has_suffix(path, ".gguf")) return vita_format_gguf.read(model, *file, err);
-	if (map->size >= 4 && memcmp(map->data, "PK\3\4", 4) == 0)
-		return vita_fail(err, VITA_E_UNSUPPORTED,
-		                 "%s: looks like a PyTorch checkpoint, which this version "
-		                 "cannot read; a safetensors or GGUF file is needed",
-		                 path);
+	if (has_suffix(path, ".pt") || has_suffix(path, ".pth")) return vita_format_checkpoint.read(model, *file, err);
 	return vita_fail(err, VITA_E_FORMAT,
 	                 "%s: is not a model file of a known format; a safetensors file, "
-	                 "a GGUF file or a Hugging Face directory is needed",
+	                 "a GGUF file, a PyTorch checkpoint or a Hugging Face directory is needed",
 	                 path);
 }
 
@@ -149,6 +146,9 @@ static vita_status sort_entries(vita_model *model, vita_error *err)
 	qsort(model->entries, model->n_entries, sizeof *model->entries, compare_entries);
 	for (size_t i = 1; i < model->n_entries; i++) {
 		const vita_model_entry *a = &model->entries[i - 1], *b = &model->entries[i];
+		if (strcmp(a->name, b->name) == 0 && a->file == b->file)
+			return vita_fail(err, VITA_E_FORMAT, "%s: has two tensors \"%s\"",
+			                 model->files[a->file].path, vita_show(name, a->name));
 		if (strcmp(a->name, b->name) == 0)
 			return vita_fail(err, VITA_E_FORMAT, "tensor \"%s\" is both in %s and in %s",
 			                 vita_show(name, a->name), model->files[a->file].path,

@@ -17,7 +17,7 @@
 
 #include <pthread.h>
 
-#define VITA_N_DOCUMENTS 3
+#define VITA_N_DOCUMENTS 4
 
 typedef struct vita_model_entry {
 	const char *name;     /* in the model's arena, as type and shape */
@@ -40,6 +40,8 @@ typedef struct vita_model_document {
 	char *path;   /* for messages; NULL where the model has no such document */
 	json_t *root; /* an object */
 	bool is_text; /* flat, all values texts that may spell numbers; keys may have dots */
+	const char *failure; /* why it could not be read, told to who asks for a value; in the arena */
+	vita_status status;
 } vita_model_document;
 
 struct vita_model {
@@ -69,6 +71,7 @@ typedef struct vita_model_format {
 
 extern const vita_model_format vita_format_safetensors;
 extern const vita_model_format vita_format_gguf;
+extern const vita_model_format vita_format_checkpoint;
 
 /* ---- for readers --------------------------------------------------------------------------------- */
 

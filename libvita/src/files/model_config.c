@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 static const char *const document_names[VITA_N_DOCUMENTS] = { "config.json", "generation_config.json",
-	                                                         "preprocessor_config.json" };
+	                                                         "preprocessor_config.json", "config.yaml" };
 
 /* ---- finding ------------------------------------------------------------------------------------- */
 
@@ -39,6 +39,7 @@ static vita_status find(const vita_model *model, uint32_t file, const char *key,
 		return vita_fail(err, VITA_E_INVALID, "%s: there is no settings file number %u", model->path,
 		                 (unsigned)file);
 	const vita_model_document *document = &model->documents[file];
+	if (document->failure) return vita_fail(err, document->status, "%s", document->failure);
 	if (!document->root)
 		return vita_fail(err, VITA_E_NOTFOUND, "%s: has no %s, and so no \"%s\"", model->path,
 		                 document_names[file], vita_show(shown, key));

@@ -4,6 +4,7 @@
  * numbered shards whose index was lost.
  */
 #include "files/model.h"
+#include "files/yaml.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -32,6 +33,28 @@ static vita_status read_document(vita_model *model, uint32_t document, const cha
 	json_decref(root);
 	free(path);
 	return status == VITA_E_NOTFOUND ? VITA_OK : status;
+}
+
+/* Directories of language models may hold a config.yaml of any other program: a file that cannot be read is no failure
+ * before somebody asks for what is in it. */
+static vita_status read_yaml(vita_model *model, vita_error *err)
+{
+	vita_error why;
+	json_t *root = NULL;
+	vita_model_document *document = &model->documents[VITA_CONFIG_YAML];
+	char *path = vita_model_join(model, "config.yaml");
+	if (!path) return fail_memory(model, err);
+	vita_status read = vita_yaml_read(path, &root, &why), status = VITA_OK;
+	if (read == VITA_OK) {
+		status = vita_model_set_document(model, VITA_CONFIG_YAML, path, root, false, err);
+	} else if (read != VITA_E_NOTFOUND) {
+		document->status = read;
+		document->failure = vita_arena_string(&model->arena, why.message);
+		if (!document->failure) status = fail_memory(model, err);
+	}
+	json_decref(root);
+	free(path);
+	return status;
 }
 
 /* ---- weights with an index ----------------------------------------------------------------------- */
@@ -287,6 +310,7 @@ vita_status vita_model_read_directory(vita_model *model, uint32_t want, vita_err
 		status = read_document(model, VITA_CONFIG_GENERATION, "generation_config.json", err);
 	if (status == VITA_OK)
 		status = read_document(model, VITA_CONFIG_PREPROCESSOR, "preprocessor_config.json", err);
+	if (status == VITA_OK) status = read_yaml(model, err);
 	if (status != VITA_OK) return status;
 
 	char *single = vita_model_join(model, SINGLE_NAME);
