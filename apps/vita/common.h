@@ -104,6 +104,6 @@ char *read_stdin(struct cli *cli, uint64_t *size);
 
 extern const struct verb verb_run, verb_generate, verb_encode, verb_decode, verb_tokenize, verb_detokenize,
 	verb_asr, verb_tts, verb_plugins, verb_info, verb_convert, verb_init, verb_bench,
-	verb_probe, verb_train;
+	verb_probe, verb_train, verb_plot;
 
 #endif

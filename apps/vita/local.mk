@@ -19,6 +19,10 @@ bin_PROGRAMS += %D%/vita
 	%D%/init_tokenizer.c \
 	%D%/init_tokenizer.h \
 	%D%/main.c \
+	%D%/plot.c \
+	%D%/plot.h \
+	%D%/plot_draw.c \
+	%D%/plot_read.c \
 	%D%/plugins.c \
 	%D%/probe.c \
 	%D%/probe.h \

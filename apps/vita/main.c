@@ -9,7 +9,7 @@
 static const struct verb *const verbs[] = {
 	&verb_run,      &verb_asr,        &verb_tts,     &verb_generate, &verb_encode, &verb_decode,
 	&verb_tokenize, &verb_detokenize, &verb_plugins, &verb_info, &verb_convert, &verb_init,
-	&verb_bench,    &verb_probe,      &verb_train,
+	&verb_bench,    &verb_probe,      &verb_train,    &verb_plot,
 };
 #define N_VERBS (sizeof verbs / sizeof *verbs)
 

@@ -8,6 +8,7 @@ installed_tests = \
 	%D%/golden.sh \
 	%D%/installed.sh \
 	%D%/outside.sh \
+	%D%/plot.sh \
 	%D%/probe.sh \
 	%D%/refusals.sh \
 	%D%/sensevoice.sh \
