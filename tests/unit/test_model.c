@@ -222,8 +222,8 @@ static void test_kinds_of_settings(void **state)
 	assert_failure(vita_model_get_string(model, VITA_CONFIG_MODEL, "int", &text, &err), VITA_E_FORMAT,
 	               &err, "a text");
 	assert_string_equal(text, "kept");
-	assert_failure(vita_model_get_int(model, 3, "int", 0, 9, &(int64_t){ 0 }, &err), VITA_E_INVALID, &err,
-	               "number 3");
+	assert_failure(vita_model_get_int(model, 4, "int", 0, 9, &(int64_t){ 0 }, &err), VITA_E_INVALID, &err,
+	               "number 4");
 	assert_failure(vita_model_get_int(model, VITA_CONFIG_GENERATION, "int", 0, 9, &(int64_t){ 0 }, &err),
 	               VITA_E_NOTFOUND, &err, "has no generation_config.json, and so no \"int\"");
 	vita_model_close(model);
