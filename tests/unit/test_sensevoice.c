@@ -500,7 +500,9 @@ static float *encode(stage *s, const float *pcm, uint64_t n, uint64_t chunk, uin
 	return rows;
 }
 
-static void check_golden(const char *backend, const char *rows_of, const char *tensor_name)
+/* model_name: what holds the tensors, in the golden folder; "" is that folder itself, with model.pt. */
+static void check_golden(const char *model_name, const char *backend, const char *rows_of,
+			 const char *tensor_name)
 {
 	static const char *const names[] = {"speech", "synth"};
 	static float pcm[MAX_SAMPLES];
@@ -513,7 +515,7 @@ static void check_golden(const char *backend, const char *rows_of, const char *t
 	const char *settings[] = {
 		device,
 		rows,
-		setting(model, sizeof model, "encoder.model", "llm"),
+		setting(model, sizeof model, "encoder.model", model_name),
 		setting(cmvn, sizeof cmvn, "encoder.cmvn", "am.mvn"),
 		setting(projector, sizeof projector, "encoder.projector", "projector.safetensors"),
 		NULL,
@@ -545,8 +547,28 @@ static void test_encoder_golden(void **state)
 	(void)state;
 	static const char *const backends[] = {"reference", "auto"};
 	for (int i = 0; i < 2; i++) {
-		check_golden(backends[i], "encoder", "out");
-		check_golden(backends[i], "projected", "projected");
+		check_golden("llm", backends[i], "encoder", "out");
+		check_golden("llm", backends[i], "projected", "projected");
+	}
+	check_golden("", "auto", "encoder", "out");
+	check_golden("model.pt", "auto", "projected", "projected");
+}
+
+/* Whose model is it, where no plugin is named? */
+static void test_match(void **state)
+{
+	(void)state;
+	static const char *const models[] = {"llm", "model.pt"};
+	for (int i = 0; i < 2; i++) {
+		char model[4200], cmvn[4200];
+		vita_error err;
+		stage s;
+		const char *settings[] = {
+			"encoder.plugin=", setting(model, sizeof model, "encoder.model", models[i]),
+			setting(cmvn, sizeof cmvn, "encoder.cmvn", "am.mvn"), NULL};
+		ok(set_up(&s, settings, &err), &err);
+		assert_string_equal(s.info.encoder, "sensevoice");
+		tear_down(&s);
 	}
 }
 
@@ -674,8 +696,9 @@ int main(void)
 		cmocka_unit_test(test_features_golden), cmocka_unit_test(test_short_golden),
 		cmocka_unit_test(test_two_tones),       cmocka_unit_test(test_stacking),
 		cmocka_unit_test(test_dither),          cmocka_unit_test(test_positions),
-		cmocka_unit_test(test_encoder_golden),  cmocka_unit_test(test_bf16_positions),
-		cmocka_unit_test(test_bad_sound),       cmocka_unit_test(test_missing_files),
+		cmocka_unit_test(test_encoder_golden),  cmocka_unit_test(test_match),
+		cmocka_unit_test(test_bf16_positions),  cmocka_unit_test(test_bad_sound),
+		cmocka_unit_test(test_missing_files),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -135,7 +135,7 @@ static void record_memory(pass *p, const sanm_layer *layer, const vita_tensor *v
 	VITA_INIT(&conv);
 	conv.stride = conv.dilation = 1;
 	conv.groups = (uint32_t)s->width;
-	conv.pad_left = (s->kernel - 1) / 2;
+	conv.pad_left = (s->kernel - 1) / 2 + s->shift;
 	conv.pad_right = s->kernel - 1 - conv.pad_left;
 	vita_tensor along = vita_transpose(v, 0, 1), back = vita_transpose(&p->m_time, 0, 1);
 	vita_copy(r, &along, &p->v_time);

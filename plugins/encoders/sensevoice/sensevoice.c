@@ -65,7 +65,7 @@ static void encoder_describe(const vita_encoder *encoder, vita_encoder_info *inf
 {
 	info->output = VITA_ENCODER_FEATURES;
 	info->sample_rate = FBANK_RATE_HZ;
-	info->mix = VITA_MIX_MEAN;
+	info->mix = VITA_MIX_MEAN | VITA_RESAMPLE_SINC;
 	info->width = (uint32_t)encoder->sizes.projected;
 	info->rate = (double)FBANK_RATE_HZ / (FBANK_SHIFT * LFR_STEP);
 	info->latency_s = (double)encoder->max_seconds; /* the whole recording, however long it may be */
@@ -158,14 +158,16 @@ static vita_status pull(vita_encoder_stream *stream, int32_t *ids, float *rows, 
 
 static const void *get_extension(vita_encoder *encoder, const char *id)
 {
-	(void)encoder, (void)id;
-	return NULL;
+	static const vita_match_api match = {sizeof match, 0, sensevoice_match};
+	(void)encoder;
+	return strcmp(id, VITA_MATCH_ID) == 0 ? &match : NULL;
 }
 
 /* ---- what the module tells its host --------------------------------------------------------------- */
 
 static const vita_encoder_api api = {
 	.struct_size = sizeof api,
+	.flags = VITA_ENCODER_F_MATCH,
 	.open = encoder_open,
 	.close = encoder_close,
 	.describe = encoder_describe,
@@ -204,8 +206,8 @@ static const vita_key *const keys[] = {
 	KEY(INT, "dither_seed", "0", "start of that noise's random numbers", NULL, 0, 0),
 	KEY(INT, "max_seconds", "600", "longest recording; time grows with the square of the length",
 	    NULL, 1, 7200),
-	KEY(INT, "attention_heads", "4", "attention heads of the encoder, which its tensors do not tell",
-	    NULL, 1, 4096),
+	KEY(INT, "attention_heads", NULL,
+	    "attention heads of the encoder; not given: as config.yaml says, else 4", NULL, 1, 4096),
 };
 /* clang-format on */
 

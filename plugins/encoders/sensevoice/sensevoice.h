@@ -32,6 +32,7 @@ typedef struct sanm_layer {
 
 typedef struct sanm_sizes {
 	int64_t width, ff, kernel; /* of all layers */
+	int64_t shift;             /* of the memory's taps towards what was before */
 	int64_t n_heads;
 	int64_t n_layers, n_first; /* all, and those before after_norm */
 	int64_t projector_wide;    /* between the projector's two matrices */
@@ -60,6 +61,9 @@ struct vita_encoder {
  * was loaded before a failure is left for sensevoice_unload. */
 vita_status sensevoice_load(vita_encoder *encoder, const vita_settings *settings, vita_error *err);
 void sensevoice_unload(vita_encoder *encoder);
+
+/* As vita_match_api's. */
+int32_t sensevoice_match(const vita_host *host, const vita_model *model);
 
 /* ---- encode.c ---- */
 

@@ -121,6 +121,60 @@ static vita_status find_projector(vita_encoder *e, const source *encoder, const 
 			 host->model_path(host->context, encoder->model), PROJECTOR_PREFIX, name);
 }
 
+/* ---- config.yaml ---------------------------------------------------------------------------------- */
+
+/* A whole number of SenseVoice's config.yaml, which lies where am.mvn does; *out stays where nobody says. */
+static vita_status yaml_int(const vita_encoder *e, const char *key, int64_t min, int64_t max, int64_t *out,
+			    vita_error *err)
+{
+	vita_model *const places[] = {e->model, e->language_model};
+	for (int i = 0; i < 2; i++) {
+		if (!places[i]) continue;
+		vita_status status = e->host->model_get_int(e->host->context, places[i], VITA_CONFIG_YAML,
+							    key, min, max, out, err);
+		if (status != VITA_E_NOTFOUND) return status;
+	}
+	return VITA_OK;
+}
+
+/* What the front end is made for, and nothing else. */
+static vita_status check_frontend(const vita_encoder *e, vita_error *err)
+{
+	static const struct {
+		const char *key;
+		int64_t value;
+	} fixed[] = {
+		{"frontend_conf.fs", FBANK_RATE_HZ}, {"frontend_conf.n_mels", FBANK_BANDS},
+		{"frontend_conf.lfr_m", LFR_FRAMES}, {"frontend_conf.lfr_n", LFR_STEP},
+		{"frontend_conf.frame_length", 25},  {"frontend_conf.frame_shift", 10},
+	};
+	for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++) {
+		int64_t value = fixed[i].value;
+		vita_status status = yaml_int(e, fixed[i].key, 0, INT32_MAX, &value, err);
+		if (status != VITA_OK) return status;
+		if (value != fixed[i].value)
+			return vita_fail(err, VITA_E_UNSUPPORTED,
+					 "config.yaml: %s is %lld; features are only made with %lld",
+					 fixed[i].key, (long long)value, (long long)fixed[i].value);
+	}
+	return VITA_OK;
+}
+
+static vita_status read_conf(vita_encoder *e, const vita_settings *settings, vita_error *err)
+{
+	const vita_host *host = e->host;
+	sanm_sizes *sizes = &e->sizes;
+	sizes->n_heads = 4;
+	vita_status status = check_frontend(e, err);
+	if (status == VITA_OK)
+		status = yaml_int(e, "encoder_conf.attention_heads", 1, 4096, &sizes->n_heads, err);
+	if (status == VITA_OK) /* the name is misspelt in all its files */
+		status = yaml_int(e, "encoder_conf.sanm_shfit", 0, 1000, &sizes->shift, err);
+	if (host->setting_has(host->context, settings, "attention_heads"))
+		sizes->n_heads = host->setting_int(host->context, settings, "attention_heads");
+	return status;
+}
+
 /* ---- am.mvn --------------------------------------------------------------------------------------- */
 
 static vita_status load_cmvn(vita_encoder *e, const vita_settings *settings, const char *model_path,
@@ -184,7 +238,6 @@ static vita_status read_sizes(vita_encoder *e, const source *s, const vita_setti
 			      vita_error *err)
 {
 	sanm_sizes *sizes = &e->sizes;
-	const vita_host *host = e->host;
 	int64_t shape[3];
 	char name[MAX_NAME];
 	vita_status status = shape_of(e, s, PROBE, 1, &sizes->width, err);
@@ -195,7 +248,13 @@ static vita_status read_sizes(vita_encoder *e, const source *s, const vita_setti
 	status = shape_of(e, s, "encoder.encoders0.0.self_attn.fsmn_block.weight", 3, shape, err);
 	if (status != VITA_OK) return status;
 	sizes->kernel = shape[2];
-	sizes->n_heads = host->setting_int(host->context, settings, "attention_heads");
+	status = read_conf(e, settings, err);
+	if (status != VITA_OK) return status;
+	if (sizes->shift >= sizes->kernel)
+		return vita_fail(
+			err, VITA_E_FORMAT,
+			"config.yaml: encoder_conf.sanm_shfit is %lld, but the memory has only %lld taps",
+			(long long)sizes->shift, (long long)sizes->kernel);
 	if (sizes->width % sizes->n_heads != 0)
 		return vita_fail(
 			err, VITA_E_CONFIG,
@@ -344,6 +403,23 @@ static vita_status load_projector(vita_encoder *e, source *s, vita_error *err)
 	return load_parts(s, "", parts, sizeof parts / sizeof *parts, err);
 }
 
+/* ---- which models are ours ------------------------------------------------------------------------ */
+
+int32_t sensevoice_match(const vita_host *host, const vita_model *model)
+{
+	const char *name = "";
+	vita_array array;
+	VITA_INIT(&array);
+	(void)host->model_get_string(host->context, model, VITA_CONFIG_YAML, "encoder", &name, NULL);
+	if (strcmp(name, "SenseVoiceEncoderSmall") == 0) return 100;
+	if (host->model_tensor(host->context, model, CHECKPOINT_PREFIX PROBE, 0, NULL, &array, NULL) ==
+	    VITA_OK)
+		return 100;
+	vita_status found =
+		host->model_tensor(host->context, model, "encoder.tp_norm.weight", 0, NULL, &array, NULL);
+	return found == VITA_OK ? 80 : 0;
+}
+
 /* ---- all of it ------------------------------------------------------------------------------------ */
 
 static vita_status begin_source(const vita_encoder *e, source *s, const vita_settings *settings,
@@ -353,6 +429,7 @@ static vita_status begin_source(const vita_encoder *e, source *s, const vita_set
 	return decoder_dtype_setting(e->host, settings, &s->loader.dtype, err);
 }
 
+/* The tensors before the other files: whoever lacks several hears of the largest first. */
 vita_status sensevoice_load(vita_encoder *e, const vita_settings *settings, vita_error *err)
 {
 	const vita_host *host = e->host;
@@ -364,18 +441,20 @@ vita_status sensevoice_load(vita_encoder *e, const vita_settings *settings, vita
 				    &e->language_model, err);
 	if (status == VITA_OK) status = find_encoder(e, &encoder, err);
 	if (status == VITA_OK) status = begin_source(e, &encoder, settings, err);
+	if (status == VITA_OK) status = read_sizes(e, &encoder, settings, err);
+	if (status == VITA_OK) status = load_encoder(e, &encoder, err);
+	e->sizes.projected = e->sizes.width;
+	if (status == VITA_OK && e->projects) {
+		status = find_projector(e, &encoder, settings, &projector, err);
+		if (status == VITA_OK) status = begin_source(e, &projector, settings, err);
+		if (status == VITA_OK) status = load_projector(e, &projector, err);
+	}
 	if (status == VITA_OK)
 		status = load_cmvn(e, settings, host->model_path(host->context, encoder.model), err);
-	if (status == VITA_OK) status = read_sizes(e, &encoder, settings, err);
-	if (status == VITA_OK && e->projects) status = find_projector(e, &encoder, settings, &projector, err);
-	if (status == VITA_OK) status = load_encoder(e, &encoder, err);
 	if (status != VITA_OK) return status;
 	vita_logf(host, VITA_LOG_INFO, "sensevoice", "%lld layers from %s", (long long)e->sizes.n_layers,
 		  host->model_path(host->context, encoder.model));
-	e->sizes.projected = e->sizes.width;
-	if (!e->projects) return VITA_OK;
-	status = begin_source(e, &projector, settings, err);
-	return status == VITA_OK ? load_projector(e, &projector, err) : status;
+	return VITA_OK;
 }
 
 static void free_linear(const vita_device *device, decoder_linear *linear)
