@@ -4,9 +4,9 @@
  * Gimelshein 2018; Dao et al. 2022), so that scratch does not grow with the context.
  *
  * An item of work is a KV head and a run of queries. All query heads that share the KV head, for all
- * queries of the run, are rows that meet a block of KEYS keys together. The block is laid out as f32, keys
- * across, so that both products are the block kernel's: scores = Q Kᵀ, 32 keys at a time, and Y += P V, 32
- * values of a head at a time. A query's result does not depend on which others are in its run: sums go over
+ * queries of the run, are rows that meet a block of KEYS keys together. Keys are laid out as f32, keys across, so
+ * that both products are the block kernel's: scores = Q Kᵀ, 32 keys at a time, and Y += P V, 32 values of a head
+ * at a time. Values are read where they lie if they can be. A query's result does not depend on which others are in its run: sums go over
  * keys in order, and rows that do not see the whole block are done by themselves, so that what lies beyond
  * their last key is never touched.
  */
@@ -23,6 +23,7 @@ struct attention {
 	int64_t n_q, n_k, d, kv_heads, per_kv; /* query heads that share a KV head */
 	int64_t run;                           /* queries of an item */
 	int64_t padded;                        /* d, rounded up to the block kernel's width */
+	bool values_in_place;
 };
 
 static struct attention attention_of(const op_call *c)
@@ -36,6 +37,7 @@ static struct attention attention_of(const op_call *c)
 	if (a.run < 1) a.run = 1;
 	if (a.run > a.n_q) a.run = a.n_q;
 	a.padded = (a.d + BLOCK_COLUMNS - 1) / BLOCK_COLUMNS * BLOCK_COLUMNS;
+	a.values_in_place = a.v->dtype == VITA_F32 && a.d == a.padded && a.v->stride[0] % 4 == 0;
 	return a;
 }
 
@@ -52,9 +54,10 @@ static int64_t visible(const struct attention *a, int64_t i)
 
 /* A thread's scratch. Rows are (query, head) pairs of the item, a query's heads together. */
 struct room {
-	float *keys;      /* [d][KEYS] */
+	float *keys;      /* [KEYS / WIDE][d][WIDE] */
 	float *values;    /* [KEYS][padded] */
 	float *row;       /* [padded] */
+	const float *block_values; /* those of the block: `values` or where they lie */
 	float *scores;    /* [rows][KEYS] */
 	float *sums;      /* [rows][padded]: Σ p v so far */
 	float *max, *total; /* [rows] */
@@ -98,19 +101,46 @@ void attention_needs(struct step *s)
 
 /* ---- a block of keys --------------------------------------------------------------------------------------- */
 
-/* Keys first … first + n - 1 of a KV head across, and zeros behind them; values as they come. */
+/* Keys across, by the kernel that lays out weights so where there is one. */
+static void take_keys_across(const struct step *s, const struct attention *a, const char *from, int64_t n, struct room *r)
+{
+	const struct cpu_kernels *kernels = s->backend->kernels;
+	for (int64_t j0 = 0; j0 < KEYS; j0 += WIDE, from += WIDE * a->k->stride[0]) {
+		float *tile = r->keys + j0 * a->d;
+		const int64_t count = n - j0 < WIDE ? n - j0 : WIDE;
+		if (count <= 0) return;
+		if (kernels->widen_f32 && vita_dtype_block(a->k->dtype) == 1) {
+			kernels->widen_f32(a->k->dtype, from, a->k->stride[0], (int)count, a->d, tile);
+			continue;
+		}
+		memset(tile, 0, (size_t)(a->d * WIDE) * sizeof *tile);
+		for (int64_t j = 0; j < count; j++) {
+			kernels->to_f32(a->k->dtype, from + j * a->k->stride[0], r->row, a->d);
+			for (int64_t i = 0; i < a->d; i++) tile[i * WIDE + j] = r->row[i];
+		}
+	}
+}
+
+/* Rows that are needed soon. A few queries are done with one before memory has answered for the next. */
+static void fetch_rows(const vita_tensor *t, int64_t head, int64_t first, int64_t n)
+{
+	const int64_t bytes = vita_row_bytes(t->dtype, t->shape[2]);
+	const char *row = (const char *)tensor_data(t) + first * t->stride[0] + head * t->stride[1];
+	for (; n > 0; n--, row += t->stride[0])
+		for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(row + i, 0, 2);
+}
+
+/* Keys and values first … first + n - 1 of a KV head, for the block kernel. */
 static void take_block(const struct step *s, const struct attention *a, int64_t head, int64_t first, int64_t n,
                        struct room *r)
 {
-	for (int64_t j = 0; j < n; j++) {
-		const char *at = (const char *)tensor_data(a->k) + (first + j) * a->k->stride[0] + head * a->k->stride[1];
-		s->backend->kernels->to_f32(a->k->dtype, at, r->row, a->d);
-		for (int64_t i = 0; i < a->d; i++) r->keys[i * KEYS + j] = r->row[i];
-		at = (const char *)tensor_data(a->v) + (first + j) * a->v->stride[0] + head * a->v->stride[1];
-		s->backend->kernels->to_f32(a->v->dtype, at, r->values + j * a->padded, a->d);
-	}
-	for (int64_t i = 0; i < a->d && n < KEYS; i++)
-		memset(r->keys + i * KEYS + n, 0, (size_t)(KEYS - n) * sizeof(float));
+	const struct cpu_kernels *kernels = s->backend->kernels;
+	const char *k = (const char *)tensor_data(a->k) + first * a->k->stride[0] + head * a->k->stride[1];
+	const char *v = (const char *)tensor_data(a->v) + first * a->v->stride[0] + head * a->v->stride[1];
+	take_keys_across(s, a, k, n, r);
+	r->block_values = a->values_in_place ? (const float *)(const void *)v : r->values;
+	for (int64_t j = 0; j < n && !a->values_in_place; j++)
+		kernels->to_f32(a->v->dtype, v + j * a->v->stride[0], r->values + j * a->padded, a->d);
 }
 
 /* scores[row][j] = q[row] · k[j] for all rows of the item */
@@ -119,7 +149,7 @@ static void score(const struct step *s, const struct attention *a, int64_t rows,
 	for (int64_t first = 0; first < rows; first += BLOCK_ROWS) {
 		const int count = rows - first < BLOCK_ROWS ? (int)(rows - first) : BLOCK_ROWS;
 		for (int64_t j = 0; j < n; j += BLOCK_COLUMNS)
-			s->backend->kernels->block(r->queries + first * a->d, a->d, 1, r->keys + j, r->key_at, a->d, count,
+			s->backend->kernels->block(r->queries + first * a->d, a->d, 1, r->keys + j * a->d, r->key_at, a->d, count,
 			                           r->scores + first * KEYS + j, KEYS, false);
 	}
 }
@@ -130,7 +160,7 @@ static void add_values(const struct step *s, const struct attention *a, const fl
 {
 	for (; rows > 0; rows -= BLOCK_ROWS, first += BLOCK_ROWS, p += BLOCK_ROWS * KEYS)
 		for (int64_t i = 0; i < a->d; i += BLOCK_COLUMNS)
-			s->backend->kernels->block(p, KEYS, 1, r->values + i, value_at, n, rows < BLOCK_ROWS ? (int)rows : BLOCK_ROWS,
+			s->backend->kernels->block(p, KEYS, 1, r->block_values + i, value_at, n, rows < BLOCK_ROWS ? (int)rows : BLOCK_ROWS,
 			                           r->sums + first * a->padded + i, a->padded, true);
 }
 
@@ -230,8 +260,11 @@ static void attend(const struct step *s, const struct attention *a, int64_t head
 	}
 	for (int64_t i = 0; i < n; i++)
 		if (visible(a, i0 + i) > end) end = visible(a, i0 + i);
+	fetch_rows(a->k, head, 0, end < KEYS ? end : KEYS);
 	for (int64_t first = 0; first < end; first += KEYS) {
-		const int64_t keys = a->n_k - first < KEYS ? a->n_k - first : KEYS;
+		const int64_t keys = a->n_k - first < KEYS ? a->n_k - first : KEYS, left = a->n_k - first - keys;
+		fetch_rows(a->v, head, first, keys);
+		fetch_rows(a->k, head, first + keys, left < KEYS ? left : KEYS);
 		take_block(s, a, head, first, keys, r);
 		meet_block(s, a, head, i0, n, first, keys, r);
 	}
@@ -248,8 +281,8 @@ void attention_step(const struct step *s, int thread, int n_threads)
 	struct room r = room_of(&a, own_scratch(s, thread), &bytes);
 	int64_t item;
 	(void)n_threads;
-	for (int64_t i = 0; i < a.d; i++) r.key_at[i] = i * KEYS;
-	for (int64_t j = 0; j < KEYS; j++) r.value_at[j] = j * a.padded;
+	for (int64_t i = 0; i < a.d; i++) r.key_at[i] = i * WIDE;
+	for (int64_t j = 0; j < KEYS; j++) r.value_at[j] = j * (a.values_in_place ? a.v->stride[0] / 4 : a.padded);
 	/* columns beyond d are multiplied too: let them be numbers */
 	memset(r.values, 0, (size_t)(a.padded * KEYS) * sizeof *r.values);
 	while ((item = next_item(s, runs * a.kv_heads)) >= 0) {

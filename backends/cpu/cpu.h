@@ -11,6 +11,7 @@
 
 #include "../common/op_check.h"
 #include "kernels.h"
+#include "slab.h"
 #include "team.h"
 
 /* ---- memory ---------------------------------------------------------------------------------------- */
@@ -19,6 +20,7 @@ struct vita_buffer {
 	unsigned char *memory;
 	uint64_t size;          /* that a caller may address; for packed weights that of the plain rows */
 	size_t mapped;          /* bytes to munmap, 0 where memory is not ours or malloc's */
+	struct slab *slab;      /* that packed weights came from */
 	bool owned, constant;
 	uint32_t packed_dtype;  /* VITA_DTYPE_NONE where plain */
 	int64_t rows, columns;  /* of packed weights */
@@ -30,6 +32,7 @@ struct vita_backend {
 	struct onednn *onednn;  /* NULL: the backend's own kernels do everything */
 	struct planner *planner;
 	struct rope_table *rope_tables;
+	struct slabs slabs;
 	int threads;
 };
 
@@ -112,6 +115,7 @@ struct step {
 	step_fn *run;
 	const vita_backend *backend;
 	const op_call *c;
+	const struct step *then; /* the next product's, NULL where there is none */
 	bool barrier;            /* wait for all threads before this step */
 	uint64_t shared, own;    /* bytes of scratch that it needs: for all threads together, and for each */
 	uint64_t at;             /* where the shared scratch begins in the plan's */

@@ -36,6 +36,7 @@ struct quantised_rows {
 	int64_t n, k;
 	uint32_t dtype;      /* of the weights that this is for */
 	int32_t per_group;   /* rows of a group, fewer in the last */
+	const void *next;    /* where this thread will read when a tile is done: a kernel may fetch it early. Any address */
 };
 
 /* Values that share a scale. */

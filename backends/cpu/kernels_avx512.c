@@ -17,22 +17,31 @@
 #if defined(KERNELS_AVX512)
 
 #define AT_ONCE 7 /* activation rows whose accumulators fit the registers */
+#define AHEAD 6144 /* bytes between what is multiplied and what is fetched */
 
 /* One span of a tile and the rows that meet it. */
 struct span {
 	const unsigned char *head;  /* its first block */
-	const unsigned char *ahead; /* what to fetch meanwhile: the next span, or any memory */
+	const unsigned char *bytes; /* its weights as bytes, where several calls need them */
 	const int8_t *q;            /* [blocks][stride][32] from the first of these rows on */
 	const void *sums;
 	const float *scale;
 	int blocks, stride;         /* blocks of 32 in this span; rows of the group */
+	const unsigned char *ahead; /* what to fetch meanwhile, `lines` of it with each block */
+	int lines;
 	float *out;                 /* [rows][TILE], added to */
 };
 
-INLINE void fetch(const unsigned char *p, int bytes)
+/* With block `block` of a span, of which `lines` lines come in all. */
+INLINE void fetch(const struct span *s, int block, int lines, bool shared)
 {
+	if (shared) {
+		const unsigned char *p = s->ahead + (int64_t)block * 64 * s->lines;
+		for (int i = 0; i < s->lines; i++) _mm_prefetch((const char *)p + 64 * i, _MM_HINT_T1);
+		return;
+	}
 	UNROLL
-	for (int i = 0; i < bytes; i += 64) _mm_prefetch((const char *)p + i, _MM_HINT_T0);
+	for (int i = 0; i < lines; i++) _mm_prefetch((const char *)s->ahead + (block * lines + i) * 64, _MM_HINT_T1);
 }
 
 INLINE __m512 load_halves(const unsigned char *p)
@@ -84,21 +93,22 @@ INLINE void add_to_out(const struct span *s, int rows, const float *scale, __m51
 
 /* ---- blocks of 32: q8_0, q4_0, q4_1 ------------------------------------------------------------------- */
 
-/* rows is a constant where this is inlined. */
-INLINE void span_32(uint32_t dtype, const struct span *s, int rows)
+/* rows and shared are constants where this is inlined. */
+INLINE void span_32(uint32_t dtype, const struct span *s, int rows, bool shared)
 {
 	const int bytes = dtype == VITA_Q8_0 ? HALVES + 8 * GROUP : (dtype == VITA_Q4_1 ? 2 : 1) * HALVES + 4 * GROUP;
-	const int nibbles = dtype != VITA_Q8_0;
+	const int nibbles = dtype != VITA_Q8_0 && !shared;
 	__m512 sum[AT_ONCE][2];
 	clear(sum, rows);
 	for (int b = 0; b < s->blocks; b++) {
 		const unsigned char *head = s->head + b * bytes;
-		const unsigned char *groups = head + (dtype == VITA_Q4_1 ? 2 : 1) * HALVES;
+		const unsigned char *groups = shared && dtype != VITA_Q8_0 ? s->bytes + 8 * GROUP * b
+		                                                           : head + (dtype == VITA_Q4_1 ? 2 : 1) * HALVES;
 		const int8_t *q = s->q + 32 * (int64_t)s->stride * b;
 		const int32_t *offset = (const int32_t *)s->sums + (int64_t)s->stride * b;
 		const float *whole = (const float *)s->sums + (int64_t)s->stride * b;
 		__m512i i[AT_ONCE][2];
-		fetch(s->ahead + b * bytes, bytes);
+		fetch(s, b, bytes / 64, shared);
 		UNROLL
 		for (int r = 0; r < rows; r++)
 			i[r][0] = i[r][1] = dtype == VITA_Q4_1 ? _mm512_setzero_si512() : _mm512_set1_epi32(offset[r]);
@@ -130,19 +140,19 @@ INLINE void span_32(uint32_t dtype, const struct span *s, int rows)
 	add_to_out(s, rows, dtype == VITA_Q8_0 ? NULL : s->scale, sum);
 }
 
-INLINE void span_q8_0(const struct span *s, int rows)
+INLINE void span_q8_0(const struct span *s, int rows, bool shared)
 {
-	span_32(VITA_Q8_0, s, rows);
+	span_32(VITA_Q8_0, s, rows, shared);
 }
 
-INLINE void span_q4_0(const struct span *s, int rows)
+INLINE void span_q4_0(const struct span *s, int rows, bool shared)
 {
-	span_32(VITA_Q4_0, s, rows);
+	span_32(VITA_Q4_0, s, rows, shared);
 }
 
-INLINE void span_q4_1(const struct span *s, int rows)
+INLINE void span_q4_1(const struct span *s, int rows, bool shared)
 {
-	span_32(VITA_Q4_1, s, rows);
+	span_32(VITA_Q4_1, s, rows, shared);
 }
 
 /* ---- blocks of 256: q4_k, q6_k ------------------------------------------------------------------------ */
@@ -187,14 +197,15 @@ INLINE void add_scaled(__m512 d0, __m512 d1, __m512i scale0, __m512i scale1, int
 }
 
 /* Sub-blocks of 32 with 6-bit scales and minima: value = d · scale · q - dmin · minimum. */
-INLINE void span_q4_k(const struct span *s, int rows)
+INLINE void span_q4_k(const struct span *s, int rows, bool shared)
 {
 	const __m512 d0 = load_halves(s->head), d1 = load_halves(s->head + 32);
 	__m512 sum[AT_ONCE][2];
 	clear(sum, rows);
 	for (int b = 0; b < 8; b += 2) {
 		const unsigned char *groups = s->head + Q4_K_NIBBLES + 4 * GROUP * b;
-		fetch(s->ahead + 8 * GROUP / 2 * b + b / 2 * 160, 8 * GROUP + 160);
+		fetch(s, b, 9, shared);
+		fetch(s, b + 1, 9, shared);
 		UNROLL
 		for (int side = 0; side < 2; side++) {
 			const unsigned char *scales = s->head + Q4_K_SCALES + TILE * (b + side);
@@ -205,7 +216,8 @@ INLINE void span_q4_k(const struct span *s, int rows)
 			UNROLL
 			for (int j = 0; j < 8; j++) {
 				__m512i w[2];
-				load_group(groups + GROUP * j, 1, side, w);
+				if (shared) load_group(s->bytes + GROUP * (8 * (b + side) + j), 0, 0, w);
+				else load_group(groups + GROUP * j, 1, side, w);
 				multiply_group(w, q + 4 * j, rows, i);
 			}
 			add_scaled(d0, d1, _mm512_cvtepu8_epi32(_mm_load_si128((const void *)scales)),
@@ -233,7 +245,7 @@ INLINE void load_six_bits(const unsigned char *nibbles, const unsigned char *pai
 }
 
 /* One quarter of a half: 32 columns in two sub-blocks of 16 with 8-bit scales; value = d · scale · (q - 32). */
-INLINE void quarter_q6_k(const struct span *s, int half, int quarter, int rows, __m512 d0, __m512 d1,
+INLINE void quarter_q6_k(const struct span *s, int half, int quarter, int rows, bool shared, __m512 d0, __m512 d1,
                          __m512 sum[AT_ONCE][2])
 {
 	const int b = 4 * half + quarter;
@@ -250,7 +262,8 @@ INLINE void quarter_q6_k(const struct span *s, int half, int quarter, int rows, 
 		UNROLL
 		for (int j = 4 * part; j < 4 * part + 4; j++) {
 			__m512i w[2];
-			load_six_bits(nibbles + GROUP * j, pairs + GROUP * j, quarter, w);
+			if (shared) load_group(s->bytes + GROUP * (8 * b + j), 0, 0, w);
+			else load_six_bits(nibbles + GROUP * j, pairs + GROUP * j, quarter, w);
 			multiply_group(w, q + 4 * j, rows, i);
 		}
 		add_scaled(d0, d1, _mm512_cvtepi8_epi32(_mm_load_si128((const void *)scales)),
@@ -258,7 +271,7 @@ INLINE void quarter_q6_k(const struct span *s, int half, int quarter, int rows, 
 	}
 }
 
-INLINE void span_q6_k(const struct span *s, int rows)
+INLINE void span_q6_k(const struct span *s, int rows, bool shared)
 {
 	const __m512 d0 = load_halves(s->head), d1 = load_halves(s->head + 32);
 	__m512 sum[AT_ONCE][2];
@@ -266,56 +279,89 @@ INLINE void span_q6_k(const struct span *s, int rows)
 	for (int half = 0; half < 2; half++) {
 		UNROLL
 		for (int quarter = 0; quarter < 4; quarter++) {
-			fetch(s->ahead + 840 * (4 * half + quarter), 840);
-			quarter_q6_k(s, half, quarter, rows, d0, d1, sum);
+			fetch(s, 4 * half + quarter, 13, shared);
+			quarter_q6_k(s, half, quarter, rows, shared, d0, d1, sum);
 		}
 	}
 	add_to_out(s, rows, s->scale, sum);
+}
+
+/* ---- weights as bytes --------------------------------------------------------------------------------- */
+
+/* What several calls need is taken apart once: bytes [columns / 4][TILE rows][4]. */
+static void spread_span(uint32_t dtype, const unsigned char *head, int blocks, unsigned char *bytes)
+{
+	for (int b = 0; b < blocks; b++) {
+		const unsigned char *groups = head + Q4_K_NIBBLES + 4 * GROUP * (b & ~1);
+		if (dtype == VITA_Q4_0) groups = head + (HALVES + 4 * GROUP) * b + HALVES;
+		if (dtype == VITA_Q4_1) groups = head + (2 * HALVES + 4 * GROUP) * b + 2 * HALVES;
+		for (int j = 0; j < 8; j++) {
+			__m512i w[2];
+			if (dtype == VITA_Q6_K)
+				load_six_bits(head + Q6_K_NIBBLES + (16 * (b / 4) + 8 * (b & 1) + j) * GROUP,
+				              head + Q6_K_PAIRS + (8 * (b / 4) + j) * GROUP, b & 3, w);
+			else if (dtype == VITA_Q4_K) load_group(groups + GROUP * j, 1, b & 1, w);
+			else load_group(groups + GROUP * (j & 3), 1, j >= 4, w);
+			_mm512_store_si512(bytes + GROUP * (8 * b + j), w[0]);
+			_mm512_store_si512(bytes + GROUP * (8 * b + j) + 64, w[1]);
+		}
+	}
 }
 
 /* ---- tiles -------------------------------------------------------------------------------------------- */
 
 typedef void span_fn(const struct span *s);
 
-/* Functions for 1 … AT_ONCE rows, in a table. */
-#define SPAN_N(type, n) \
-	static void span_##type##_##n(const struct span *s) \
+/* Functions for 1 … AT_ONCE rows, in a table; and for those calls that share a span, of which there are no smaller. */
+#define SPAN_N(type, n, name, shared) \
+	static void span_##type##_##name(const struct span *s) \
 	{ \
-		span_##type(s, n); \
+		span_##type(s, n, shared); \
 	}
 #define SPANS(type) \
-	SPAN_N(type, 1) SPAN_N(type, 2) SPAN_N(type, 3) SPAN_N(type, 4) SPAN_N(type, 5) SPAN_N(type, 6) SPAN_N(type, 7) \
-	static span_fn *const spans_##type[AT_ONCE + 1] = { NULL, span_##type##_1, span_##type##_2, span_##type##_3, \
-		                                            span_##type##_4, span_##type##_5, span_##type##_6, \
-		                                            span_##type##_7 };
+	SPAN_N(type, 1, 1, false) SPAN_N(type, 2, 2, false) SPAN_N(type, 3, 3, false) SPAN_N(type, 4, 4, false) \
+	SPAN_N(type, 5, 5, false) SPAN_N(type, 6, 6, false) SPAN_N(type, 7, 7, false) \
+	SPAN_N(type, 4, shared_4, true) SPAN_N(type, 5, shared_5, true) SPAN_N(type, 6, shared_6, true) \
+	SPAN_N(type, 7, shared_7, true) \
+	static span_fn *const spans_##type[2][AT_ONCE + 1] = { \
+		{ NULL, span_##type##_1, span_##type##_2, span_##type##_3, span_##type##_4, span_##type##_5, span_##type##_6, \
+		  span_##type##_7 }, \
+		{ NULL, NULL, NULL, NULL, span_##type##_shared_4, span_##type##_shared_5, span_##type##_shared_6, \
+		  span_##type##_shared_7 } \
+	};
 SPANS(q8_0)
 SPANS(q4_0)
 SPANS(q4_1)
 SPANS(q4_k)
 SPANS(q6_k)
 
-static void tile_any(uint32_t dtype, span_fn *const *spans, const unsigned char *tile, const struct quantised_rows *x,
-                     int64_t number, float *out)
+INLINE void tile_any(uint32_t dtype, span_fn *const spans[2][AT_ONCE + 1], const unsigned char *tile,
+                     const struct quantised_rows *x, int64_t number, float *out)
 {
 	const struct group g = group_of(x, number);
 	const int64_t blocks = x->k / 32, span_bytes = tile_block_bytes(dtype) * SPAN / tile_block_columns(dtype);
 	const int64_t sum_bytes = dtype == VITA_Q6_K ? 8 : dtype == VITA_Q4_K ? 2 : 4; /* of 32 values */
-	const int calls = (g.n + AT_ONCE - 1) / AT_ONCE;
+	const unsigned char *end = tile + blocks * 32 / tile_block_columns(dtype) * tile_block_bytes(dtype);
+	const int calls = (g.n + AT_ONCE - 1) / AT_ONCE, lines = (int)(span_bytes / 64 / SPAN_BLOCKS);
+	unsigned char bytes[SPAN * TILE] __attribute__((aligned(64)));
 	for (int i = 0; i < g.n; i++) {
 		_mm512_storeu_ps(out + TILE * i, _mm512_setzero_ps());
 		_mm512_storeu_ps(out + TILE * i + 16, _mm512_setzero_ps());
 	}
 	for (int64_t b = 0; b < blocks; b += SPAN_BLOCKS, tile += span_bytes) {
-		struct span s = { .head = tile, .ahead = tile + span_bytes, .stride = g.n };
+		struct span s = { .head = tile, .ahead = tile + AHEAD, .stride = g.n, .bytes = bytes };
+		if (s.ahead >= end) s.ahead = (const unsigned char *)x->next + (s.ahead - end);
 		s.blocks = blocks - b < SPAN_BLOCKS ? (int)(blocks - b) : SPAN_BLOCKS;
+		s.lines = (lines + calls - 1) / calls;
+		if (calls > 1 && dtype != VITA_Q8_0) spread_span(dtype, tile, s.blocks, bytes);
 		for (int call = 0; call < calls; call++) {
 			const int first = g.n * call / calls, n = g.n * (call + 1) / calls - first;
 			s.q = g.q + (b * g.n + first) * 32;
 			s.sums = (const char *)g.sums + b * g.n * sum_bytes + first * 4;
 			s.scale = g.scale + b * 32 / scale_span(dtype) * g.n + first;
 			s.out = out + TILE * first;
-			spans[n](&s);
-			s.ahead = tile; /* is there */
+			spans[calls > 1][n](&s);
+			s.ahead += (int64_t)s.lines * 64 * SPAN_BLOCKS;
 		}
 	}
 }

@@ -72,6 +72,7 @@ INLINE void step(uint32_t dtype, struct four_rows w, const char *x, int64_t x_st
 INLINE void rows_n(uint32_t dtype, struct four_rows w, int n_w, const char *x, int64_t x_stride, int n, int64_t k,
                    float *out)
 {
+	const int64_t size = dtype == VITA_F32 ? 4 : 2, ahead = 4 * (w.row[1] - w.row[0]);
 	__m512 sum[ROWS_AT_ONCE][4];
 	UNROLL
 	for (int r = 0; r < n; r++) {
@@ -79,6 +80,16 @@ INLINE void rows_n(uint32_t dtype, struct four_rows w, int n_w, const char *x, i
 		for (int i = 0; i < 4; i++) sum[r][i] = _mm512_setzero_ps();
 	}
 	int64_t j = 0;
+	for (; j + 32 <= k; j += 32) {
+		/* rows are too short for the processor to see where this goes: the next four, most likely */
+		UNROLL
+		for (int i = 0; i < 4; i++) {
+			_mm_prefetch(w.row[i] + ahead + j * size, _MM_HINT_T0);
+			if (size == 4) _mm_prefetch(w.row[i] + ahead + j * size + 64, _MM_HINT_T0);
+		}
+		step(dtype, w, x, x_stride, n, j, 0xffff, sum);
+		step(dtype, w, x, x_stride, n, j + 16, 0xffff, sum);
+	}
 	for (; j + 16 <= k; j += 16) step(dtype, w, x, x_stride, n, j, 0xffff, sum);
 	if (j < k) step(dtype, w, x, x_stride, n, j, tail16(k - j), sum);
 	UNROLL

@@ -29,7 +29,7 @@ module_LTLIBRARIES += %D%/backend-cpu.la
 %C%_backend_cpu_la_SOURCES = \
 	%D%/attention.c %D%/conv.c %D%/cpu.h %D%/detect.c %D%/elementwise.c %D%/limits.c %D%/limits.h %D%/matmul.c \
 	%D%/memory.c %D%/module.c %D%/move.c %D%/norm.c %D%/onednn.c %D%/onednn.h %D%/pack.c %D%/plan.c %D%/roof.c %D%/roof.h \
-	%D%/rope.c %D%/select.c %D%/team.c %D%/team.h %D%/timeline.c %D%/view.c
+	%D%/rope.c %D%/select.c %D%/slab.c %D%/slab.h %D%/team.c %D%/team.h %D%/timeline.c %D%/view.c
 %C%_backend_cpu_la_CPPFLAGS = $(cpu_cppflags)
 %C%_backend_cpu_la_LDFLAGS = $(module_ldflags)
 %C%_backend_cpu_la_LIBADD = $(cpu_kernels) backends/common/libcommon.la $(ONEDNN_LIBS) -lpthread -lm

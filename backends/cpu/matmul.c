@@ -167,6 +167,7 @@ struct tile {
 	int64_t plane, column;         /* of y: the tile's first */
 	int count, lane;               /* columns of y, and which row of the tile the first one is */
 	const unsigned char *memory;   /* packed tile, or the first plain row */
+	const unsigned char *next;     /* where the thread reads after it */
 	int64_t stride;                /* of plain rows */
 };
 
@@ -232,7 +233,8 @@ static void multiply_group(const struct tile *t, int64_t row, int n)
 	const struct product *p = t->p;
 	float out[MAX_ROWS * TILE] __attribute__((aligned(64)));
 	if (p->way == WAY_TILES) {
-		const struct quantised_rows x = quantised(p, t->step->scratch, t->plane);
+		struct quantised_rows x = quantised(p, t->step->scratch, t->plane);
+		x.next = t->next;
 		tile_kernel_of(t->step->backend->kernels, p->dtype)(t->memory, &x, row / p->per_group, out);
 	} else {
 		multiply_rows(t, row, n, out);
@@ -322,6 +324,85 @@ static int64_t chunk_of(const struct step *s, const struct product *p)
 	return rows < p->per_group ? p->per_group : rows;
 }
 
+/* How tiles are handed out: long runs first, one for each thread, so that memory is read in order; the rest in short
+ * ones, so that threads end together. */
+struct runs {
+	int64_t tiles, n_long, per_long, n_short, per_short;
+};
+
+static struct runs runs_of(int64_t tiles, int n_threads)
+{
+	struct runs r = { .tiles = tiles, .per_short = tiles / (n_threads * 32) + 1 };
+	r.per_long = tiles * 3 / (4 * n_threads);
+	r.n_long = r.per_long > r.per_short ? n_threads : 0;
+	r.n_short = (tiles - r.n_long * r.per_long + r.per_short - 1) / r.per_short;
+	return r;
+}
+
+/* Tiles first … end - 1 of run number i. */
+static void run_of(const struct runs *r, int64_t i, int64_t *first, int64_t *end)
+{
+	const int64_t longs = r->n_long * r->per_long, per = i < r->n_long ? r->per_long : r->per_short;
+	*first = i < r->n_long ? i * per : longs + (i - r->n_long) * per;
+	*end = *first + per < r->tiles ? *first + per : r->tiles;
+}
+
+/* Where a thread begins to read for a product: its first run is the one of its number. */
+static const unsigned char *first_memory(const struct step *s, int thread, int n_threads)
+{
+	const vita_tensor *w = s->c->in[1];
+	int64_t first, end;
+	int skip;
+	if (!is_packed(w)) return tensor_data(w);
+	const struct product p = product_of(s->backend, s->c);
+	const struct runs runs = runs_of(tiles_of(s, &p), n_threads);
+	run_of(&runs, thread, &first, &end);
+	return packed_row(w, 0, &skip) + first * packed_tile_bytes(p.dtype, p.k);
+}
+
+/* A thread's work at a product. */
+struct work {
+	const struct step *s;
+	const struct product *p;
+	struct runs runs;
+	int64_t chunk, n_items; /* rows that meet a tile one after another; runs for all of them, in all planes */
+	int thread, n_threads;
+};
+
+static int64_t next_run(const struct work *w)
+{
+	const int64_t item = next_item(w->s, w->n_items - w->n_threads);
+	return item < 0 ? -1 : item + w->n_threads;
+}
+
+/* One run of tiles. Takes the next one before the last tile, so that it is known where to read on. */
+static int64_t multiply_run(const struct work *w, int64_t item)
+{
+	const struct product *p = w->p;
+	const int64_t n_runs = w->runs.n_long + w->runs.n_short, chunks = w->n_items / n_runs / p->planes;
+	struct tile t = { .step = w->s, .p = p, .plane = item / n_runs / chunks };
+	const int64_t row0 = item / n_runs % chunks * w->chunk, row_end = row0 + w->chunk < p->n ? row0 + w->chunk : p->n;
+	int64_t tile, end, next = -1, next_tile, next_end;
+	run_of(&w->runs, item % n_runs, &tile, &end);
+	for (; tile < end; tile++) {
+		find_tile(&t, tile, w->thread);
+		t.next = t.memory + packed_tile_bytes(p->dtype, p->k);
+		if (tile + 1 == end) {
+			next = next_run(w);
+			if (next >= 0) run_of(&w->runs, next % n_runs, &next_tile, &next_end);
+			if (next >= 0) t.next = t.memory + (next_tile - tile) * packed_tile_bytes(p->dtype, p->k);
+			else if (w->s->then) t.next = first_memory(w->s->then, w->thread, w->n_threads);
+		}
+		if (p->way == WAY_WIDE) {
+			multiply_wide(&t, row0, row_end, w->thread);
+			continue;
+		}
+		for (int64_t row = row0; row < row_end; row += p->per_group)
+			multiply_group(&t, row, row_end - row < p->per_group ? (int)(row_end - row) : p->per_group);
+	}
+	return next;
+}
+
 void matmul_multiply_step(const struct step *s, int thread, int n_threads)
 {
 	const struct product p = product_of(s->backend, s->c);
@@ -329,22 +410,8 @@ void matmul_multiply_step(const struct step *s, int thread, int n_threads)
 		onednn_multiply(s, thread, n_threads);
 		return;
 	}
-	const int64_t chunk = chunk_of(s, &p), chunks = (p.n + chunk - 1) / chunk, tiles = tiles_of(s, &p);
-	int64_t grain = tiles / (n_threads * 8), item;
-	if (grain < 1) grain = 1;
-	const int64_t grains = (tiles + grain - 1) / grain;
-	while ((item = next_item(s, p.planes * chunks * grains)) >= 0) {
-		struct tile t = { .step = s, .p = &p, .plane = item / (chunks * grains) };
-		const int64_t row0 = item / grains % chunks * chunk, row_end = row0 + chunk < p.n ? row0 + chunk : p.n;
-		const int64_t tile0 = item % grains * grain, tile_end = tile0 + grain < tiles ? tile0 + grain : tiles;
-		for (int64_t number = tile0; number < tile_end; number++) {
-			find_tile(&t, number, thread);
-			if (p.way == WAY_WIDE) {
-				multiply_wide(&t, row0, row_end, thread);
-				continue;
-			}
-			for (int64_t row = row0; row < row_end; row += p.per_group)
-				multiply_group(&t, row, row_end - row < p.per_group ? (int)(row_end - row) : p.per_group);
-		}
-	}
+	struct work w = { .s = s, .p = &p, .runs = runs_of(tiles_of(s, &p), n_threads), .chunk = chunk_of(s, &p) };
+	w.thread = thread, w.n_threads = n_threads;
+	w.n_items = p.planes * ((p.n + w.chunk - 1) / w.chunk) * (w.runs.n_long + w.runs.n_short);
+	for (int64_t item = thread < w.n_items ? thread : -1; item >= 0;) item = multiply_run(&w, item);
 }

@@ -62,9 +62,9 @@ vita_status cpu_alloc(vita_backend *backend, uint64_t size, vita_buffer **out, v
 
 void cpu_free(vita_backend *backend, vita_buffer *buffer)
 {
-	(void)backend;
 	if (!buffer) return;
-	if (buffer->mapped) (void)munmap(buffer->memory, buffer->mapped);
+	if (buffer->slab) slab_give_back(&backend->slabs, buffer->slab);
+	else if (buffer->mapped) (void)munmap(buffer->memory, buffer->mapped);
 	else if (buffer->owned) free(buffer->memory);
 	free(buffer);
 }
@@ -129,10 +129,13 @@ vita_status cpu_load(vita_backend *backend, const vita_array *source, uint32_t d
 	    source->size_bytes < (uint64_t)(p.rows * row_bytes))
 		return vita_fail(err, VITA_E_SHAPE, "cpu: a weight of %lld by %lld values is not in %llu bytes",
 		                 (long long)p.rows, (long long)p.columns, (unsigned long long)source->size_bytes);
-	vita_buffer *buffer;
-	vita_status status = cpu_alloc(backend, (uint64_t)(tiles * bytes), &buffer, err);
-	if (status != VITA_OK) return status;
-	p.to = buffer->memory;
+	vita_buffer *buffer = calloc(1, sizeof *buffer);
+	if (buffer) p.to = slab_take(&backend->slabs, (size_t)(tiles * bytes), &buffer->slab);
+	if (!p.to) {
+		free(buffer);
+		return out_of_memory((uint64_t)(tiles * bytes), err);
+	}
+	buffer->memory = p.to;
 	planner_run(backend, pack_tiles, &p);
 	buffer->size = (uint64_t)(p.rows * row_bytes);
 	buffer->packed_dtype = dtype;

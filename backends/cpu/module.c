@@ -49,6 +49,7 @@ static vita_status open_device(const vita_host *host, const vita_settings *setti
 		free(backend);
 		return status;
 	}
+	slabs_open(&backend->slabs);
 	backend->onednn = onednn_open();
 	*out = backend;
 	return VITA_OK;
@@ -60,6 +61,7 @@ static void close_device(vita_backend *backend)
 	planner_close(backend);
 	onednn_close(backend->onednn);
 	rope_close(backend);
+	slabs_close(&backend->slabs);
 	free(backend);
 }
 

@@ -161,10 +161,13 @@ static vita_status reserve_arena(struct planner *p, uint64_t bytes, vita_error *
 static vita_status run_plan(vita_backend *backend, vita_error *err)
 {
 	struct planner *p = backend->planner;
+	const struct step *then = NULL;
 	vita_status status = VITA_OK;
 	if (p->n_steps > 0) {
 		status = reserve_arena(p, p->shared + p->own * (uint64_t)backend->threads, err);
-		for (uint32_t i = 0; i < p->n_steps && status == VITA_OK; i++) {
+		for (uint32_t i = p->n_steps; i-- > 0 && status == VITA_OK;) {
+			p->step[i].then = then;
+			if (p->step[i].run == matmul_multiply_step) then = &p->step[i];
 			p->step[i].scratch = p->arena + p->step[i].at;
 			p->step[i].own_base = p->arena + p->shared;
 			p->step[i].own_step = p->own;
