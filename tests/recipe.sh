@@ -34,15 +34,17 @@ for x in read("a", "questions"):
 END
 
 # The tokenizer: the same twice, and text comes back.
-python3 "$recipe/bpe.py" --size 400 "$work/a" -o "$work/tokenizer.json" >/dev/null
-python3 "$recipe/bpe.py" --size 400 "$work/a" -o "$work/again.json" >/dev/null
-cmp "$work/tokenizer.json" "$work/again.json"
+python3 "$recipe/bpe.py" --size 400 "$work/a" -o "$work/start" >/dev/null
+python3 "$recipe/bpe.py" --size 400 "$work/a" -o "$work/again" >/dev/null
+cmp "$work/start/tokenizer.json" "$work/again/tokenizer.json"
 vita=$VITA_BUILDDIR/apps/vita/vita
 text='what is the capital of peru'
-ids=$("$vita" tokenize -s llm.model="$work" "$text")
-[ "$("$vita" detokenize -s llm.model="$work" "$ids")" = "$text" ]
+ids=$("$vita" tokenize -s llm.model="$work/start" "$text")
+[ "$("$vita" detokenize -s llm.model="$work/start" "$ids")" = "$text" ]
 [ "$(echo "$ids" | tr ',' '\n' | wc -l)" -lt 15 ]
-[ "$("$vita" tokenize -s llm.model="$work" '<|im_start|><|audio_511|>')" = 401,918 ]
+[ "$("$vita" tokenize -s llm.model="$work/start" '<|im_start|><|audio_511|>')" = 401,918 ]
+grep -q '"vocab_size": 920' "$work/start/config.json"
+grep -q '"eos_token_id": 402' "$work/start/config.json"
 
 # Training data: each token of sound goes to its word, and none is lost.
 mkdir "$work/packs"

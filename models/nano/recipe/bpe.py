@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Learns a byte-level BPE from text and writes it as a tokenizer.json in Qwen2's form.
+"""Learns a byte-level BPE and writes what an untrained model consists of: tokenizer.json in Qwen2's form, config.json
+and generation_config.json.
 
-    bpe.py [--size N] [--audio N] LISTS -o tokenizer.json
+    bpe.py [--size N] [--audio N] [--shape FOLDER] LISTS -o FOLDER
 
 LISTS is a folder of strings.py. Text tokens come first: 256 bytes, then merges learnt from the lists (Sennrich, Haddow
-and Birch 2016), until there are N or every word is a token; behind them the chat and audio markers and the audio tokens. A word's count enters
-as its square root, so that words of rare questions get tokens of their own too.
+and Birch 2016), until there are N or every word is a token; behind them the chat and audio markers and the audio
+tokens. A word's count enters as its square root, so that words of rare questions get tokens of their own too. The two
+configs are those of the shape's folder with the number of tokens and the markers' ids put in.
 """
 import argparse
 import collections
@@ -14,6 +16,7 @@ import json
 import os
 import re
 
+HERE = os.path.dirname(os.path.abspath(__file__))
 MARKERS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|begin_of_audio|>", "<|end_of_audio|>",
            "<|context_of_audio|>", "<|audio|>"]
 # Qwen2's way to cut text before merging.
@@ -49,6 +52,9 @@ def count_words(folder):
     counts = collections.Counter()
     for text in texts(folder):
         counts.update(PIECES.findall(text))
+    with open(os.path.join(folder, "words.jsonl"), encoding="utf-8") as lines:
+        for line in lines:
+            counts.update(form + json.loads(line)["word"] for form in ("", " "))
     for text in FIXED:
         for piece in PIECES.findall(text):
             counts[piece] += 1000000
@@ -104,22 +110,44 @@ def tokenizer(merges, n_audio):
     }
 
 
+def write(folder, name, document, indent=None):
+    path = os.path.join(folder, name)
+    with open(path + ".new", "w", encoding="utf-8") as out:
+        json.dump(document, out, ensure_ascii=False, indent=indent, separators=None if indent else (",", ":"))
+        out.write("\n")
+    os.replace(path + ".new", path)
+
+
+def write_configs(shape, folder, ids, n_tokens):
+    """The shape's configs for this tokenizer; rows of the embedding are a multiple of 8."""
+    for name in ("config.json", "generation_config.json"):
+        with open(os.path.join(shape, name), encoding="utf-8") as file:
+            document = json.load(file)
+        document["bos_token_id"] = ids["<|endoftext|>"]
+        document["eos_token_id"] = ids["<|im_end|>"]
+        if name == "config.json":
+            document["vocab_size"] = -(-n_tokens // 8) * 8
+        else:
+            document["pad_token_id"] = ids["<|endoftext|>"]
+            document["eos_token_id"] = [ids["<|im_end|>"], ids["<|endoftext|>"]]
+        write(folder, name, document, 1)
+
+
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description="Learns a byte-level BPE and writes an untrained model's files.")
     parser.add_argument("lists", metavar="LISTS")
     parser.add_argument("-o", dest="out", required=True)
     parser.add_argument("--size", type=int, default=2048, help="text tokens at most (default %(default)s)")
     parser.add_argument("--audio", type=int, default=512, help="audio tokens (default %(default)s)")
+    parser.add_argument("--shape", default=os.path.join(HERE, "start"), help="folder of the configs to begin with")
     arguments = parser.parse_args()
-    merges = learn(count_words(arguments.lists), arguments.size - 256)
-    document = tokenizer(merges, arguments.audio)
-    with open(arguments.out + ".new", "w", encoding="utf-8") as out:
-        json.dump(document, out, ensure_ascii=False, separators=(",", ":"))
-        out.write("\n")
-    os.replace(arguments.out + ".new", arguments.out)
-    text = len(document["model"]["vocab"])
-    print("%d text tokens, markers from %d, audio tokens %d to %d" % (
-        text, text, text + len(MARKERS), text + len(MARKERS) + arguments.audio - 1))
+    document = tokenizer(learn(count_words(arguments.lists), arguments.size - 256), arguments.audio)
+    ids = {token["content"]: token["id"] for token in document["added_tokens"]}
+    os.makedirs(arguments.out, exist_ok=True)
+    write(arguments.out, "tokenizer.json", document)
+    write_configs(arguments.shape, arguments.out, ids, max(ids.values()) + 1)
+    print("%d text tokens, %d markers, %d audio tokens" % (len(document["model"]["vocab"]), len(MARKERS),
+                                                           arguments.audio))
 
 
 if __name__ == "__main__":

@@ -21,8 +21,16 @@ noinst_PROGRAMS += %D%/codes
 %C%_codes_LDADD = libvita/libvita.la $(JANSSON_LIBS)
 
 EXTRA_DIST += \
+	%D%/README.md \
 	%D%/bpe.py \
 	%D%/build.py \
 	%D%/domain.json \
 	%D%/festival.py \
+	%D%/make \
+	%D%/stage1.ini \
+	%D%/stage2.ini \
+	%D%/stage3.ini \
+	%D%/stage4.ini \
+	%D%/start/config.json \
+	%D%/start/generation_config.json \
 	%D%/strings.py

@@ -13,6 +13,7 @@ question, answer, family, content and voices are for those who read its index af
     eval           questions for the evaluation: content seen or held out, voices seen, unseen, of an unseen engine
     speech-held    in the output voice: strings that `speech` does not hold
     sentences      questions and answers in text alone (no jobs: nobody speaks them)
+    words          every word, for the tokenizer
 
 What is held out is decided by a hash of the content (the pair of numbers, the words), never by the recording, so
 that no list can disagree with another. Line i of a list depends on the seed and i alone: a longer list begins
@@ -31,7 +32,7 @@ ONES, TENS = DOMAIN["numbers"]["ones"], DOMAIN["numbers"]["tens"]
 
 # At scale 1; `eval` has so many of each of its six kinds.
 COUNTS = {"questions": 60000, "transcripts": 20000, "speech": 24000, "sentences": 100000, "eval": 200,
-          "speech-held": 600}
+          "speech-held": 600, "words": 1}
 
 # ---- contents --------------------------------------------------------------------------------------------------
 
@@ -317,6 +318,10 @@ class Lists:
         for i in range(self.count("sentences")):
             family, question, answer, _ = self.content.question(self.rng("sentences", i), held=False)
             yield {"family": family, "question": question, "answer": answer}
+
+    def words(self):
+        for word in self.content.lexicon:
+            yield {"word": word}
 
     def eval(self):
         for content in ("seen", "held"):
