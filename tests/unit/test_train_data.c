@@ -711,6 +711,41 @@ static void test_cache(void **state)
 	remove_all(cache);
 }
 
+/* What names the codes: plugin and settings. */
+static char *key_of(const char *mode)
+{
+	char setting[64], *key = NULL;
+	vita_config *config;
+	vita_context *context;
+	vita_engine *engine = NULL;
+	vita_error err = { 0 };
+	(void)snprintf(setting, sizeof setting, "encoder.mode=%s", mode);
+	assert_int_equal(vita_config_create(&config, &err), VITA_OK);
+	assert_int_equal(vita_config_set(config, "encoder.plugin=codec2", &err), VITA_OK);
+	assert_int_equal(vita_config_set(config, setting, &err), VITA_OK);
+	if (vita_context_create(config, NULL, NULL, &context, &err) == VITA_OK) {
+		if (vita_engine_open(context, VITA_PART_ENCODER, &engine, &err) == VITA_OK)
+			assert_int_equal(vita_train_encoder_key(engine, &key, &err), VITA_OK);
+		vita_engine_close(engine);
+		vita_context_destroy(context);
+	}
+	vita_config_destroy(config);
+	return key;
+}
+
+static void test_encoder_key(void **state)
+{
+	(void)state;
+	char *one = key_of("700C"), *same = key_of("700C"), *other = key_of("1300");
+	if (!one) skip(); /* built without codec2 */
+	assert_string_equal(one, same);
+	assert_string_not_equal(one, other);
+	assert_non_null(strstr(one, "codec2"));
+	free(one);
+	free(same);
+	free(other);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -733,6 +768,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_checkpoint, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_foreign_checkpoint, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_cache, setup, teardown),
+		cmocka_unit_test(test_encoder_key),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

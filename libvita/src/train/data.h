@@ -20,6 +20,7 @@
 #include "train/batch.h"
 
 #include <vita/encoder.h>
+#include <vita/engine.h>
 #include <vita/tokenizer.h>
 
 #include <jansson.h>
@@ -43,7 +44,7 @@ typedef struct vita_train_data_options {
 	const vita_tokenizer *tokenizer;
 	const vita_encoder_api *encoder_api;  /* NULL: recordings cannot be read, only text and ready tokens */
 	vita_encoder *encoder;
-	const char *encoder_key; /* names the encoder and its weights: part of the name that codes are kept by */
+	const char *encoder_key; /* names encoder and weights, as vita_train_encoder_key does: codes are kept by it */
 	const char *cache;      /* directory, which is there, that keeps recordings' codes; NULL or "": none does */
 	const vita_cancel *cancel; /* may be NULL */
 } vita_train_data_options;
@@ -52,6 +53,10 @@ typedef struct vita_train_data_options {
  * OK | E_NOTFOUND | E_IO | E_CONFIG (files, ratio) | E_FORMAT (no usable line at all) | E_NOMEM */
 vita_status vita_train_data_open(const vita_train_data_options *options, vita_train_data **out, vita_error *err);
 void vita_train_data_close(vita_train_data *data); /* NULL is a no-op */
+
+/* What codes of the engine's open encoder depend on besides the recording; *out is to be freed with free.
+ * OK | E_STATE (no encoder is open) | E_CONFIG | E_NOMEM */
+vita_status vita_train_encoder_key(const vita_engine *engine, char **out, vita_error *err);
 
 /* The next row: samples of one file, as many as fit into max_length, without padding. *batch points into memory
  * that lives until the next call.

@@ -6,6 +6,7 @@ libvita_libcore_la_SOURCES += \
 	%D%/data.c \
 	%D%/data.h \
 	%D%/data_codes.c \
+	%D%/data_encoder_key.c \
 	%D%/data_files.c \
 	%D%/data_interleave.c \
 	%D%/data_internal.h \
