@@ -6,6 +6,7 @@ vitainclude_HEADERS += \
 	%D%/include/vita/audio.h \
 	%D%/include/vita/backend.h \
 	%D%/include/vita/blocks.h \
+	%D%/include/vita/check.h \
 	%D%/include/vita/codec.h \
 	%D%/include/vita/config.h \
 	%D%/include/vita/context.h \

@@ -3,6 +3,7 @@
  * vita info: what a model file or directory holds, and how large it is in memory by weight type.
  */
 #include "common.h"
+#include "info_check.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -131,7 +132,8 @@ static json_t *json_metadata(const vita_model *model)
 	return object;
 }
 
-static int print_document(struct cli *cli, const vita_model *model, const struct summary *s)
+static int print_document(struct cli *cli, const vita_model *model, const struct summary *s,
+                          const struct findings *findings)
 {
 	json_t *tensors = json_array(), *sizes = json_object();
 	vita_tensor_info tensor;
@@ -141,42 +143,72 @@ static int print_document(struct cli *cli, const vita_model *model, const struct
 	for (size_t t = 0; t < N_TARGETS; t++)
 		(void)json_object_set_new(sizes, vita_dtype_name(targets[t]),
 		                          json_integer((json_int_t)s->bytes_of[t]));
-	return cli_print_json(cli, json_pack("{s:s, s:I, s:o, s:o, s:o, s:I}",
+	return cli_print_json(cli, json_pack("{s:s, s:I, s:o, s:o, s:o, s:I, s:O}",
 		"architecture", s->architecture,
 		"parameters", (json_int_t)s->n_parameters,
 		"tensors", tensors,
 		"metadata", json_metadata(model),
 		"bytes", sizes,
-		"memory", (json_int_t)memory_available()));
+		"memory", (json_int_t)memory_available(),
+		"layout", findings->layout));
 }
 
-static int print_model(struct cli *cli, const vita_model *model, int with_tensors)
+static int print_model(struct cli *cli, const vita_model *model, int with_tensors,
+                       const struct findings *findings)
 {
 	struct summary s = { 0 };
 	vita_status status = summarise(model, &s, &cli->err);
 	if (status != VITA_OK) return cli_fail(cli, status);
-	if (cli->json) return print_document(cli, model, &s);
+	if (cli->json) return print_document(cli, model, &s, findings);
 	print_summary(model, &s);
 	print_metadata(model);
+	print_findings(findings);
 	vita_tensor_info tensor;
 	for (uint64_t i = 0; with_tensors && vita_model_tensor_describe(model, i, &tensor) == VITA_OK; i++)
 		print_tensor(&tensor);
 	return EXIT_DONE;
 }
 
+static int show_model(struct cli *cli, const char *path, int with_tensors)
+{
+	struct findings findings = { 0 };
+	vita_model *model;
+	vita_status status = vita_model_open(path, 0, &model, &cli->err);
+	if (status != VITA_OK) return cli_fail(cli, status);
+	status = find_layout(cli, path, &findings);
+	int exit_code = status == VITA_OK ? print_model(cli, model, with_tensors, &findings)
+	                                  : cli_fail(cli, status);
+	findings_free(&findings);
+	vita_model_close(model);
+	return exit_code;
+}
+
+/* Without a model of its own: those that the config names, and whether they fit each other. */
+static int show_config(struct cli *cli)
+{
+	struct findings findings = { 0 };
+	vita_status status = find_layout(cli, NULL, &findings);
+	int exit_code = EXIT_DONE;
+	if (status != VITA_OK) exit_code = cli_fail(cli, status);
+	else if (json_array_size(json_object_get(findings.layout, "parts")) == 0)
+		exit_code = cli_usage(cli, "the config names no model");
+	else if (cli->json) exit_code = cli_print_json(cli, json_pack("{s:O}", "layout", findings.layout));
+	else print_findings(&findings);
+	findings_free(&findings);
+	return exit_code;
+}
+
 static int run(struct cli *cli, int argc, char **argv)
 {
 	static const struct option own[] = { { "tensors", no_argument, NULL, OPTION_TENSORS }, { 0 } };
 	int option, with_tensors = 0;
-	vita_model *model;
 	while ((option = cli_option(cli, argc, argv, own)) > 0) with_tensors = 1;
 	if (option == CLI_STOP) return cli->exit_code;
-	if (argc - optind != 1) return cli_usage(cli, "one model is needed, %d were named", argc - optind);
-	vita_status status = vita_model_open(argv[optind], 0, &model, &cli->err);
-	if (status != VITA_OK) return cli_fail(cli, status);
-	int exit_code = print_model(cli, model, with_tensors);
-	vita_model_close(model);
-	return exit_code;
+	if (argc == optind && cli->n_files + cli->n_settings > 0) return show_config(cli);
+	if (argc - optind != 1)
+		return cli_usage(cli, "one model is needed, or a config that names models; %d were named",
+		                 argc - optind);
+	return show_model(cli, argv[optind], with_tensors);
 }
 
 const struct verb verb_info = {
@@ -184,14 +216,19 @@ const struct verb verb_info = {
 	.summary = "Show what a model holds and what memory it needs",
 	.run = run,
 	.help =
-		"Usage: vita info MODEL\n\n"
+		"Usage: vita info MODEL\n"
+		"       vita info -c CONFIG\n\n"
 		"MODEL is a model's directory or file. For each weight type the size in memory\n"
 		"is shown, and whether that fits into what is free here now; a conversation's\n"
-		"cache comes on top.\n\n"
+		"cache comes on top. Then the model is opened as for use, but without taking\n"
+		"memory: what plugins find in it, which tensors are missing or of another shape\n"
+		"than they should be, and what the tokenizer lacks. With a config its models are\n"
+		"looked at, and whether they fit each other.\n\n"
 		"      --tensors              list them too\n\n"
 		"JSON: architecture; parameters; tensors, a list of name, dtype, type (in the\n"
 		"file's own words) and shape; metadata; bytes by weight type; memory, the bytes\n"
-		"free here.\n\n"
+		"free here; layout with fits, parts (kind, plugin, tensors that it reads, fits,\n"
+		"problems, notes, needs) and unused, the tensors that nothing reads.\n\n"
 		"Example:\n"
 		"  vita info models/nano\n",
 };

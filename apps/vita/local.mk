@@ -14,7 +14,7 @@ bin_PROGRAMS += %D%/vita
 	%D%/generate.c \
 	%D%/ids.c \
 	%D%/ids.h \
-	%D%/info.c \
+	%D%/info.c %D%/info_check.c %D%/info_check.h \
 	%D%/init.c \
 	%D%/init_tokenizer.c \
 	%D%/init_tokenizer.h \

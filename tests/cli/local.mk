@@ -7,6 +7,7 @@ installed_tests = \
 	%D%/convert.sh \
 	%D%/golden.sh \
 	%D%/installed.sh \
+	%D%/layout.sh \
 	%D%/outside.sh \
 	%D%/plot.sh \
 	%D%/probe.sh \
@@ -27,6 +28,13 @@ AM_TESTS_ENVIRONMENT += \
 	VITA_MODULEDIR='$(moduledir)'; export VITA_MODULEDIR;
 
 check_DATA = stage/.stamp
+
+# Writes models in the layouts of the published ones.
+EXTRA_PROGRAMS += %D%/published
+%C%_published_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+%C%_published_LDADD = libvita/libvita.la $(JANSSON_LIBS)
+check_DATA += %D%/published$(EXEEXT)
+CLEANFILES += %D%/published$(EXEEXT)
 
 stage/.stamp: $(lib_LTLIBRARIES) $(module_LTLIBRARIES) $(bin_PROGRAMS) $(vitainclude_HEADERS) vita.pc
 	$(AM_V_GEN)rm -rf stage && $(MAKE) $(AM_MAKEFLAGS) -s install DESTDIR=$(vita_stage) >stage.log 2>&1 || \

@@ -6,6 +6,7 @@
 #define VITA_VITA_H
 
 #include <vita/audio.h>
+#include <vita/check.h>
 #include <vita/config.h>
 #include <vita/context.h>
 #include <vita/convert.h>

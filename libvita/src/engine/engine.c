@@ -141,8 +141,12 @@ static vita_status open_parts(vita_engine *engine, vita_error *err)
 	if (status == VITA_OK && parts & VITA_PART_HEADS) status = vita_engine_open_heads(engine, err);
 	if (status == VITA_OK && parts & VITA_PART_ENCODER) status = vita_engine_open_encoder(engine, err);
 	if (status == VITA_OK && parts & VITA_PART_CODEC) status = vita_engine_open_codec(engine, err);
-	if (status != VITA_OK || !engine->llm) return status;
-	status = vita_generation_read(&engine->generation, engine->context, engine->model,
+	return status == VITA_OK && engine->llm ? vita_engine_settle(engine, err) : status;
+}
+
+vita_status vita_engine_settle(vita_engine *engine, vita_error *err)
+{
+	vita_status status = vita_generation_read(&engine->generation, engine->context, engine->model,
 	                              engine->llm_info.vocab_size, err);
 	if (status == VITA_OK) status = read_schedule(engine, err);
 	if (status == VITA_OK) status = read_head_rows(engine, err);
@@ -151,21 +155,33 @@ static vita_status open_parts(vita_engine *engine, vita_error *err)
 	return status;
 }
 
+vita_engine *vita_engine_create(vita_context *context)
+{
+	vita_engine *engine = calloc(1, sizeof *engine);
+	if (!engine) return NULL;
+	engine->context = context;
+	engine->host = vita_context_host(context);
+	engine->markers = (vita_markers){ -1, 0, -1, -1, -1, -1, -1 };
+	return engine;
+}
+
 vita_status vita_engine_open(vita_context *context, uint32_t parts, vita_engine **out, vita_error *err)
 {
 	*out = NULL;
-	vita_engine *engine = calloc(1, sizeof *engine);
+	vita_engine *engine = vita_engine_create(context);
 	if (!engine) return vita_fail(err, VITA_E_NOMEM, "no memory for an engine");
-	engine->context = context;
-	engine->host = vita_context_host(context);
 	engine->parts = complete(context, parts);
-	engine->markers = (vita_markers){ -1, 0, -1, -1, -1, -1, -1 };
 	vita_status status = open_parts(engine, err);
 	if (status == VITA_OK)
 		*out = engine;
 	else
 		vita_engine_close(engine);
 	return status;
+}
+
+static void close_device(const vita_engine *engine, const vita_part *part)
+{
+	if (!engine->device) vita_context_device_close(engine->context, part->device);
 }
 
 void vita_engine_close(vita_engine *engine)
@@ -175,10 +191,10 @@ void vita_engine_close(vita_engine *engine)
 	if (engine->encoder_api) engine->encoder_api->close(engine->encoder);
 	if (engine->head_api) engine->head_api->close(engine->head);
 	if (engine->llm_api) engine->llm_api->close(engine->llm);
-	vita_context_device_close(engine->context, engine->codec_part.device);
-	vita_context_device_close(engine->context, engine->encoder_part.device);
-	vita_context_device_close(engine->context, engine->head_part.device);
-	vita_context_device_close(engine->context, engine->llm_part.device);
+	close_device(engine, &engine->codec_part);
+	close_device(engine, &engine->encoder_part);
+	close_device(engine, &engine->head_part);
+	close_device(engine, &engine->llm_part);
 	vita_tokenizer_close(engine->tokenizer);
 	if (engine->model) engine->host->model_close(engine->host->context, engine->model);
 	vita_generation_free(&engine->generation);

@@ -46,6 +46,7 @@ typedef struct vita_part {
 struct vita_engine {
 	vita_context *context;
 	const vita_host *host;
+	const vita_device *device;          /* for all parts, instead of what the config says; or NULL */
 	uint32_t parts;
 	vita_model *model;                  /* [llm] model; NULL where no part needs it */
 	vita_tokenizer *tokenizer;
@@ -77,6 +78,20 @@ struct vita_engine {
 	uint32_t *chunk;                    /* tokens of the codec's chunks; the last repeats; 0: all */
 	uint32_t n_chunk;
 };
+
+/* An engine without parts, for this context. NULL when memory is out. */
+vita_engine *vita_engine_create(vita_context *context);
+
+/* [llm] model, once. */
+vita_status vita_engine_open_model(vita_engine *engine, vita_error *err);
+
+/* The plugin of [encoder] or [codec]: the one named, or that knows the model named; *out is NULL where the section
+ * names neither, or nobody knows its model. */
+vita_status vita_engine_known(const vita_engine *engine, const char *section, const vita_factory **out,
+                              vita_error *err);
+
+/* With the language model and its heads open: generation, schedule, and the rows that heads are asked for. */
+vita_status vita_engine_settle(vita_engine *engine, vita_error *err);
 
 /* The parts, each from its section of the config; what was opened is closed by vita_engine_close. */
 vita_status vita_engine_open_tokenizer(vita_engine *engine, vita_error *err);

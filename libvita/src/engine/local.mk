@@ -2,8 +2,11 @@
 
 libvita_libcore_la_SOURCES += \
 	%D%/answer.c \
+	%D%/check.c \
 	%D%/conversation.c \
 	%D%/conversation.h \
+	%D%/empty_device.c \
+	%D%/empty_device.h \
 	%D%/engine.c \
 	%D%/engine_internal.h \
 	%D%/generation.c \

@@ -70,20 +70,31 @@ static int plugin_given(const vita_engine *engine, const char *section)
 	       *vita_context_string(engine->context, section, "plugin");
 }
 
+vita_status vita_engine_known(const vita_engine *engine, const char *section, const vita_factory **out,
+                              vita_error *err)
+{
+	vita_model *model;
+	const vita_host *host = engine->host;
+	const char *path = vita_context_string(engine->context, section, "model");
+	*out = NULL;
+	if (plugin_given(engine, section)) return named_factory(engine, section, out, err);
+	if (!path || !*path) return VITA_OK;
+	vita_status status = host->model_open(host->context, path, 0, &model, err);
+	if (status != VITA_OK) return status;
+	*out = matching_factory(engine, section, model);
+	host->model_close(host->context, model);
+	return VITA_OK;
+}
+
 /* The encoder or codec that the section names, or without a name the one that fits the section's model. */
 static vita_status named_or_matching(const vita_engine *engine, const char *section, const vita_factory **out,
                                      vita_error *err)
 {
 	char all[512];
-	vita_model *model;
-	const vita_host *host = engine->host;
 	const char *path = vita_context_string(engine->context, section, "model");
 	if (plugin_given(engine, section) || !path || !*path) return named_factory(engine, section, out, err);
-	vita_status status = host->model_open(host->context, path, 0, &model, err);
-	if (status != VITA_OK) return status;
-	*out = matching_factory(engine, section, model);
-	host->model_close(host->context, model);
-	if (*out) return VITA_OK;
+	vita_status status = vita_engine_known(engine, section, out, err);
+	if (status != VITA_OK || *out) return status;
 	list_factories(engine->context, section, all, sizeof all);
 	return vita_fail(err, VITA_E_UNSUPPORTED, "%s: no %s plugin (there is: %s) knows this model; [%s] plugin can name one", path,
 	                 section, all, section);
@@ -93,7 +104,10 @@ static vita_status named_or_matching(const vita_engine *engine, const char *sect
 static vita_status prepare(vita_engine *engine, const char *section, vita_part *part,
                            vita_settings **settings, vita_error *err)
 {
-	vita_status status = vita_context_device_open(engine->context, section, &part->device, err);
+	vita_status status = VITA_OK;
+	part->device = engine->device;
+	if (!engine->device)
+		status = vita_context_device_open(engine->context, section, &part->device, err);
 	if (status != VITA_OK) return status;
 	return vita_context_settings(engine->context, section, part->factory, settings, err);
 }
@@ -101,7 +115,7 @@ static vita_status prepare(vita_engine *engine, const char *section, vita_part *
 /* ---- model and tokenizer -------------------------------------------------------------------------- */
 
 /* Whole where the language model is wanted; else whatever is there, for the tokenizer beside it. */
-static vita_status open_model(vita_engine *engine, vita_error *err)
+vita_status vita_engine_open_model(vita_engine *engine, vita_error *err)
 {
 	uint32_t want = engine->parts & VITA_PART_LLM ? VITA_MODEL_WANT_CONFIG | VITA_MODEL_WANT_TENSORS : 0;
 	const char *path = vita_context_string(engine->context, "llm", "model");
@@ -121,7 +135,7 @@ static const char *tokenizer_path(vita_model *model)
 
 vita_status vita_engine_open_tokenizer(vita_engine *engine, vita_error *err)
 {
-	vita_status status = open_model(engine, err);
+	vita_status status = vita_engine_open_model(engine, err);
 	if (status != VITA_OK) return status;
 	const char *path = tokenizer_path(engine->model);
 	if (!path) return vita_fail(err, VITA_E_NOMEM, "no memory for the tokenizer's path");
@@ -195,7 +209,7 @@ vita_status vita_engine_open_llm(vita_engine *engine, vita_error *err)
 {
 	vita_settings *settings = NULL;
 	vita_part *part = &engine->llm_part;
-	vita_status status = open_model(engine, err);
+	vita_status status = vita_engine_open_model(engine, err);
 	if (status == VITA_OK) status = find_llm(engine, err);
 	if (status == VITA_OK) status = prepare(engine, "llm", part, &settings, err);
 	if (status != VITA_OK) return status;

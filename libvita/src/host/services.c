@@ -276,7 +276,8 @@ static vita_status host_model_get_list_string(void *context, const vita_model *m
 static vita_status host_model_tensor(void *context, const vita_model *model, const char *name, uint32_t rank,
                                      const int64_t *shape, vita_array *out, vita_error *err)
 {
-	(void)context;
+	const vita_tensor_watch *watch = &((vita_services *)context)->watch;
+	if (watch->user) return watch->tensor(watch->user, model, name, rank, shape, out, err);
 	return vita_model_tensor(model, name, rank, shape, out, err);
 }
 

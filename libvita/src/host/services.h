@@ -11,11 +11,19 @@
 
 typedef struct vita_shared_model vita_shared_model;
 
+/* Who is asked instead for tensors of model files, with vita_model_tensor's arguments; see engine/check.c. */
+typedef struct vita_tensor_watch {
+	void *user; /* NULL: nobody */
+	vita_status (*tensor)(void *user, const vita_model *model, const char *name, uint32_t rank,
+	                      const int64_t *shape, vita_array *out, vita_error *err);
+} vita_tensor_watch;
+
 typedef struct vita_services {
 	vita_host host; /* its context is this struct */
 	vita_log log;
 	pthread_mutex_t lock;      /* of models */
 	vita_shared_model *models; /* open ones */
+	vita_tensor_watch watch;
 } vita_services;
 
 vita_status vita_services_init(vita_services *services, vita_log_fn write, void *user, uint32_t level,

@@ -1,0 +1,100 @@
+#!/bin/sh
+# vita info on models of the published layouts: whole, and with what may be wrong with a download.
+. "$VITA_SRCDIR/tests/cli/common.sh"
+
+golden=$VITA_SRCDIR/tests/golden/sensevoice/llm/model.safetensors
+make_model() { # directory, kind, options
+	folder=$scratch/$1 kind=$2
+	shift 2
+	"$VITA_BUILDDIR/tests/cli/published" "$kind" "$folder" "$golden" "$@" || fail "cannot make $kind"
+}
+info() { # directory; the document in $scratch/document
+	expect_exit 0 "$vita" info --json "$scratch/$1"
+	compact "$scratch/out" | sed 's/.*,"layout"/"layout"/' >"$scratch/document"
+}
+# A model that fits: parts with as many tensors each.
+fits() { # directory, tensors of llm, of heads
+	info "$1"
+	expect_match "$scratch/document" '"layout":{"fits":true'
+	expect_match "$scratch/document" "\"kind\":\"llm\",\"plugin\":\"qwen2\",\"tensors\":$2,\"fits\":true"
+	[ "$3" = 0 ] || expect_match "$scratch/document" "\"kind\":\"heads\",\"plugin\":\"mctp\",\"tensors\":$3,\"fits\":true"
+}
+misfit() { # directory, pattern of the sentence
+	info "$1"
+	expect_match "$scratch/document" '"fits":false'
+	expect_match "$scratch/document" "$2"
+	expect_exit 0 "$vita" info "$scratch/$1"
+	expect_match "$scratch/out" 'does not fit'
+	expect_match "$scratch/out" 'wrong:'
+}
+
+# Two layers of 12 tensors and embedding, norm, output; ten heads of a layer and three more.
+make_model boost boost
+fits boost 27 150
+expect_match "$scratch/document" 'scheduleis1,10,4,10'
+expect_match "$scratch/document" '<|audio_0|>is298,and128audiotokens'
+expect_match "$scratch/document" 'hearsaudiotokens'
+expect_match "$scratch/document" '"unused":\[\]'
+make_model balance balance
+fits balance 27 150
+expect_match "$scratch/document" 'scheduleis1,4,3,8,4,10'
+if [ -e "$plugindir/encoder-sensevoice.so" ]; then
+	for kind in plus-vanilla plus-boost; do
+		make_model $kind $kind
+		heads=150
+		[ $kind = plus-boost ] || heads=0
+		fits $kind 27 $heads
+		expect_match "$scratch/document" '<|audio_0|>is299,and128audiotokens'
+		expect_match "$scratch/document" 'featurerows,at<|context_of_audio|>'
+		expect_match "$scratch/document" '"kind":"encoder","plugin":"sensevoice","tensors":74,"fits":true'
+		expect_match "$scratch/document" '"needs":\["[^"]*noam.mvn'
+		expect_match "$scratch/document" '"unused":\["model.audio_model.model.ctc.ctc_lo.bias",'
+	done
+	expect_exit 0 "$vita" info "$scratch/plus-boost" -s encoder.cmvn="$VITA_SRCDIR/tests/golden/sensevoice/am.mvn"
+	expect_match "$scratch/out" '^encoder  *sensevoice reads 74 tensors, fits$'
+	grep -q needs: "$scratch/out" && fail "am.mvn is named, and still needed"
+	make_model deaf plus-boost --without model.audio_model.model.encoder.tp_encoders.1.norm2.bias
+	misfit deaf 'hasnotensor.*tp_encoders.1.norm2.bias'
+fi
+
+# ---- what may be wrong ---------------------------------------------------------------------------
+make_model less boost --without model.layers.1.mlp.up_proj.weight
+misfit less 'hasnotensor.*model.layers.1.mlp.up_proj.weight'
+make_model lost-head boost --without mtp_projs.9.weight
+misfit lost-head 'hasnotensor.*mtp_projs.9.weight'
+make_model no-head boost --without mtp_projs.0.weight
+misfit no-head 'num_nextn_predict_layers'
+make_model narrow boost --narrow model.layers.11.self_attn.o_proj.weight
+misfit narrow 'o_proj.weight.*musthavetheshape.*\[48,48\]'
+make_model plain boost --plain-tokenizer --rows 432
+misfit plain 'hasnotoken<|begin_of_audio|>'
+make_model few boost --rows 300
+misfit few 'tokenizer'
+make_model none boost
+rm "$scratch/none/tokenizer.json"
+misfit none 'tokenizer.json'
+make_model odd boost
+sed -i 's/"hidden_size":48/"hidden_size":64/' "$scratch/odd/config.json"
+misfit odd 'musthavetheshape'
+[ "$(grep -o 'musthavetheshape' "$scratch/document" | wc -l)" -gt 50 ] || fail "not all wrong shapes were told"
+make_model schedule boost
+sed -i 's/"mtp_inference_mode":\[[^]]*\]/"mtp_inference_mode":[0,"x"]/' "$scratch/schedule/generation_config.json"
+misfit schedule 'mtp_inference_mode'
+
+# A file that is cut off cannot be opened at all.
+head -c 100000 "$scratch/boost/model.safetensors" >"$scratch/none/model.safetensors"
+expect_exit 1 "$vita" info "$scratch/none"
+
+# ---- a config's models together ------------------------------------------------------------------
+if [ -e "$plugindir/encoder-codec2.so" ]; then
+	expect_exit 0 "$vita" info -s llm.model="$scratch/boost" -s encoder.plugin=codec2
+	expect_match "$scratch/out" '5664 different tokens'
+	expect_exit 0 "$vita" info --json -s llm.model="$scratch/boost"
+	compact "$scratch/out" >"$scratch/document"
+	expect_match "$scratch/document" '"layout":{"fits":true'
+fi
+expect_exit 2 "$vita" info
+expect_exit 2 "$vita" info -s vita.log=error
+expect_exit 2 "$vita" info "$scratch/boost" "$scratch/balance"
+
+finish
