@@ -33,6 +33,7 @@ struct vita_backend {
 	struct planner *planner;
 	struct rope_table *rope_tables;
 	struct slabs slabs;
+	struct trainer *trainer; /* NULL until something is trained */
 	int threads;
 };
 

@@ -105,6 +105,11 @@ struct finish {
 	int count;
 };
 
+/* Numbers of a step of AdamW: keep is what weight decay leaves, rate has the first moment's correction in it. */
+struct train_adamw {
+	float rate, keep, beta1, rest1, beta2, rest2, correct2, epsilon, scale;
+};
+
 /* ---- the table ------------------------------------------------------------------------------------- */
 
 struct cpu_kernels {
@@ -136,6 +141,16 @@ struct cpu_kernels {
 	void (*to_f32)(uint32_t dtype, const void *x, float *y, int64_t n);   /* f16, bf16, q8_0 … as vita_row_to_f32 */
 	void (*from_f32)(uint32_t dtype, const float *x, void *y, int64_t n); /* as vita_row_from_f32 */
 	void (*round_bf16)(const float *x, uint16_t *y, int64_t n);           /* activations: quick, tiny values may become 0 */
+
+	/* Training; see vectors_train.h. */
+	void (*add_scaled)(float *y, const float *x, float factor, int64_t n);
+	void (*add_product)(float *y, const float *a, const float *b, float factor, int64_t n);
+	float (*dot)(const float *a, const float *b, int64_t n);
+	void (*norm_back)(float *dx, const float *dy, const float *x, const float *w, float inverse, bool add, int64_t n);
+	void (*glu_back)(float *dgate, float *dup, const float *dy, const float *gate, const float *up, int64_t n);
+	void (*softmax_back)(float *d, const float *p, float mean, float scale, int64_t n);
+	void (*adamw)(float *p, const float *g, float *m, float *v, const struct train_adamw *a, int64_t n);
+	void (*pair_bf16)(const float *x0, const float *x1, uint32_t *y, int64_t n);
 
 	/* Roofs: touch n bytes (a multiple of 128); do `steps` rounds of multiply-adds on f32, bf16 or (q8_0) bytes in
 	 * registers and say how many operations that was, 0 where there is no instruction for it. */

@@ -8,6 +8,7 @@
 #include "limits.h"
 #include "onednn.h"
 #include "roof.h"
+#include "train.h"
 
 static vita_status probe(const vita_host *host, uint32_t index, vita_backend_device *out, vita_error *err)
 {
@@ -62,6 +63,7 @@ static void close_device(vita_backend *backend)
 	onednn_close(backend->onednn);
 	rope_close(backend);
 	slabs_close(&backend->slabs);
+	trainer_close(backend);
 	free(backend);
 }
 
@@ -75,7 +77,8 @@ static vita_status wait_device(vita_backend *backend, vita_error *err)
 static const void *get_extension(vita_backend *backend, const char *id)
 {
 	(void)backend;
-	return strcmp(id, VITA_ROOF_ID) == 0 ? &cpu_roof_api : NULL;
+	if (strcmp(id, VITA_TRAIN_ID) == 0) return &cpu_train_api;
+	return strcmp(id, VITA_ROOF_ID) == 0 ? (const void *)&cpu_roof_api : NULL;
 }
 
 static const vita_backend_api api = {

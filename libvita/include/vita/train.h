@@ -39,7 +39,7 @@ VITA_EXPORT void vita_trainer_describe(const vita_trainer *trainer, vita_trainer
 /* ---- checking -------------------------------------------------------------------------------------- */
 
 /* One number or tensor of a file against what comes out here. error is the largest difference, relative to the
- * file's largest magnitude in that tensor. name lives during the call. */
+ * file's largest magnitude in that tensor; for after.NAME, to 1 where that is smaller. name lives during the call. */
 typedef void (*vita_train_compared)(void *user, const char *name, double error);
 
 typedef struct vita_train_check {
