@@ -80,6 +80,8 @@ void cli_close(struct cli *cli);
  * seconds, end the process at once. Unfinished output files are removed either way. */
 extern vita_cancel *cli_cancel;
 int cli_start_signals(void);
+/* From now on only a second signal ends the process at once: the end of the work is worth waiting for. */
+void cli_wait_for_end(void);
 int cli_end_by_signal(int exit_code); /* the process's exit code, unless a signal ends it */
 
 /* ---- progress, on a terminal only ---- */

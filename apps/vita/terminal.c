@@ -15,7 +15,7 @@
 #define PATIENCE_S 2
 
 vita_cancel *cli_cancel;
-static volatile sig_atomic_t caught;
+static volatile sig_atomic_t caught, patient;
 
 static void end_by(int number)
 {
@@ -29,7 +29,7 @@ static void on_signal(int number)
 	if (caught == 0 && number != SIGALRM) {
 		caught = number;
 		vita_cancel_request(cli_cancel);
-		(void)alarm(PATIENCE_S);
+		if (!patient) (void)alarm(PATIENCE_S);
 		return;
 	}
 	vita_files_abandon();
@@ -53,6 +53,11 @@ int cli_start_signals(void)
 	(void)signal(SIGPIPE, SIG_IGN);
 	(void)signal(SIGXFSZ, SIG_IGN);
 	return 1;
+}
+
+void cli_wait_for_end(void)
+{
+	patient = 1;
 }
 
 int cli_end_by_signal(int exit_code)

@@ -2,7 +2,7 @@
  *
  * vita/train.h - training: the loop around a model that its plugins can train (vita/trainable.h).
  *
- * open -> check* -> close. Everything comes from [train], [llm], [heads] and [backend] of the context's
+ * open -> (run | check)* -> close. Everything comes from [train], [llm], [heads] and [backend] of the context's
  * config; vita.ini(5) describes the keys.
  *
  * Stages are those of VITA-Audio (arXiv 2505.03739): alignment trains the language model; one-head a first
@@ -57,6 +57,42 @@ typedef struct vita_train_check {
  * OK (also where the errors are large) | E_NOTFOUND | E_FORMAT | E_SHAPE | E_DEVICE  [one-thread, may-block] */
 VITA_EXPORT vita_status vita_trainer_check(vita_trainer *trainer, const char *path, vita_train_compared compared,
                                            void *user, vita_train_check *result, vita_error *err);
+
+/* ---- training -------------------------------------------------------------------------------------- */
+
+/* Means over the optimizer steps since the last report, or an evaluation of the held-out set. */
+typedef struct vita_train_report {
+	uint32_t struct_size;
+	uint32_t evaluation;       /* 1: of the held-out set; rate, norm and speed are 0 */
+	int64_t step;              /* 1 … steps */
+	int64_t steps;
+	double loss, main_ce;
+	const double *head_ce;     /* [n_heads]; during the call */
+	uint32_t n_heads;
+	uint32_t reserved;
+	double learning_rate;      /* of the language model's group */
+	double gradient_norm;      /* before clipping */
+	int64_t tokens;            /* trained on so far */
+	double tokens_per_second;  /* since the last report */
+	double seconds;            /* since the run began */
+	const char *json;          /* all this as one line, as in the output's log.jsonl; during the call */
+} vita_train_report;
+
+/* Either function may be NULL. Called on the thread that runs. */
+typedef struct vita_train_events {
+	uint32_t struct_size;
+	uint32_t reserved;
+	void *user;
+	void (*report)(void *user, const vita_train_report *report);
+	void (*note)(void *user, const char *text); /* one sentence worth telling: a checkpoint, a skipped sample */
+} vita_train_events;
+
+/* Train for [train] steps, or go on with a run that [train] resume names. After E_CANCELLED the state has been
+ * saved. After any other failure the last good checkpoint stands, and the sentence names it.
+ * OK | E_CANCELLED | E_CONFIG | E_STATE (the output holds a run already) | E_IO | E_INVALID (a loss that is not
+ * finite) | E_NOMEM | E_DEVICE                                                       [one-thread, may-block] */
+VITA_EXPORT vita_status vita_trainer_run(vita_trainer *trainer, const vita_train_events *events,
+                                         const vita_cancel *cancel, vita_error *err);
 
 #ifdef __cplusplus
 }

@@ -272,6 +272,12 @@ int32_t vita_context_given(const vita_context *context, const char *section, con
 	return vita_config_find(context->config, section, key) != NULL;
 }
 
+const char *vita_context_base(const vita_context *context, const char *section, const char *key)
+{
+	const vita_config_entry *written = vita_config_find(context->config, section, key);
+	return written && written->base ? written->base : "";
+}
+
 const char *vita_context_origin(const vita_context *context, const char *section, const char *key)
 {
 	uint32_t n = 0;

@@ -35,6 +35,9 @@ int32_t vita_context_given(const vita_context *context, const char *section, con
  * "[codec] chunk" where it was not written.                                                [any-thread] */
 const char *vita_context_origin(const vita_context *context, const char *section, const char *key);
 
+/* The directory that relative paths in the value start at; "" is the working directory.    [any-thread] */
+const char *vita_context_base(const vita_context *context, const char *section, const char *key);
+
 /* ---- factories ------------------------------------------------------------------------------------- */
 
 /* The index-th usable factory of a kind, in the order of the search path; NULL past the last. [any-thread] */

@@ -3,6 +3,7 @@
 libvita_libcore_la_SOURCES += \
 	%D%/batch.h \
 	%D%/check.c \
+	%D%/checkpoint.c \
 	%D%/data.c \
 	%D%/data.h \
 	%D%/data_codes.c \
@@ -11,10 +12,16 @@ libvita_libcore_la_SOURCES += \
 	%D%/data_interleave.c \
 	%D%/data_internal.h \
 	%D%/data_sample.c \
+	%D%/loop.c \
+	%D%/model_save.c \
 	%D%/optimizer.c \
 	%D%/parameters.c \
 	%D%/pass.c \
 	%D%/random.h \
+	%D%/report.c \
+	%D%/report.h \
+	%D%/run.h \
+	%D%/run_settings.c \
 	%D%/trainer.c \
 	%D%/trainer.h
 libvita_libcore_la_LIBADD += -lm
