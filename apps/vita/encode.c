@@ -27,8 +27,10 @@ static vita_status take_ids(struct encoding *e, uint64_t *n)
 	int32_t block[BLOCK];
 	vita_status status = e->api->pull(e->stream, block, NULL, BLOCK, n, &e->cli->err);
 	for (uint64_t i = 0; i < *n && status >= VITA_OK; i++) {
-		if (!e->cli->json) (void)printf(e->n_printed++ ? " %d" : "%d", (int)block[i]);
-		else if (ids_add(&e->ids, block[i], &e->cli->err) != VITA_OK) return VITA_E_NOMEM;
+		if (!e->cli->json)
+			(void)printf(e->n_printed++ ? " %d" : "%d", (int)block[i]);
+		else if (ids_add(&e->ids, block[i], &e->cli->err) != VITA_OK)
+			return VITA_E_NOMEM;
 	}
 	if (*n > 0) (void)fflush(stdout);
 	return status;
@@ -40,16 +42,16 @@ static vita_status take_rows(struct encoding *e, uint64_t *n)
 	if (e->n_rows == e->rows_capacity) {
 		uint64_t capacity = e->rows_capacity ? 2 * e->rows_capacity : 64;
 		float *larger = capacity <= SIZE_MAX / sizeof *larger / width
-		                        ? realloc(e->rows, capacity * width * sizeof *larger)
-		                        : NULL;
+					? realloc(e->rows, capacity * width * sizeof *larger)
+					: NULL;
 		if (!larger)
 			return vita_fail(&e->cli->err, VITA_E_NOMEM, "no memory for %llu feature rows",
-			                 (unsigned long long)capacity);
+					 (unsigned long long)capacity);
 		e->rows = larger;
 		e->rows_capacity = capacity;
 	}
 	vita_status status = e->api->pull(e->stream, NULL, e->rows + e->n_rows * width,
-	                                  e->rows_capacity - e->n_rows, n, &e->cli->err);
+					  e->rows_capacity - e->n_rows, n, &e->cli->err);
 	e->n_rows += *n;
 	return status;
 }
@@ -64,24 +66,51 @@ static vita_status drain(struct encoding *e)
 	}
 }
 
-static vita_status encode(struct encoding *e, const char *path)
+/* The next n samples of at most `capacity`; fewer only where the recording ends, which *last says with them. */
+static vita_status read_piece(struct encoding *e, float *pcm, uint64_t capacity, uint64_t *n, int *last)
 {
-	float pcm[BLOCK];
-	uint64_t n, n_done = 0;
-	for (int last = 0; !last;) {
-		vita_status status = vita_audio_read(e->recording, pcm, BLOCK, &n, &e->cli->err);
+	*n = 0;
+	while (*n < capacity) {
+		uint64_t got;
+		vita_status status =
+			vita_audio_read(e->recording, pcm + *n, capacity - *n, &got, &e->cli->err);
 		if (status < 0) return status;
-		last = status == VITA_END;
-		status = e->api->push(e->stream, pcm, n, last, cli_cancel, &e->cli->err);
+		*n += got;
+		*last = status == VITA_END;
+		if (*last) break;
+	}
+	return VITA_OK;
+}
+
+static vita_status encode_pieces(struct encoding *e, float *pcm, uint64_t capacity, uint64_t *n_done)
+{
+	for (int last = 0; !last;) {
+		uint64_t n;
+		vita_status status = read_piece(e, pcm, capacity, &n, &last);
+		if (status == VITA_OK)
+			status = e->api->push(e->stream, pcm, n, last, cli_cancel, &e->cli->err);
 		if (status == VITA_OK) status = drain(e);
 		if (status < 0) return status;
-		n_done += n;
-		if (e->n_expected > 0) progress_show("encoding", n_done, (uint64_t)e->n_expected);
+		*n_done += n;
+		if (e->n_expected > 0) progress_show("encoding", *n_done, (uint64_t)e->n_expected);
 	}
-	if (n_done == 0)
-		return vita_fail(&e->cli->err, VITA_E_INVALID, "%s: holds no samples",
-		                 strcmp(path, "-") == 0 ? "standard input" : path);
 	return VITA_OK;
+}
+
+/* A pipe is heard as it comes. Of a file the encoder gets a minute at a time: it may make more of sound whose
+ * continuation it knows. */
+static vita_status encode(struct encoding *e, const char *path)
+{
+	uint64_t n_done = 0,
+		 capacity = e->n_expected < 0 ? BLOCK : (uint64_t)e->cli->info.encoder_info->sample_rate * 60;
+	float *pcm = malloc(capacity * sizeof *pcm);
+	if (!pcm) return vita_fail(&e->cli->err, VITA_E_NOMEM, "no memory for a minute of sound");
+	vita_status status = encode_pieces(e, pcm, capacity, &n_done);
+	free(pcm);
+	if (status == VITA_OK && n_done == 0)
+		return vita_fail(&e->cli->err, VITA_E_INVALID, "%s: holds no samples",
+				 strcmp(path, "-") == 0 ? "standard input" : path);
+	return status;
 }
 
 static vita_status open_ends(struct encoding *e, const char *path)
@@ -95,12 +124,12 @@ static vita_status open_ends(struct encoding *e, const char *path)
 	const vita_encoder_info *info = cli->info.encoder_info;
 	if (info->output == VITA_ENCODER_FEATURES && !e->features_path)
 		return vita_fail(&cli->err, VITA_E_CONFIG,
-		                 "encoder %s gives feature rows, not tokens; name a file for them with "
-		                 "--features",
-		                 cli->info.encoder);
+				 "encoder %s gives feature rows, not tokens; name a file for them with "
+				 "--features",
+				 cli->info.encoder);
 	if (info->output == VITA_ENCODER_TOKENS && e->features_path)
 		return vita_fail(&cli->err, VITA_E_CONFIG,
-		                 "--features: encoder %s gives tokens, not feature rows", cli->info.encoder);
+				 "--features: encoder %s gives tokens, not feature rows", cli->info.encoder);
 	status = vita_audio_open(path, info->sample_rate, info->mix, &e->recording, &cli->err);
 	if (status != VITA_OK) return status;
 	vita_audio_describe(e->recording, &rate_in, NULL, &n_in);
@@ -130,7 +159,7 @@ static int print_result(struct encoding *e)
 		return EXIT_DONE;
 	}
 	json_t *document = json_pack("{s:o, s:f}", "tokens", json_ids(e->ids.id, e->ids.n), "rate",
-	                             e->cli->info.encoder_info->rate);
+				     e->cli->info.encoder_info->rate);
 	if (e->features_path)
 		(void)json_object_set_new(document, "rows", json_integer((json_int_t)e->n_rows));
 	return cli_print_json(e->cli, document);
@@ -138,11 +167,11 @@ static int print_result(struct encoding *e)
 
 static int run(struct cli *cli, int argc, char **argv)
 {
-	static const struct option own[] = { { "features", required_argument, NULL, OPTION_FEATURES },
-		                             { 0 } };
-	struct encoding e = { .cli = cli };
+	static const struct option own[] = {{"features", required_argument, NULL, OPTION_FEATURES}, {0}};
+	struct encoding e = {.cli = cli};
 	int option;
-	while ((option = cli_option(cli, argc, argv, own)) > 0) e.features_path = optarg;
+	while ((option = cli_option(cli, argc, argv, own)) > 0)
+		e.features_path = optarg;
 	if (option == CLI_STOP) return cli->exit_code;
 	if (argc - optind != 1)
 		return cli_usage(cli, "one recording is needed, %d were named", argc - optind);
@@ -164,8 +193,7 @@ const struct verb verb_encode = {
 	.name = "encode",
 	.summary = "Turn a recording into audio tokens",
 	.run = run,
-	.help =
-		"Usage: vita encode -c CONFIG RECORDING\n\n"
+	.help = "Usage: vita encode -c CONFIG RECORDING\n\n"
 		"RECORDING is any recording that libsndfile reads; - is standard input. Tokens\n"
 		"are printed as they come, on one line, in a form that vita decode reads.\n\n"
 		"      --features FILE        for an encoder that gives feature rows: write them\n"

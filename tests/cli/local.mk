@@ -15,7 +15,8 @@ installed_tests = \
 	%D%/sensevoice.sh \
 	%D%/text.sh \
 	%D%/train.sh \
-	%D%/verbs.sh
+	%D%/verbs.sh \
+	%D%/whisper.sh
 dist_check_SCRIPTS += $(installed_tests)
 EXTRA_DIST += %D%/common.sh %D%/outside/beep.c %D%/outside/meter.cc
 

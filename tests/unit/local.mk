@@ -71,6 +71,13 @@ check_PROGRAMS += %D%/test_signal
 %C%_test_signal_CPPFLAGS = $(unit_cppflags) -I$(top_srcdir)/plugins/common
 %C%_test_signal_CFLAGS = $(unit_cflags)
 %C%_test_signal_LDADD = plugins/common/libsignal.la $(unit_ldadd)
+
+# Features and settings of the encoder are looked at from inside.
+check_PROGRAMS += %D%/test_whisper
+%C%_test_whisper_SOURCES = %D%/test_whisper.c %D%/unit.h %D%/files_support.h plugins/encoders/whisper-vq/features.c
+%C%_test_whisper_CPPFLAGS = $(unit_cppflags) -I$(top_srcdir)/plugins/common -I$(top_srcdir)/plugins/encoders/whisper-vq
+%C%_test_whisper_CFLAGS = $(unit_cflags)
+%C%_test_whisper_LDADD = plugins/common/libsignal.la $(unit_ldadd)
 check_PROGRAMS += %D%/test_sensevoice
 %C%_test_sensevoice_SOURCES = %D%/test_sensevoice.c %D%/unit.h
 %C%_test_sensevoice_CPPFLAGS = $(unit_cppflags) -I$(top_srcdir)/plugins/common -I$(top_srcdir)/plugins/encoders/sensevoice

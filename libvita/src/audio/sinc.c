@@ -124,11 +124,13 @@ static uint64_t take_in(vita_sinc *s, int64_t from, const float *in, uint64_t n)
 static float product(const float *a, const float *b, uint32_t n)
 {
 	double sum = 0;
-	for (uint32_t i = 0; i < n; i++) sum += (double)a[i] * b[i];
+	for (uint32_t i = 0; i < n; i++)
+		sum += (double)a[i] * b[i];
 	return (float)sum;
 }
 
-uint64_t vita_sinc_process(vita_sinc *s, const float *in, uint64_t n, uint64_t *used, float *out, uint64_t capacity)
+uint64_t vita_sinc_process(vita_sinc *s, const float *in, uint64_t n, uint64_t *used, float *out,
+			   uint64_t capacity)
 {
 	uint64_t given = 0;
 	*used = 0;
@@ -141,7 +143,8 @@ uint64_t vita_sinc_process(vita_sinc *s, const float *in, uint64_t n, uint64_t *
 			*used += take_in(s, first, in + *used, n - *used);
 			continue;
 		}
-		out[given++] = product(s->input + (first - s->start), s->table + row * s->span, s->count[row]);
+		out[given++] =
+			product(s->input + (first - s->start), s->table + row * s->span, s->count[row]);
 		if (++s->q == s->p) s->q = 0, s->m++;
 	}
 	return given;

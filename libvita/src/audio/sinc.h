@@ -19,7 +19,8 @@ void vita_sinc_close(vita_sinc *s); /* NULL is a no-op */
 /* Take up to n samples of in, *used of them, and give up to capacity of out; returns how many. Output lies in
  * time where its input did and needs six zero crossings of input beyond, at the end silence. Makes progress
  * while there is input and room. */
-uint64_t vita_sinc_process(vita_sinc *s, const float *in, uint64_t n, uint64_t *used, float *out, uint64_t capacity);
+uint64_t vita_sinc_process(vita_sinc *s, const float *in, uint64_t n, uint64_t *used, float *out,
+			   uint64_t capacity);
 
 /* How many samples belong to n of input: n · to / from, rounded up. */
 uint64_t vita_sinc_length(const vita_sinc *s, uint64_t n);

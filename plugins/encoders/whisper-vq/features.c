@@ -19,7 +19,8 @@ static vita_status take_memory(whisper_features *f, vita_error *err)
 	f->rows = host_zeroed(f->host, (uint64_t)f->capacity, (uint64_t)c->n_mels * sizeof *f->rows);
 	f->power = host_zeroed(f->host, (uint64_t)c->n_fft / 2 + 1, sizeof *f->power);
 	if (f->rows && f->power) return VITA_OK;
-	return vita_fail(err, VITA_E_NOMEM, "whisper-vq: no memory for the features of %lld samples", (long long)c->segment);
+	return vita_fail(err, VITA_E_NOMEM, "whisper-vq: no memory for the features of %lld samples",
+			 (long long)c->segment);
 }
 
 static vita_status open_window(whisper_features *f, vita_error *err)
@@ -33,15 +34,16 @@ static vita_status open_window(whisper_features *f, vita_error *err)
 	return status;
 }
 
-vita_status whisper_features_open(whisper_features *f, const vita_host *host, const whisper_config *c, vita_error *err)
+vita_status whisper_features_open(whisper_features *f, const vita_host *host, const whisper_config *c,
+				  vita_error *err)
 {
-	const mel_bank_params bank = { MEL_SLANEY,
-		                       MEL_BANK_F_AREA,
-		                       (uint32_t)c->n_mels,
-		                       (uint32_t)c->n_fft,
-		                       (double)c->rate_hz,
-		                       0,
-		                       (double)c->rate_hz / 2 };
+	const mel_bank_params bank = {MEL_SLANEY,
+				      MEL_BANK_F_AREA,
+				      (uint32_t)c->n_mels,
+				      (uint32_t)c->n_fft,
+				      (double)c->rate_hz,
+				      0,
+				      (double)c->rate_hz / 2};
 	memset(f, 0, sizeof *f);
 	f->host = host;
 	f->config = c;
@@ -50,8 +52,10 @@ vita_status whisper_features_open(whisper_features *f, const vita_host *host, co
 	if (status == VITA_OK) status = open_window(f, err);
 	if (status == VITA_OK) status = mel_bank_open(&f->bank, host, &bank, err);
 	if (status == VITA_OK) status = take_memory(f, err);
-	if (status == VITA_OK) whisper_features_reset(f);
-	else whisper_features_close(f);
+	if (status == VITA_OK)
+		whisper_features_reset(f);
+	else
+		whisper_features_close(f);
 	return status;
 }
 
@@ -120,19 +124,23 @@ void whisper_features_take(const whisper_features *f, int64_t first, int64_t n, 
 	const float floor = whisper_features_floor(f);
 	for (int64_t i = 0; i < n; i++, out += n_mels) {
 		const float *row = f->rows + (first + i) * n_mels;
-		if (first + i < 0) memset(out, 0, (size_t)n_mels * sizeof *out);
+		if (first + i < 0)
+			memset(out, 0, (size_t)n_mels * sizeof *out);
 		else
-			for (int64_t b = 0; b < n_mels; b++) out[b] = ((row[b] > floor ? row[b] : floor) + 4) / 4;
+			for (int64_t b = 0; b < n_mels; b++)
+				out[b] = ((row[b] > floor ? row[b] : floor) + 4) / 4;
 	}
 }
 
-uint64_t whisper_features_changed(const whisper_features *f, int64_t first, int64_t n, float then, float *most)
+uint64_t whisper_features_changed(const whisper_features *f, int64_t first, int64_t n, float then,
+				  float *most)
 {
 	const int64_t n_mels = f->config->n_mels;
 	const float now = whisper_features_floor(f);
 	uint64_t changed = 0;
 	for (int64_t i = first * n_mels; i < (first + n) * n_mels; i++) {
-		float before = f->rows[i] > then ? f->rows[i] : then, after = f->rows[i] > now ? f->rows[i] : now;
+		float before = f->rows[i] > then ? f->rows[i] : then,
+		      after = f->rows[i] > now ? f->rows[i] : now;
 		if (before == after) continue;
 		changed++;
 		if (after - before > *most) *most = after - before;

@@ -54,8 +54,9 @@ static vita_status take_memory(run *u, vita_error *err)
 	u->ids = carve(&size, VITA_I32, 1, n);
 	u->alone = carve(&size, VITA_F32, u->span.whole && u->span.first == 0 ? 2 * n : 0, c->width);
 	vita_status status = device_memory_reserve(u->encoder->device, &u->pass->scratch, size, err);
-	vita_tensor *const all[] = { &u->x, &u->a, &u->q, &u->wide, &u->mel, &u->ids, &u->alone };
-	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) all[i]->buffer = u->pass->scratch.buffer;
+	vita_tensor *const all[] = {&u->x, &u->a, &u->q, &u->wide, &u->mel, &u->ids, &u->alone};
+	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+		all[i]->buffer = u->pass->scratch.buffer;
 	return status;
 }
 
@@ -89,12 +90,17 @@ static vita_status write_mel(run *u, const whisper_features *features, vita_erro
 	const int64_t rows = u->mel.shape[0], n_mels = u->mel.shape[1];
 	if (pass->mel_capacity < rows * n_mels) {
 		host_release(u->encoder->host, pass->mel);
-		pass->mel = host_zeroed(u->encoder->host, (uint64_t)rows, (uint64_t)n_mels * sizeof *pass->mel);
+		pass->mel =
+			host_zeroed(u->encoder->host, (uint64_t)rows, (uint64_t)n_mels * sizeof *pass->mel);
 		pass->mel_capacity = pass->mel ? rows * n_mels : 0;
-		if (!pass->mel) return vita_fail(err, VITA_E_NOMEM, "whisper-vq: no memory for %lld rows of features", (long long)rows);
+		if (!pass->mel)
+			return vita_fail(err, VITA_E_NOMEM, "whisper-vq: no memory for %lld rows of features",
+					 (long long)rows);
 	}
-	whisper_features_take(features, WHISPER_STRIDE * u->span.first - 2 * (WHISPER_TAPS - 1), rows, pass->mel);
-	return device->api->write(device->self, &u->mel, pass->mel, (uint64_t)(rows * n_mels) * sizeof *pass->mel, err);
+	whisper_features_take(features, WHISPER_STRIDE * u->span.first - 2 * (WHISPER_TAPS - 1), rows,
+			      pass->mel);
+	return device->api->write(device->self, &u->mel, pass->mel,
+				  (uint64_t)(rows * n_mels) * sizeof *pass->mel, err);
 }
 
 /* Frame j sees rows 2j - 2 … 2j of y, and row t of y those t - 2 … t of mel. Before the beginning both are 0. */
@@ -145,7 +151,8 @@ static void project(run *u, const decoder_linear *linear, const vita_tensor *to)
 {
 	vita_tensor wide = wide_rows(u, to->shape[0], to->shape[1]);
 	const vita_tensor *target = to->dtype == VITA_F32 ? to : &wide;
-	vita_matmul(&u->r, &u->a, &linear->weight, linear->bias.buffer ? &linear->bias : NULL, NULL, VITA_UNARY_NONE, target);
+	vita_matmul(&u->r, &u->a, &linear->weight, linear->bias.buffer ? &linear->bias : NULL, NULL,
+		    VITA_UNARY_NONE, target);
 	if (target != to) vita_copy(&u->r, target, to);
 }
 
@@ -161,7 +168,8 @@ static void record_attention(run *u, const vita_tensor *keys, const vita_tensor 
 	const struct {
 		int64_t first, end, n_keys;
 		uint32_t mask;
-	} parts[] = { { u->span.first, whole, whole, VITA_MASK_BLOCK_CAUSAL }, { whole, end, u->span.valid, VITA_MASK_FULL } };
+	} parts[] = {{u->span.first, whole, whole, VITA_MASK_BLOCK_CAUSAL},
+		     {whole, end, u->span.valid, VITA_MASK_FULL}};
 	for (int i = 0; i < 2; i++) {
 		if (parts[i].first == parts[i].end) continue;
 		vita_tensor q = rows_of(&u->q, parts[i].first - u->span.first, parts[i].end - parts[i].first);
@@ -169,7 +177,8 @@ static void record_attention(run *u, const vita_tensor *keys, const vita_tensor 
 		vita_tensor k = rows_of(keys, 0, parts[i].n_keys), v = rows_of(values, 0, parts[i].n_keys);
 		q = vita_split(&q, heads, d), y = vita_split(&y, heads, d);
 		k = vita_split(&k, heads, d), v = vita_split(&v, heads, d);
-		vita_attention(&u->r, &q, &k, &v, NULL, parts[i].mask, (uint32_t)u->block, 1 / sqrt((double)d), &y);
+		vita_attention(&u->r, &q, &k, &v, NULL, parts[i].mask, (uint32_t)u->block,
+			       1 / sqrt((double)d), &y);
 	}
 }
 
@@ -181,7 +190,8 @@ static vita_status record_layer(run *u, vita_error *err)
 	vita_tensor keys, values, wide = wide_rows(u, u->x.shape[0], u->encoder->config.ffn);
 	vita_status status = layer_cache(u, &keys, &values, err);
 	if (status != VITA_OK) return status;
-	vita_tensor k = rows_of(&keys, u->span.first, u->span.n), v = rows_of(&values, u->span.first, u->span.n);
+	vita_tensor k = rows_of(&keys, u->span.first, u->span.n),
+		    v = rows_of(&values, u->span.first, u->span.n);
 	vita_layer_norm(r, &u->x, &l->attention_norm, &l->attention_norm_bias, EPSILON, &u->a);
 	project(u, &l->q, &u->q);
 	project(u, &l->k, &k);
@@ -207,7 +217,8 @@ static void record_pooling(run *u)
 		next.offset += (uint64_t)(i * u->x.stride[0]);
 		vita_binary(&u->r, c->pool_kind, i == 1 ? &first : &pooled, &next, &pooled);
 	}
-	if (pool > 1 && c->pool_kind == VITA_BINARY_ADD) vita_affine(&u->r, &pooled, 1 / (double)pool, 0, &pooled);
+	if (pool > 1 && c->pool_kind == VITA_BINARY_ADD)
+		vita_affine(&u->r, &pooled, 1 / (double)pool, 0, &pooled);
 	u->x = pooled;
 	u->a = rows_of(&x, 0, n);
 	u->q = rows_of(&u->q, 0, n);
@@ -224,7 +235,8 @@ static vita_status run_layers(run *u, const vita_cancel *cancel, vita_error *err
 	const vita_host *host = u->encoder->host;
 	const whisper_config *c = &u->encoder->config;
 	for (u->position = 0; u->position < c->n_layers; u->position++) {
-		if (host->cancelled(host->context, cancel)) return vita_fail(err, VITA_E_CANCELLED, "encoding was cancelled");
+		if (host->cancelled(host->context, cancel))
+			return vita_fail(err, VITA_E_CANCELLED, "encoding was cancelled");
 		vita_status status = record_layer(u, err);
 		if (status != VITA_OK) return status;
 		if (u->position + 1 == c->pool_after) record_pooling(u);
@@ -234,11 +246,12 @@ static vita_status run_layers(run *u, const vita_cancel *cancel, vita_error *err
 	return vita_recorder_end(&u->r);
 }
 
-vita_status whisper_pass_run(const vita_encoder *encoder, whisper_pass *pass, const whisper_features *features,
-                             const whisper_span *span, int32_t *codes, const vita_cancel *cancel, vita_error *err)
+vita_status whisper_pass_run(const vita_encoder *encoder, whisper_pass *pass,
+			     const whisper_features *features, const whisper_span *span, int32_t *codes,
+			     const vita_cancel *cancel, vita_error *err)
 {
 	const vita_device *device = encoder->device;
-	run u = { .encoder = encoder, .pass = pass, .span = *span, .block = encoder->config.block };
+	run u = {.encoder = encoder, .pass = pass, .span = *span, .block = encoder->config.block};
 	vita_status status = take_memory(&u, err);
 	if (status == VITA_OK) status = write_mel(&u, features, err);
 	if (status != VITA_OK) return status;

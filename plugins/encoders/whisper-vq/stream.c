@@ -27,7 +27,7 @@ struct vita_encoder_stream {
 	float *floors;   /* [blocks] that they were encoded with */
 	int32_t *ids;    /* ready: from ids_at to n_ids */
 	uint64_t n_ids, ids_at, capacity;
-	int32_t ended;
+	int32_t ended, warned;
 };
 
 /* ---- open and close ----------------------------------------------------------------------------------- */
@@ -56,10 +56,13 @@ vita_status whisper_stream_open(vita_encoder *encoder, vita_encoder_stream **out
 		int64_t n_blocks = c->segment / whisper_frame_samples(c) / c->block + 1;
 		s->floors = host_zeroed(host, (uint64_t)n_blocks, sizeof *s->floors);
 		s->pass.caches = host_zeroed(host, (uint64_t)c->n_layers, sizeof *s->pass.caches);
-		if (!s->floors || !s->pass.caches) status = vita_fail(err, VITA_E_NOMEM, "whisper-vq: no memory for a stream");
+		if (!s->floors || !s->pass.caches)
+			status = vita_fail(err, VITA_E_NOMEM, "whisper-vq: no memory for a stream");
 	}
-	if (status == VITA_OK) *out = s;
-	else whisper_stream_close(s);
+	if (status == VITA_OK)
+		*out = s;
+	else
+		whisper_stream_close(s);
 	return status;
 }
 
@@ -71,31 +74,36 @@ static vita_status make_room(vita_encoder_stream *s, uint64_t n, vita_error *err
 	if (s->n_ids + n <= s->capacity) return VITA_OK;
 	uint64_t capacity = 2 * s->capacity + n;
 	int32_t *ids = host->reallocate(host->context, s->ids, capacity * sizeof *ids);
-	if (!ids) return vita_fail(err, VITA_E_NOMEM, "whisper-vq: no memory for %llu tokens", (unsigned long long)capacity);
+	if (!ids)
+		return vita_fail(err, VITA_E_NOMEM, "whisper-vq: no memory for %llu tokens",
+				 (unsigned long long)capacity);
 	s->ids = ids;
 	s->capacity = capacity;
 	return VITA_OK;
 }
 
 /* Encode frames from `done` to `end`. */
-static vita_status encode(vita_encoder_stream *s, int64_t end, int32_t whole, const vita_cancel *cancel, vita_error *err)
+static vita_status encode(vita_encoder_stream *s, int64_t end, int32_t whole, const vita_cancel *cancel,
+			  vita_error *err)
 {
 	const whisper_config *c = &s->encoder->config;
 	const int64_t frame = whisper_frame_samples(c);
-	const whisper_span span = { s->done, end - s->done, (s->n + frame - 1) / frame, whole };
+	const whisper_span span = {s->done, end - s->done, (s->n + frame - 1) / frame, whole};
 	if (span.n <= 0) return VITA_OK;
 	vita_status status = make_room(s, (uint64_t)(span.n / c->pool), err);
 	if (status == VITA_OK)
-		status = whisper_pass_run(s->encoder, &s->pass, &s->features, &span, s->ids + s->n_ids, cancel, err);
+		status = whisper_pass_run(s->encoder, &s->pass, &s->features, &span, s->ids + s->n_ids,
+					  cancel, err);
 	if (status != VITA_OK) return status;
-	for (int64_t b = span.first / c->block; b * c->block < end; b++) s->floors[b] = whisper_features_floor(&s->features);
+	for (int64_t b = span.first / c->block; b * c->block < end; b++)
+		s->floors[b] = whisper_features_floor(&s->features);
 	s->n_ids += (uint64_t)(span.n / c->pool);
 	s->done = end;
 	return VITA_OK;
 }
 
 /* Of the blocks that were encoded before the loudest sound came: how far are their features off? */
-static void report_deviation(const vita_encoder_stream *s)
+static void report_deviation(vita_encoder_stream *s)
 {
 	const whisper_config *c = &s->encoder->config;
 	const int64_t block = c->block * WHISPER_STRIDE;
@@ -103,12 +111,15 @@ static void report_deviation(const vita_encoder_stream *s)
 	float most = 0;
 	for (int64_t b = 0; (b + 1) * c->block <= s->done && (b + 1) * block <= s->features.n_rows; b++)
 		changed += whisper_features_changed(&s->features, b * block, block, s->floors[b], &most);
-	if (changed > 0)
-		vita_logf(s->encoder->host, VITA_LOG_INFO, "whisper-vq",
-		          "segment from %.0f s: a sound came that was louder than all before it, and %llu of %llu features of "
-		          "blocks that were encoded already lie up to %.1f dB below what they are in the whole segment",
-		          (double)(s->segment * c->segment) / (double)c->rate_hz, (unsigned long long)changed,
-		          (unsigned long long)(s->done * WHISPER_STRIDE * c->n_mels), 10 * (double)most);
+	if (changed == 0) return;
+	vita_logf(
+		s->encoder->host, s->warned ? VITA_LOG_INFO : VITA_LOG_WARNING, "whisper-vq",
+		"segment from %.0f s: a sound came that was louder than all before it, and %llu of %llu "
+		"features of "
+		"blocks that were encoded already lie up to %.1f dB below what they are in the whole segment",
+		(double)(s->segment * c->segment) / (double)c->rate_hz, (unsigned long long)changed,
+		(unsigned long long)(s->done * WHISPER_STRIDE * c->n_mels), 10 * (double)most);
+	s->warned = 1;
 }
 
 /* The segment ends where it stands. The reference pads the last segment of a recording to a whole number of codes,
@@ -146,13 +157,15 @@ static vita_status check_samples(const float *pcm, uint64_t n, vita_error *err)
 {
 	for (uint64_t i = 0; i < n; i++)
 		if (!(fabsf(pcm[i]) <= LOUDEST_SAMPLE))
-			return vita_fail(err, VITA_E_INVALID,
-			                 "whisper-vq: sample %llu of a push is %g; samples are numbers, full scale ±1",
-			                 (unsigned long long)i, (double)pcm[i]);
+			return vita_fail(
+				err, VITA_E_INVALID,
+				"whisper-vq: sample %llu of a push is %g; samples are numbers, full scale ±1",
+				(unsigned long long)i, (double)pcm[i]);
 	return VITA_OK;
 }
 
-static vita_status hear(vita_encoder_stream *s, const float *pcm, uint64_t n, const vita_cancel *cancel, vita_error *err)
+static vita_status hear(vita_encoder_stream *s, const float *pcm, uint64_t n, const vita_cancel *cancel,
+			vita_error *err)
 {
 	const int64_t segment = s->encoder->config.segment;
 	for (uint64_t at = 0; at < n;) {
@@ -168,9 +181,11 @@ static vita_status hear(vita_encoder_stream *s, const float *pcm, uint64_t n, co
 }
 
 vita_status whisper_push(vita_encoder_stream *s, const float *pcm, uint64_t n, int32_t last,
-                         const vita_cancel *cancel, vita_error *err)
+			 const vita_cancel *cancel, vita_error *err)
 {
-	if (s->ended) return vita_fail(err, VITA_E_STATE, "whisper-vq: samples came after the end of the recording");
+	if (s->ended)
+		return vita_fail(err, VITA_E_STATE,
+				 "whisper-vq: samples came after the end of the recording");
 	vita_status status = check_samples(pcm, n, err);
 	if (status == VITA_OK) status = hear(s, pcm, n, cancel, err);
 	if (status == VITA_OK && !last) status = encode_ready(s, cancel, err);
@@ -180,7 +195,7 @@ vita_status whisper_push(vita_encoder_stream *s, const float *pcm, uint64_t n, i
 }
 
 vita_status whisper_pull(vita_encoder_stream *s, int32_t *ids, float *rows, uint64_t capacity, uint64_t *n,
-                         vita_error *err)
+			 vita_error *err)
 {
 	(void)rows, (void)err;
 	*n = s->n_ids - s->ids_at;

@@ -11,11 +11,12 @@
 static int32_t match(const vita_host *host, const vita_model *model)
 {
 	const char *architecture = "";
-	(void)host->model_get_list_string(host->context, model, VITA_CONFIG_MODEL, "architectures", 0, &architecture, NULL);
+	(void)host->model_get_list_string(host->context, model, VITA_CONFIG_MODEL, "architectures", 0,
+					  &architecture, NULL);
 	if (strcmp(architecture, "WhisperVQEncoder") == 0) return 100;
 	int64_t codes = 0;
-	vita_status status = host->model_get_int(host->context, model, VITA_CONFIG_MODEL, "quantize_vocab_size", 1, INT32_MAX,
-	                                         &codes, NULL);
+	vita_status status = host->model_get_int(host->context, model, VITA_CONFIG_MODEL,
+						 "quantize_vocab_size", 1, INT32_MAX, &codes, NULL);
 	return status == VITA_OK && whisper_prefix(host, model) ? 80 : 0;
 }
 
@@ -31,16 +32,18 @@ static void encoder_close(vita_encoder *encoder)
 static vita_status open_model(vita_encoder *encoder, const vita_settings *settings, vita_error *err)
 {
 	const vita_host *host = encoder->host;
-	decoder_loader loader = { host, encoder->device, NULL, VITA_DTYPE_NONE, 0, 0, 0 };
+	decoder_loader loader = {host, encoder->device, NULL, VITA_DTYPE_NONE, 0, 0, 0};
 	const char *path = host->setting_string(host->context, settings, "model");
 	if (!path || !*path)
 		return vita_fail(err, VITA_E_CONFIG,
-		                 "whisper-vq: [encoder] model must name the directory with the tokenizer's config.json and "
-		                 "model.safetensors");
+				 "whisper-vq: [encoder] model must name the directory with the tokenizer's "
+				 "config.json and "
+				 "model.safetensors");
 	vita_status status = decoder_dtype_setting(host, settings, &loader.dtype, err);
 	if (status == VITA_OK)
-		status = host->model_open(host->context, path, VITA_MODEL_WANT_CONFIG | VITA_MODEL_WANT_TENSORS,
-		                          &encoder->model, err);
+		status = host->model_open(host->context, path,
+					  VITA_MODEL_WANT_CONFIG | VITA_MODEL_WANT_TENSORS, &encoder->model,
+					  err);
 	if (status == VITA_OK) status = whisper_config_read(host, encoder->model, &encoder->config, err);
 	if (status != VITA_OK) return status;
 	loader.model = encoder->model;
@@ -50,14 +53,14 @@ static vita_status open_model(vita_encoder *encoder, const vita_settings *settin
 	encoder->cache_dtype = encoder->weights.dtype == VITA_F32 ? VITA_F32 : VITA_F16;
 	encoder->exact = strcmp(host->setting_string(host->context, settings, "loudest"), "segment") == 0;
 	vita_logf(host, VITA_LOG_INFO, "whisper-vq", "%lld layers of %lld values in %s, %.0f MB, %lld codes",
-	          (long long)encoder->config.n_layers, (long long)encoder->config.width,
-	          vita_dtype_name(encoder->weights.dtype), (double)encoder->weights.bytes / 1e6,
-	          (long long)encoder->config.n_codes);
+		  (long long)encoder->config.n_layers, (long long)encoder->config.width,
+		  vita_dtype_name(encoder->weights.dtype), (double)encoder->weights.bytes / 1e6,
+		  (long long)encoder->config.n_codes);
 	return VITA_OK;
 }
 
-static vita_status encoder_open(const vita_host *host, const vita_device *device, const vita_settings *settings,
-                                vita_encoder **out, vita_error *err)
+static vita_status encoder_open(const vita_host *host, const vita_device *device,
+				const vita_settings *settings, vita_encoder **out, vita_error *err)
 {
 	*out = NULL;
 	vita_encoder *encoder = host_zeroed(host, 1, sizeof *encoder);
@@ -65,8 +68,10 @@ static vita_status encoder_open(const vita_host *host, const vita_device *device
 	encoder->host = host;
 	encoder->device = device;
 	vita_status status = open_model(encoder, settings, err);
-	if (status == VITA_OK) *out = encoder;
-	else encoder_close(encoder);
+	if (status == VITA_OK)
+		*out = encoder;
+	else
+		encoder_close(encoder);
 	return status;
 }
 
@@ -85,7 +90,7 @@ static void describe(const vita_encoder *encoder, vita_encoder_info *info)
 
 static const void *get_extension(vita_encoder *encoder, const char *id)
 {
-	static const vita_match_api matching = { sizeof matching, 0, match };
+	static const vita_match_api matching = {sizeof matching, 0, match};
 	(void)encoder;
 	return strcmp(id, VITA_MATCH_ID) == 0 ? &matching : NULL;
 }
@@ -119,12 +124,13 @@ static const vita_key loudest_key = {
 	.type = VITA_KEY_CHOICE,
 	.name = "loudest",
 	.fallback = "so-far",
-	.help = "sound that features are measured against: the loudest so far, for tokens every block, or of the segment, "
+	.help = "sound that features are measured against: the loudest so far, for tokens every block, or of "
+		"the segment, "
 		"as the reference does",
 	.choices = "so-far segment",
 };
 
-static const vita_key *const keys[] = { &dtype_key, &loudest_key };
+static const vita_key *const keys[] = {&dtype_key, &loudest_key};
 
 static const vita_factory factory = {
 	.struct_size = sizeof factory,
@@ -136,7 +142,7 @@ static const vita_factory factory = {
 	.n_keys = 2,
 };
 
-static const vita_factory *const factories[] = { &factory };
+static const vita_factory *const factories[] = {&factory};
 
 static const vita_module module = {
 	.struct_size = sizeof module,

@@ -47,7 +47,8 @@ static inline int64_t whisper_code_samples(const whisper_config *c)
 	return whisper_frame_samples(c) * c->pool;
 }
 
-vita_status whisper_config_read(const vita_host *host, const vita_model *model, whisper_config *out, vita_error *err);
+vita_status whisper_config_read(const vita_host *host, const vita_model *model, whisper_config *out,
+				vita_error *err);
 
 /* ---- features.c: log-mel rows of a segment ------------------------------------------------------------ */
 
@@ -64,7 +65,7 @@ typedef struct whisper_features {
 } whisper_features;
 
 vita_status whisper_features_open(whisper_features *f, const vita_host *host, const whisper_config *config,
-                                  vita_error *err);
+				  vita_error *err);
 void whisper_features_close(whisper_features *f);
 void whisper_features_reset(whisper_features *f); /* a new segment begins */
 void whisper_features_push(whisper_features *f, const float *pcm, uint64_t n);
@@ -80,7 +81,8 @@ void whisper_features_take(const whisper_features *f, int64_t first, int64_t n, 
 
 /* How many values of rows first … first + n - 1 are other with the present floor than with `then`, and by how
  * much at most. */
-uint64_t whisper_features_changed(const whisper_features *f, int64_t first, int64_t n, float then, float *most);
+uint64_t whisper_features_changed(const whisper_features *f, int64_t first, int64_t n, float then,
+				  float *most);
 
 /* ---- weights.c ---------------------------------------------------------------------------------------- */
 
@@ -107,7 +109,8 @@ typedef struct whisper_weights {
 /* "" or what stands before every tensor's name; NULL where this is no such model. */
 const char *whisper_prefix(const vita_host *host, const vita_model *model);
 
-vita_status whisper_weights_load(whisper_weights *w, decoder_loader *loader, const whisper_config *c, vita_error *err);
+vita_status whisper_weights_load(whisper_weights *w, decoder_loader *loader, const whisper_config *c,
+				 vita_error *err);
 void whisper_weights_free(whisper_weights *w, const vita_host *host, const vita_device *device);
 
 /* ---- pass.c: frames through the model ----------------------------------------------------------------- */
@@ -138,8 +141,9 @@ typedef struct whisper_span {
 	int32_t whole;
 } whisper_span;
 
-vita_status whisper_pass_run(const vita_encoder *encoder, whisper_pass *pass, const whisper_features *features,
-                             const whisper_span *span, int32_t *codes, const vita_cancel *cancel, vita_error *err);
+vita_status whisper_pass_run(const vita_encoder *encoder, whisper_pass *pass,
+			     const whisper_features *features, const whisper_span *span, int32_t *codes,
+			     const vita_cancel *cancel, vita_error *err);
 void whisper_pass_free(const vita_encoder *encoder, whisper_pass *pass);
 
 /* ---- stream.c ----------------------------------------------------------------------------------------- */
@@ -147,8 +151,8 @@ void whisper_pass_free(const vita_encoder *encoder, whisper_pass *pass);
 vita_status whisper_stream_open(vita_encoder *encoder, vita_encoder_stream **out, vita_error *err);
 void whisper_stream_close(vita_encoder_stream *stream);
 vita_status whisper_push(vita_encoder_stream *stream, const float *pcm, uint64_t n, int32_t last,
-                         const vita_cancel *cancel, vita_error *err);
-vita_status whisper_pull(vita_encoder_stream *stream, int32_t *ids, float *rows, uint64_t capacity, uint64_t *n,
-                         vita_error *err);
+			 const vita_cancel *cancel, vita_error *err);
+vita_status whisper_pull(vita_encoder_stream *stream, int32_t *ids, float *rows, uint64_t capacity,
+			 uint64_t *n, vita_error *err);
 
 #endif
