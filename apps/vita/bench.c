@@ -289,13 +289,31 @@ static int report(struct bench *b, const json_t *other)
 
 /* ---- the verb ----------------------------------------------------------------------------------------- */
 
-/* --synthetic is a model path, in the type that llm.dtype asks for. */
+/* The section of the config that a shape belongs to: encoder, llm or codec. */
+static vita_status find_section(struct bench *b, const char *shape, char *section, size_t size)
+{
+	char path[128];
+	const char *name = "llm";
+	vita_model *model;
+	(void)snprintf(path, sizeof path, "synthetic:%s", shape);
+	vita_status status = vita_model_open(path, VITA_MODEL_WANT_CONFIG, &model, &b->cli->err);
+	if (status != VITA_OK) return status;
+	(void)vita_model_get_string(model, VITA_CONFIG_MODEL, "vita_section", &name, NULL);
+	(void)snprintf(section, size, "%s", name);
+	vita_model_close(model);
+	return VITA_OK;
+}
+
+/* --synthetic is a model path, in the type that the section's dtype asks for. */
 static int set_synthetic(struct bench *b, const char *shape)
 {
-	const char *dtype = vita_config_get(b->cli->config, "llm", "dtype");
-	vita_status status;
+	char section[16];
+	vita_status status = find_section(b, shape, section, sizeof section);
+	if (status != VITA_OK) return 0;
+	const char *dtype = vita_config_get(b->cli->config, section, "dtype");
 	int typed = dtype && *dtype && strcmp(dtype, "as-is") != 0;
-	(void)snprintf(b->setting, sizeof b->setting, "llm.model=synthetic:%s%s%s", shape, typed ? ":" : "", typed ? dtype : "");
+	(void)snprintf(b->setting, sizeof b->setting, "%s.model=synthetic:%s%s%s", section, shape, typed ? ":" : "",
+	               typed ? dtype : "");
 	status = vita_config_set(b->cli->config, b->setting, &b->cli->err);
 	return status == VITA_OK;
 }
@@ -392,7 +410,8 @@ const struct verb verb_bench = {
 		"                             qwen2.5-0.5b, qwen2.5-1.5b, qwen2.5-3b, qwen2.5-7b,\n"
 		"                             qwen2.5-14b, qwen2.5-32b, qwen2.5-72b,\n"
 		"                             vita-audio-0.5b, vita-audio-1.5b, vita-audio-7b,\n"
-		"                             vita-audio-72b, nano; -s llm.dtype says their type\n"
+		"                             vita-audio-72b, nano, glm4-voice-tokenizer; -s\n"
+		"                             llm.dtype or encoder.dtype says their type\n"
 		"      --runs N               runs that count (5)\n"
 		"      --prompt-tokens N      length of the prompt that is timed (512)\n"
 		"      --tokens N             length of the answers (128)\n"

@@ -24,7 +24,7 @@ struct bench {
 
 double bench_median(double *values, uint32_t n); /* sorts them */
 
-/* Ten seconds of sound through the encoder, and tokens for as much through the codec, into the report. */
+/* Thirty seconds of sound through the encoder, and tokens for ten through the codec, into the report. */
 vita_status bench_encoder(struct bench *b);
 vita_status bench_codec(struct bench *b);
 

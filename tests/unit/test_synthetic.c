@@ -34,6 +34,30 @@ static void test_a_shape_opens_like_a_directory(void **state)
 	vita_model_close(model);
 }
 
+/* The speech tokenizer: the sizes that are published, convolutions among them. */
+static void test_tokenizer_shape(void **state)
+{
+	vita_model *model;
+	vita_array array;
+	vita_error err;
+	const char *section;
+	uint64_t n_values = 0;
+	(void)state;
+	open_model("synthetic:glm4-voice-tokenizer:q4_0", &model);
+	assert_ok(vita_model_get_string(model, VITA_CONFIG_MODEL, "vita_section", &section, &err), &err);
+	assert_string_equal(section, "encoder");
+	assert_ok(vita_model_tensor(model, "conv2.weight", 3, (int64_t[]){ 1280, 1280, 3 }, &array, &err), &err);
+	assert_int_equal(array.dtype, VITA_BF16);
+	for (uint64_t i = 0; i < vita_model_n_tensors(model); i++) {
+		vita_tensor_info info;
+		VITA_INIT(&info);
+		assert_int_equal(vita_model_tensor_describe(model, i, &info), VITA_OK);
+		n_values += info.n_values;
+	}
+	assert_int_equal(n_values, 343599360 - 375 * 1280); /* all but embed_positions2 */
+	vita_model_close(model);
+}
+
 /* Values of every type are centred and spread as a new model's are, and come back the same after they were dropped. */
 static void test_numbers(void **state)
 {
@@ -79,6 +103,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_shape_opens_like_a_directory),
+		cmocka_unit_test(test_tokenizer_shape),
 		cmocka_unit_test(test_numbers),
 		cmocka_unit_test(test_what_there_is_not),
 	};

@@ -34,6 +34,8 @@ libvita_libcore_la_SOURCES += \
 	%D%/safetensors_write.h \
 	%D%/synthetic.c \
 	%D%/synthetic.h \
+	%D%/synthetic_shapes.h \
+	%D%/synthetic_tokenizer.c \
 	%D%/yaml.c \
 	%D%/yaml.h \
 	%D%/zip.c \

@@ -5,6 +5,7 @@
 #include <config.h>
 
 #include "files/synthetic.h"
+#include "files/synthetic_shapes.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -42,6 +43,10 @@ static const struct shape shapes[] = {
 };
 #define N_SHAPES (sizeof shapes / sizeof *shapes)
 
+/* What stands around them. */
+static const vita_synthetic_shape *const others[] = { &vita_synthetic_tokenizer };
+#define N_OTHERS (sizeof others / sizeof *others)
+
 bool vita_synthetic_is_path(const char *path)
 {
 	return strncmp(path, PREFIX, sizeof PREFIX - 1) == 0;
@@ -54,53 +59,57 @@ static vita_status fail_shape(const char *path, vita_error *err)
 		if (i > 0) strcat(names, ", ");
 		strcat(names, shapes[i].name);
 	}
+	for (size_t i = 0; i < N_OTHERS; i++) strcat(strcat(names, ", "), others[i]->name);
 	return vita_fail(err, VITA_E_NOTFOUND, "%s: there is no such shape or type; write synthetic:SHAPE or synthetic:SHAPE:TYPE "
 	                 "with a shape of %s", path, names);
 }
 
-static vita_status parse(const char *path, const struct shape **shape, uint32_t *dtype, vita_error *err)
+/* What a path names: one or the other shape, and the type of its tensors. */
+struct named {
+	const struct shape *shape;
+	const vita_synthetic_shape *other;
+	uint32_t dtype;
+};
+
+static vita_status parse(const char *path, struct named *out, vita_error *err)
 {
 	const char *name = path + sizeof PREFIX - 1, *colon = strchr(name, ':');
 	size_t n = colon ? (size_t)(colon - name) : strlen(name);
-	*shape = NULL;
-	*dtype = colon ? vita_dtype_parse(colon + 1) : VITA_BF16;
+	*out = (struct named){ NULL, NULL, colon ? vita_dtype_parse(colon + 1) : VITA_BF16 };
 	for (size_t i = 0; i < N_SHAPES; i++)
-		if (strlen(shapes[i].name) == n && strncmp(shapes[i].name, name, n) == 0) *shape = &shapes[i];
-	bool weights = *dtype != VITA_DTYPE_NONE && *dtype != VITA_I32 && *dtype != VITA_U8;
-	return *shape && weights ? VITA_OK : fail_shape(path, err);
+		if (strlen(shapes[i].name) == n && strncmp(shapes[i].name, name, n) == 0) out->shape = &shapes[i];
+	for (size_t i = 0; i < N_OTHERS; i++)
+		if (strlen(others[i]->name) == n && strncmp(others[i]->name, name, n) == 0) out->other = others[i];
+	bool weights = out->dtype != VITA_DTYPE_NONE && out->dtype != VITA_I32 && out->dtype != VITA_U8;
+	return (out->shape || out->other) && weights ? VITA_OK : fail_shape(path, err);
 }
 
 /* ---- tensors ------------------------------------------------------------------------------------------ */
 
-struct builder {
-	vita_model *model;
-	uint32_t dtype;
-	vita_status status;
-	vita_error *err;
-};
-
-/* columns 0: a vector, always f32. A matrix whose rows are no whole number of blocks falls back to q8_0 or bf16. */
-VITA_PRINTF(4, 5)
-static void add(struct builder *b, int64_t rows, int64_t columns, const char *format, ...)
+void vita_synthetic_add(vita_synthetic_builder *b, uint32_t rank, const int64_t *shape, const char *format, ...)
 {
-	int64_t shape[2] = { rows, columns };
-	vita_model_entry entry = { .shape = shape, .rank = columns ? 2 : 1, .dtype = columns ? b->dtype : VITA_F32 };
+	vita_model_entry entry = { .rank = rank, .dtype = rank > 1 ? b->dtype : VITA_F32, .n_values = 1 };
 	char name[96];
 	va_list args;
 	if (b->status != VITA_OK) return;
-	if (columns && vita_row_bytes(entry.dtype, columns) < 0)
-		entry.dtype = columns % 32 == 0 ? VITA_Q8_0 : VITA_BF16;
+	/* Blocks are laid along rows, which for convolutions would be a few taps. */
+	if (rank > 1 && vita_row_bytes(entry.dtype, shape[rank - 1]) < 0)
+		entry.dtype = shape[rank - 1] % 32 == 0 ? VITA_Q8_0 : VITA_BF16;
 	va_start(args, format);
 	(void)vsnprintf(name, sizeof name, format, args);
 	va_end(args);
+	for (uint32_t i = 0; i < rank; i++) entry.n_values *= (uint64_t)shape[i];
 	entry.name = name;
+	entry.shape = shape;
 	entry.type = vita_dtype_name(entry.dtype);
-	entry.n_values = (uint64_t)(rows * (columns ? columns : 1));
-	entry.size_bytes = (uint64_t)(columns ? rows * vita_row_bytes(entry.dtype, columns) : rows * 4);
+	entry.size_bytes = entry.n_values / (uint64_t)shape[rank - 1] * (uint64_t)vita_row_bytes(entry.dtype, shape[rank - 1]);
 	b->status = vita_model_add_tensor(b->model, &entry, b->err);
 }
 
-static void add_layer(struct builder *b, const struct shape *s, int i)
+#define add(b, rows, columns, ...) \
+	vita_synthetic_add(b, (columns) != 0 ? 2 : 1, (const int64_t[]){ rows, columns }, __VA_ARGS__)
+
+static void add_layer(vita_synthetic_builder *b, const struct shape *s, int i)
 {
 	int64_t q = (int64_t)s->heads * s->head_dim, kv = (int64_t)s->kv_heads * s->head_dim;
 	add(b, s->hidden, 0, "model.layers.%d.input_layernorm.weight", i);
@@ -117,19 +126,17 @@ static void add_layer(struct builder *b, const struct shape *s, int i)
 	add(b, s->hidden, s->intermediate, "model.layers.%d.mlp.down_proj.weight", i);
 }
 
-static vita_status add_tensors(vita_model *model, const struct shape *s, uint32_t dtype, vita_error *err)
+static void add_tensors(vita_synthetic_builder *b, const struct shape *s)
 {
-	struct builder b = { model, dtype, VITA_OK, err };
-	add(&b, s->vocab, s->hidden, "model.embed_tokens.weight");
-	if (!s->tied) add(&b, s->vocab, s->hidden, "lm_head.weight");
-	add(&b, s->hidden, 0, "model.norm.weight");
-	for (int i = 0; i < s->layers + s->mctp; i++) add_layer(&b, s, i);
+	add(b, s->vocab, s->hidden, "model.embed_tokens.weight");
+	if (!s->tied) add(b, s->vocab, s->hidden, "lm_head.weight");
+	add(b, s->hidden, 0, "model.norm.weight");
+	for (int i = 0; i < s->layers + s->mctp; i++) add_layer(b, s, i);
 	for (int k = 0; k < s->mctp; k++) {
-		add(&b, s->hidden, 2 * (int64_t)s->hidden, "mtp_projs.%d.weight", k);
-		add(&b, s->hidden, 0, "mtp_embed_norms.%d.weight", k);
-		add(&b, s->hidden, 0, "mtp_hidden_norms.%d.weight", k);
+		add(b, s->hidden, 2 * (int64_t)s->hidden, "mtp_projs.%d.weight", k);
+		add(b, s->hidden, 0, "mtp_embed_norms.%d.weight", k);
+		add(b, s->hidden, 0, "mtp_hidden_norms.%d.weight", k);
 	}
-	return b.status;
 }
 
 /* No end token: what is measured shall not end early by chance. */
@@ -146,15 +153,17 @@ static json_t *settings_of(const struct shape *s)
 
 vita_status vita_synthetic_read(vita_model *model, vita_error *err)
 {
-	const struct shape *shape;
-	uint32_t dtype;
-	vita_status status = parse(model->path, &shape, &dtype, err);
+	struct named named;
+	vita_status status = parse(model->path, &named, err);
 	if (status != VITA_OK) return status;
-	json_t *settings = settings_of(shape);
+	json_t *settings = named.shape ? settings_of(named.shape) : named.other->settings();
 	if (!settings) return vita_fail(err, VITA_E_NOMEM, "%s: out of memory while making this model", model->path);
 	status = vita_model_set_document(model, VITA_CONFIG_MODEL, model->path, settings, false, err);
 	json_decref(settings);
-	return status == VITA_OK ? add_tensors(model, shape, dtype, err) : status;
+	vita_synthetic_builder b = { model, named.dtype, status, err };
+	if (named.shape) add_tensors(&b, named.shape);
+	else named.other->tensors(&b);
+	return b.status;
 }
 
 /* ---- numbers ------------------------------------------------------------------------------------------ */
