@@ -16,6 +16,9 @@ struct decoding {
 	vita_codec_stream *stream;
 	vita_audio_writer *sound;
 	uint64_t n_samples;
+	int chunked;         /* [codec] chunk is given: tokens wait until a chunk is whole */
+	struct ids waiting;
+	uint32_t n_chunks;
 };
 
 static vita_status push(struct decoding *d, const int32_t *ids, uint64_t n, int last)
@@ -32,6 +35,24 @@ static vita_status push(struct decoding *d, const int32_t *ids, uint64_t n, int 
 	return status == VITA_END ? VITA_OK : status;
 }
 
+/* The ids as the codec shall have them: as they come, or in the chunks that the config says. */
+static vita_status feed(struct decoding *d, const int32_t *ids, uint64_t n, int last)
+{
+	vita_status status = VITA_OK;
+	if (!d->chunked) return push(d, ids, n, last);
+	for (uint64_t i = 0; i < n && status == VITA_OK; i++) {
+		const uint32_t chunk = vita_engine_chunk(d->cli->engine, d->n_chunks);
+		status = ids_add(&d->waiting, ids[i], &d->cli->err);
+		if (status != VITA_OK || chunk == 0 || d->waiting.n < chunk) continue;
+		status = push(d, d->waiting.id, d->waiting.n, last && i + 1 == n);
+		if (last && i + 1 == n) return status;
+		d->waiting.n = 0;
+		d->n_chunks++;
+	}
+	if (status == VITA_OK && last) status = push(d, d->waiting.id, d->waiting.n, 1);
+	return status;
+}
+
 /* Standard input is decoded as it comes. */
 static vita_status decode_stdin(struct decoding *d)
 {
@@ -41,7 +62,7 @@ static vita_status decode_stdin(struct decoding *d)
 	for (int end = 0; !end && status == VITA_OK;) {
 		ids.n = 0;
 		status = ids_from_stdin(&parser, &ids, &end, &d->cli->err);
-		if (status == VITA_OK && (ids.n > 0 || end)) status = push(d, ids.id, ids.n, end);
+		if (status == VITA_OK && (ids.n > 0 || end)) status = feed(d, ids.id, ids.n, end);
 	}
 	ids_free(&ids);
 	return status;
@@ -51,7 +72,7 @@ static vita_status decode_arguments(struct decoding *d, char **arguments, int n)
 {
 	struct ids ids = { 0 };
 	vita_status status = ids_from_arguments(arguments, n, &ids, &d->cli->err);
-	if (status == VITA_OK) status = push(d, ids.id, ids.n, 1);
+	if (status == VITA_OK) status = feed(d, ids.id, ids.n, 1);
 	ids_free(&ids);
 	return status;
 }
@@ -63,6 +84,7 @@ static vita_status open_ends(struct decoding *d)
 	vita_status status = cli_open_engine(cli, VITA_PART_CODEC);
 	if (status != VITA_OK) return status;
 	d->api = vita_engine_codec(cli->engine, &codec);
+	d->chunked = vita_config_get(cli->config, "codec", "chunk") != NULL;
 	status = d->api->stream_open(codec, &d->stream, &cli->err);
 	if (status != VITA_OK) return status;
 	return vita_audio_create(cli->output, cli->info.codec_info->sample_rate, d->format, &d->sound,
@@ -103,6 +125,7 @@ static int run(struct cli *cli, int argc, char **argv)
 	int exit_code = status == VITA_OK ? print_result(&d) : cli_fail(cli, status);
 	vita_audio_discard(d.sound);
 	if (d.stream) d.api->stream_close(d.stream);
+	ids_free(&d.waiting);
 	return exit_code;
 }
 
@@ -114,8 +137,9 @@ const struct verb verb_decode = {
 	.help =
 		"Usage: vita decode -c CONFIG -o RECORDING IDS\n\n"
 		"IDS are the codec's token ids, separated by commas or white space; - reads them\n"
-		"from standard input and decodes them as they come. RECORDING becomes a WAV\n"
-		"file, which appears whole or not at all; without -o, or with -o -, it goes to\n"
+		"from standard input and decodes them as they come. All go to the codec at once,\n"
+		"or in chunks where [codec] chunk is given, as an answer's do. RECORDING becomes a\n"
+		"WAV file, which appears whole or not at all; without -o, or with -o -, it goes to\n"
 		"standard output.\n\n"
 		"      --float                32-bit float samples instead of 16-bit integers\n\n"
 		"JSON: samples; rate.\n\n"

@@ -20,7 +20,7 @@ static void print_offer(const vita_offer *offer)
 static const char *type_name(const vita_key *key)
 {
 	static const char *const names[] = { "text", "integer", "number", "yes/no", "path", "choice",
-		"list of integers" };
+		"list of integers", "seed or path" };
 	return key->type < sizeof names / sizeof *names ? names[key->type] : "?";
 }
 

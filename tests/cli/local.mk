@@ -5,6 +5,7 @@ installed_tests = \
 	%D%/answer.sh \
 	%D%/codec2.sh \
 	%D%/convert.sh \
+	%D%/flow_hift.sh \
 	%D%/golden.sh \
 	%D%/installed.sh \
 	%D%/layout.sh \

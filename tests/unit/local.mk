@@ -51,6 +51,12 @@ check_PROGRAMS += %D%/test_yaml
 %C%_test_yaml_LDADD = $(unit_ldadd) $(JANSSON_LIBS)
 endif
 
+check_PROGRAMS += %D%/test_flow_hift
+%C%_test_flow_hift_SOURCES = %D%/test_flow_hift.c %D%/unit.h
+%C%_test_flow_hift_CPPFLAGS = $(unit_cppflags) -I$(top_srcdir)/plugins/codecs/flow-hift -I$(top_srcdir)/plugins/common
+%C%_test_flow_hift_CFLAGS = $(unit_cflags) $(JANSSON_CFLAGS) -pthread
+%C%_test_flow_hift_LDADD = plugins/codecs/flow-hift/libflow_hift.la $(unit_ldadd) $(JANSSON_LIBS) -lpthread
+
 check_PROGRAMS += %D%/test_audio
 %C%_test_audio_SOURCES = %D%/test_audio.c %D%/unit.h
 %C%_test_audio_CPPFLAGS = $(unit_cppflags)

@@ -80,7 +80,7 @@ static void test_refusals(void **state)
 /* As a directory's document: values through the getters, and failures only where somebody asks. */
 static void test_document(void **state)
 {
-	static const char text[] = "flow: !new:a.B\n  rate: 12.5\n  blocks: [1, 2]\n", broken[] = "a: [\n";
+	static const char text[] = "flow: !new:a.B\n  rate: 12.5\n  blocks: [1, 2]\n  lists: [[3, 4, 5], [6]]\n", broken[] = "a: [\n";
 	vita_error err;
 	vita_model *model;
 	double rate = 0;
@@ -96,6 +96,12 @@ static void test_document(void **state)
 	assert_string_equal(class, "a.B");
 	assert_ok(vita_model_get_ints(model, VITA_CONFIG_YAML, "flow.blocks", blocks, 4, &n, &err), &err);
 	assert_int_equal(n, 2);
+	assert_ok(vita_model_get_ints(model, VITA_CONFIG_YAML, "flow.lists.0", blocks, 4, &n, &err), &err);
+	assert_int_equal(n, 3);
+	assert_ok(vita_model_get_int(model, VITA_CONFIG_YAML, "flow.lists.1.0", 0, 9, &number, &err), &err);
+	assert_int_equal(number, 6);
+	assert_int_equal(vita_model_get_int(model, VITA_CONFIG_YAML, "flow.lists.2", 0, 9, &number, &err), VITA_E_NOTFOUND);
+	assert_int_equal(vita_model_get_int(model, VITA_CONFIG_YAML, "flow.lists.-1", 0, 9, &number, &err), VITA_E_NOTFOUND);
 	assert_int_equal(vita_model_get_int(model, VITA_CONFIG_YAML, "flow.absent", 0, 9, &number, &err), VITA_E_NOTFOUND);
 	vita_model_close(model);
 

@@ -64,6 +64,10 @@ VITA_EXPORT const vita_encoder_api *vita_engine_encoder(const vita_engine *engin
 VITA_EXPORT const vita_llm_api *vita_engine_llm(const vita_engine *engine, vita_llm **llm);
 VITA_EXPORT const vita_codec_api *vita_engine_codec(const vita_engine *engine, vita_codec **codec);
 
+/* Tokens that the codec gets as chunk number `number`, from 0, of an answer: [codec] chunk, or what its silence means;
+ * 0: all that are left. 0 where there is no codec.                                       [any-thread] */
+VITA_EXPORT uint32_t vita_engine_chunk(const vita_engine *engine, uint32_t number);
+
 /* What the device of one part (VITA_PART_*) could do at best, measured now; all 0 where its backend cannot
  * tell. E_STATE: the part is not open.                                      [any-thread, may-block] */
 VITA_EXPORT vita_status vita_engine_roof(const vita_engine *engine, uint32_t part, vita_roof *out, vita_error *err);

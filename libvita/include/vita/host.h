@@ -47,7 +47,7 @@ struct vita_host {
 	 * getter, is a defect of the module: "", 0 comes back and the log says so. Strings and lists live
 	 * as long as the settings.                                                 [any-thread] */
 	int32_t (*setting_has)(void *context, const vita_settings *settings, const char *key);
-	const char *(*setting_string)(void *context, const vita_settings *settings, const char *key); /* STRING PATH CHOICE */
+	const char *(*setting_string)(void *context, const vita_settings *settings, const char *key); /* STRING PATH CHOICE SEED */
 	int64_t (*setting_int)(void *context, const vita_settings *settings, const char *key);        /* INT BOOL */
 	double (*setting_float)(void *context, const vita_settings *settings, const char *key);
 	uint32_t (*setting_list)(void *context, const vita_settings *settings, const char *key, const int64_t **values);

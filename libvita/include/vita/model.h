@@ -58,7 +58,7 @@ VITA_EXPORT const char *vita_model_file_path(vita_model *model, const char *name
  * generation_config.json, VITA_CONFIG_PREPROCESSOR preprocessor_config.json, VITA_CONFIG_YAML is config.yaml, as
  * some audio models have it; of a model that is a directory. In YAML, HyperPyYAML's "!ref <name>" of a top-level scalar
  * is its value, other tags build nothing, and the class of "!new:" and "!name:" is a member of that name. `key` is a
- * member name; a dot reaches into objects ("rope_scaling.type").
+ * member name; a dot reaches into objects ("rope_scaling.type"), and a number into lists ("dilations.0").
  * The getters return OK and fill *out; or NOTFOUND (absent or null) and E_FORMAT (of another type or
  * out of range, with a sentence that names file, key and what was expected), both leaving *out alone:
  * set the default before the call and pass on only E_FORMAT.                       [any-thread] */

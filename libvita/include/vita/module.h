@@ -35,6 +35,7 @@ extern "C" {
 #define VITA_KEY_PATH 4u   /* relative to the INI file that names it; "~/" is the home directory */
 #define VITA_KEY_CHOICE 5u /* one of `choices` */
 #define VITA_KEY_LIST 6u   /* integers separated by commas, each in min … max */
+#define VITA_KEY_SEED 7u   /* a whole number of 0 or more as it is written, else a path as PATH; read as a string */
 
 /* One key of the section of the factory's kind ([codec] for a codec). The host checks values against
  * this before open, and `vita plugins NAME` prints it. Keys that libvita itself defines for the section

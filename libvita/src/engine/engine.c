@@ -273,6 +273,12 @@ const vita_codec_api *vita_engine_codec(const vita_engine *engine, vita_codec **
 	return engine->codec ? engine->codec_api : NULL;
 }
 
+uint32_t vita_engine_chunk(const vita_engine *engine, uint32_t number)
+{
+	if (engine->n_chunk == 0) return 0;
+	return engine->chunk[number < engine->n_chunk ? number : engine->n_chunk - 1];
+}
+
 /* ---- roofs ---------------------------------------------------------------------------------------- */
 
 vita_status vita_engine_roof(const vita_engine *engine, uint32_t part, vita_roof *out, vita_error *err)

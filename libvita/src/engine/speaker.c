@@ -89,8 +89,8 @@ static vita_status gather(vita_running *r, int32_t code)
 		speaker->capacity = capacity;
 	}
 	speaker->waiting[speaker->n_waiting++] = code;
-	uint32_t number = speaker->n_chunks < engine->n_chunk ? speaker->n_chunks : engine->n_chunk - 1;
-	if (engine->chunk[number] == 0 || speaker->n_waiting < engine->chunk[number]) return VITA_OK;
+	uint32_t chunk = vita_engine_chunk(engine, speaker->n_chunks);
+	if (chunk == 0 || speaker->n_waiting < chunk) return VITA_OK;
 	return push_chunk(r, 0);
 }
 

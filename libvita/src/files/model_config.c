@@ -15,6 +15,15 @@ static const char *const document_names[VITA_N_DOCUMENTS] = { "config.json", "ge
 
 /* ---- finding ------------------------------------------------------------------------------------- */
 
+/* A member of an object, or of a list the entry of that number. */
+static const json_t *find_member(const json_t *value, const char *key)
+{
+	if (!json_is_array(value)) return json_object_get(value, key);
+	size_t digits = strspn(key, "0123456789");
+	if (digits == 0 || digits > 6 || key[digits] != '\0') return NULL;
+	return json_array_get(value, (size_t)strtoul(key, NULL, 10));
+}
+
 /* Member of that very name, else what a path of dots leads to. */
 static const json_t *find_value(const json_t *object, const char *key)
 {
@@ -26,9 +35,9 @@ static const json_t *find_value(const json_t *object, const char *key)
 		if (n >= sizeof part) return NULL;
 		memcpy(part, key, n);
 		part[n] = '\0';
-		object = json_object_get(object, part);
+		object = find_member(object, part);
 	}
-	return json_object_get(object, key);
+	return find_member(object, key);
 }
 
 static vita_status find(const vita_model *model, uint32_t file, const char *key, const json_t **out,

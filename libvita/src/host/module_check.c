@@ -135,7 +135,7 @@ static int32_t check_key(const vita_key *key, const char *factory, uint32_t inde
 	if (!check_struct(key, UP_TO(vita_key, max), what, reason)) return 0;
 	if (!check_name(key->name, 1, what, reason)) return 0;
 	(void)snprintf(what, sizeof what, "key \"%s\" of \"%s\"", key->name, factory);
-	if (key->type > VITA_KEY_LIST)
+	if (key->type > VITA_KEY_SEED)
 		return refuse(reason, "%s is of type %u, which ABI 1 does not have", what, key->type);
 	if (!(key->min <= key->max))
 		return refuse(reason, "%s has the range %g to %g", what, key->min, key->max);

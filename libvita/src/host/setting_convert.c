@@ -188,6 +188,11 @@ static vita_status convert(vita_setting *setting, const vita_key *key, const cha
 	case VITA_KEY_PATH: return vita_path_resolve(text, base, where, &setting->string, err);
 	case VITA_KEY_CHOICE: return convert_choice(setting, key, text, where, err);
 	case VITA_KEY_LIST: return convert_list(setting, key, text, where, err);
+	case VITA_KEY_SEED:
+		if (text[0] == '\0' || text[strspn(text, "0123456789")] != '\0')
+			return vita_path_resolve(text, base, where, &setting->string, err);
+		setting->string = strdup(text);
+		return setting->string ? VITA_OK : no_memory(err, where);
 	case VITA_KEY_STRING:
 		setting->string = strdup(text);
 		return setting->string ? VITA_OK : no_memory(err, where);

@@ -127,7 +127,7 @@ int32_t vita_settings_has(const vita_settings *settings, const char *key)
 const char *vita_settings_string(const vita_settings *settings, const char *key)
 {
 	const vita_setting *setting =
-		ask(settings, key, TYPE(STRING) | TYPE(PATH) | TYPE(CHOICE), "setting_string");
+		ask(settings, key, TYPE(STRING) | TYPE(PATH) | TYPE(CHOICE) | TYPE(SEED), "setting_string");
 	return setting ? setting->string : "";
 }
 

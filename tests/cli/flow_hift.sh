@@ -1,0 +1,83 @@
+#!/bin/sh
+# The speech decoder's command: samples of the reference implementation from each backend and each form of its files, the
+# same length in chunks, and refusals.
+. "$VITA_SRCDIR/tests/cli/common.sh"
+
+[ -e "$plugindir/codec-flow-hift.so" ] || { echo "SKIP: built without the speech decoder"; exit 77; }
+golden=$VITA_SRCDIR/tests/golden/decoder
+decoder="-s codec.plugin=flow-hift -s codec.noise=$golden/noise.safetensors"
+ids=$(sed 's/.*"tokens": *\[\([^]]*\)\].*/\1/' "$golden/golden.json" | tr -d ' \n')
+
+samples() { # recording: one sample a line
+	tail -c +45 "$1" | od -An -v -t d2 -w2
+}
+
+expect_near() { # what, recording, recording, largest difference
+	samples "$2" >"$scratch/a"
+	samples "$3" >"$scratch/b"
+	[ "$(wc -l <"$scratch/a")" = "$(wc -l <"$scratch/b")" ] || fail "$1: another number of samples"
+	paste "$scratch/a" "$scratch/b" | awk -v most="$4" '{ d = $1 - $2; if (d < 0) d = -d; if (d > worst) worst = d }
+		END { exit !(NR > 0 && worst <= most) }' || fail "$1: off by more than $4"
+}
+
+# shellcheck disable=SC2086 # lists of arguments
+decode() { # recording, further arguments
+	to=$1
+	shift
+	expect_exit 0 "$vita" decode $decoder -s codec.model="$golden" -o "$to" "$@" "$ids"
+}
+
+for backend in reference cpu auto; do
+	[ $backend = auto ] || [ -e "$plugindir/backend-$backend.so" ] || continue
+	decode "$scratch/$backend.wav" -s backend.name=$backend --json
+	compact "$scratch/out" >"$scratch/document"
+	expect_match "$scratch/document" '"samples":44032'
+	expect_match "$scratch/document" '"rate":22050'
+	# The phase of the source carries the rounding of f0 along; the reference's own differs as much between machines.
+	expect_near "$backend" "$scratch/$backend.wav" "$golden/full.wav" 128
+done
+
+# From safetensors files that vita convert made.
+mkdir "$scratch/converted"
+cp "$golden/config.yaml" "$scratch/converted/"
+for part in flow hift; do expect_exit 0 "$vita" convert "$golden/$part.pt" "$scratch/converted/$part.safetensors"; done
+# shellcheck disable=SC2086
+expect_exit 0 "$vita" decode $decoder -s codec.model="$scratch/converted" -o "$scratch/converted.wav" "$ids"
+expect_near "converted weights" "$scratch/converted.wav" "$scratch/auto.wav" 1
+
+# Its config.yaml says which plugin it is for.
+expect_exit 0 "$vita" decode -s codec.noise="$golden/noise.safetensors" -s codec.model="$golden" -o "$scratch/found.wav" "$ids"
+expect_near "the plugin that was found" "$scratch/found.wav" "$scratch/auto.wav" 0
+
+# In chunks, from arguments and from a pipe: all of the speech, the same either way.
+for chunk in 5 8,16 0; do
+	decode "$scratch/chunks.wav" -s codec.chunk=$chunk -s codec.steps=2
+	[ "$(samples "$scratch/chunks.wav" | wc -l)" = 44032 ] || fail "chunks of $chunk: another number of samples"
+	# shellcheck disable=SC2086
+	echo "$ids" | "$vita" decode $decoder -s codec.model="$golden" -s codec.chunk=$chunk -s codec.steps=2 \
+		-o "$scratch/piped.wav" - || fail "decoding from a pipe failed"
+	[ $chunk = 0 ] || expect_near "chunks of $chunk from a pipe" "$scratch/chunks.wav" "$scratch/piped.wav" 0
+done
+
+refuse() { # status, what the sentence says, arguments
+	status=$1 says=$2
+	shift 2
+	expect_exit "$status" "$vita" decode -s codec.plugin=flow-hift -o "$scratch/no.wav" "$@" 1,2,3
+	expect_match "$scratch/err" "$says"
+	[ ! -e "$scratch/no.wav" ] || fail "a recording was left behind"
+}
+refuse 2 'model is missing'
+refuse 1 'flow.safetensors nor flow.pt\|config.yaml' -s codec.model="$scratch"
+refuse 1 'token 999 is outside 0 ... 127' -s codec.model="$golden" 999
+refuse 1 'no such model' -s codec.model="$golden" -s codec.noise="$scratch/none.safetensors"
+refuse 2 'steps' -s codec.model="$golden" -s codec.steps=0
+mkdir "$scratch/damaged"
+cp "$golden/flow.pt" "$golden/hift.pt" "$scratch/damaged/"
+refuse 1 'config.yaml' -s codec.model="$scratch/damaged"
+sed 's/euler/heun/' "$golden/config.yaml" >"$scratch/damaged/config.yaml"
+refuse 1 'solver = heun is not known' -s codec.model="$scratch/damaged"
+cp "$golden/config.yaml" "$scratch/damaged/"
+head -c 100000 "$golden/hift.pt" >"$scratch/damaged/hift.pt"
+refuse 1 'hift.pt: .*truncated' -s codec.model="$scratch/damaged"
+
+finish
