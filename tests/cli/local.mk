@@ -16,6 +16,7 @@ installed_tests = \
 	%D%/sensevoice.sh \
 	%D%/text.sh \
 	%D%/train.sh \
+	%D%/train_data.sh \
 	%D%/verbs.sh \
 	%D%/whisper.sh
 dist_check_SCRIPTS += $(installed_tests)

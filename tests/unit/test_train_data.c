@@ -599,6 +599,32 @@ static void test_checkpoint(void **state)
 	}
 }
 
+/* A line that cannot be used is counted once, however many epochs there are and whoever goes on. */
+static void test_skipped_once(void **state)
+{
+	vita_train_batch batch;
+	vita_train_data_counts counts;
+	vita_error err = { 0 };
+	(void)state;
+	write_text("bad.jsonl", GOOD "{}\n" GOOD "[1]\n");
+	vita_train_data_options options = plain_options("bad.jsonl");
+	options.once = false;
+	options.max_length = 30;
+	vita_train_data *data = open_data(&options), *again = open_data(&options);
+	for (int i = 0; i < 9; i++) assert_int_equal(next(data, &batch), VITA_OK);
+	json_t *saved = vita_train_data_save_state(data);
+	assert_int_equal(vita_train_data_load_state(again, saved, &err), VITA_OK);
+	for (int i = 0; i < 9; i++) assert_int_equal(next(again, &batch), VITA_OK);
+	vita_train_data_count(data, &counts);
+	assert_int_equal(counts.n_skipped, 2);
+	assert_null(vita_train_data_skipped(data, 2));
+	vita_train_data_count(again, &counts);
+	assert_int_equal(counts.n_skipped, 2);
+	json_decref(saved);
+	vita_train_data_close(data);
+	vita_train_data_close(again);
+}
+
 static void test_foreign_checkpoint(void **state)
 {
 	vita_error err = { 0 };
@@ -618,7 +644,7 @@ static void test_foreign_checkpoint(void **state)
 
 	static const char *const changes[] = { "{\"cursor\": 10}", "{\"cursor\": -1}", "{\"epoch\": \"x\"}",
 		                               "{\"pending\": []}", "{\"pending\": [[9]]}", "{\"pending\": [[-1]]}",
-		                               "{\"pending\": [[0.5]]}", "{\"tokens\": null}", "{\"files\": 1}" };
+		                               "{\"pending\": [[0.5]]}", "{\"bad\": [[9]]}", "{\"bad\": 0}", "{\"tokens\": null}", "{\"files\": 1}" };
 	for (size_t i = 0; i < N(changes); i++) {
 		json_t *bad = json_deep_copy(good), *change = json_loads(changes[i], 0, NULL);
 		assert_int_equal(json_object_update(bad, change), 0);
@@ -766,6 +792,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_mixing, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_shuffled_by_seed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_checkpoint, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_skipped_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_foreign_checkpoint, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_cache, setup, teardown),
 		cmocka_unit_test(test_encoder_key),

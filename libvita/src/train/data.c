@@ -23,6 +23,7 @@ typedef struct place {
 } place;
 
 struct vita_train_data {
+	uint8_t **bad;            /* [n_files] a bit a line: skipped once, and not tried again */
 	vita_sample_maker maker;
 	vita_data_file *files;
 	uint32_t n_files;
@@ -164,6 +165,16 @@ static void remember(vita_train_data *data, const char *why)
 	data->skipped[data->n_skipped++] = copy;
 }
 
+static bool is_bad(const vita_train_data *data, uint32_t file, int64_t line)
+{
+	return data->bad[file][line / 8] >> line % 8 & 1;
+}
+
+static void note_bad(vita_train_data *data, uint32_t file, int64_t line)
+{
+	data->bad[file][line / 8] |= (uint8_t)(1u << line % 8);
+}
+
 static void count_skipped(vita_train_data *data, vita_fate fate)
 {
 	data->counts.n_skipped++;
@@ -181,6 +192,7 @@ static vita_status make_sample(vita_train_data *data, place at, vita_error *err)
 	vita_error own;
 	VITA_INIT(&own);
 	data->ids.size = data->labels.size = 0;
+	if (is_bad(data, at.file, at.line)) return VITA_OK;
 	vita_status status = vita_data_file_line(file, at.line, &data->line, err);
 	if (status != VITA_OK || data->line.size == 0) return status;
 	(void)snprintf(origin, sizeof origin, "%.480s:%lu", file->path, (unsigned long)at.line + 1);
@@ -188,6 +200,7 @@ static vita_status make_sample(vita_train_data *data, place at, vita_error *err)
 	                                  file->directory, origin, &data->ids, &data->labels, &own);
 	if (fate == VITA_FATE_GOOD) return VITA_OK;
 	if (fate == VITA_FATE_FAILED || data->strict) return vita_fail(err, own.status, "%s", own.message);
+	note_bad(data, at.file, at.line);
 	count_skipped(data, fate);
 	remember(data, own.message);
 	return VITA_OK;
@@ -249,8 +262,8 @@ static vita_status plan(vita_train_data *data, vita_error *err)
 {
 	double total = 0;
 	for (uint32_t i = 0; i < data->n_files; i++) {
-		if (data->files[i].n_lines > (int64_t)UINT32_MAX)
-			return vita_fail(err, VITA_E_UNSUPPORTED, "%s: has more than 2^32 lines", data->files[i].path);
+		if (data->files[i].n_lines > INT32_MAX)
+			return vita_fail(err, VITA_E_UNSUPPORTED, "%s: has more than 2^31 lines", data->files[i].path);
 		total += (double)used(&data->files[i]);
 	}
 	if (total < 1)
@@ -263,7 +276,13 @@ static vita_status plan(vita_train_data *data, vita_error *err)
 	data->n_order = data->counts.n_lines = (int64_t)total;
 	data->order = malloc((size_t)data->n_order * sizeof *data->order);
 	data->rows = calloc(data->n_files, sizeof *data->rows);
-	if (!data->order || !data->rows)
+	data->bad = calloc(data->n_files, sizeof *data->bad);
+	bool ok = data->order && data->rows && data->bad;
+	for (uint32_t i = 0; ok && i < data->n_files; i++) {
+		data->bad[i] = calloc((size_t)data->files[i].n_lines / 8 + 1, 1);
+		ok = data->bad[i] != NULL;
+	}
+	if (!ok)
 		return vita_fail(err, VITA_E_NOMEM, "no memory for the order of %lld lines", (long long)data->n_order);
 	return begin_epoch(data, 0, err);
 }
@@ -295,6 +314,8 @@ void vita_train_data_close(vita_train_data *data)
 	if (!data) return;
 	vita_sample_maker_close(&data->maker);
 	for (uint32_t i = 0; data->rows && i < data->n_files; i++) row_free(&data->rows[i]);
+	for (uint32_t i = 0; data->bad && i < data->n_files; i++) free(data->bad[i]);
+	free(data->bad);
 	row_free(&data->given);
 	vita_data_files_close(data->files, data->n_files);
 	for (uint32_t i = 0; i < data->n_skipped; i++) free(data->skipped[i]);
@@ -331,20 +352,23 @@ static uint64_t fingerprint(const vita_train_data *data)
 json_t *vita_train_data_save_state(const vita_train_data *data)
 {
 	const vita_train_data_counts *c = &data->counts;
-	json_t *pending = json_array();
+	json_t *pending = json_array(), *unusable = json_array();
 	for (uint32_t i = 0; i < data->n_files; i++) {
-		json_t *lines = json_array();
+		json_t *lines = json_array(), *bad = json_array();
 		for (size_t k = 0; k < data->rows[i].n_lines; k++)
 			(void)json_array_append_new(lines, json_integer(data->rows[i].line[k]));
+		for (int64_t line = 0; line < data->files[i].n_lines; line++)
+			if (is_bad(data, i, line)) (void)json_array_append_new(bad, json_integer(line));
 		(void)json_array_append_new(pending, lines);
+		(void)json_array_append_new(unusable, bad);
 	}
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "files",
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "files",
 	                 (json_int_t)fingerprint(data), "epoch", (json_int_t)c->epoch, "cursor",
 	                 (json_int_t)data->cursor, "flushed", (json_int_t)data->flushed, "good",
 	                 (json_int_t)data->good_in_epoch, "samples", (json_int_t)c->n_samples, "tokens",
 	                 (json_int_t)c->n_tokens, "broken", (json_int_t)c->n_broken, "missing",
 	                 (json_int_t)c->n_missing, "audio", (json_int_t)c->n_audio, "too_long",
-	                 (json_int_t)c->n_too_long, "skipped", (json_int_t)c->n_skipped, "pending", pending);
+	                 (json_int_t)c->n_too_long, "skipped", (json_int_t)c->n_skipped, "pending", pending, "bad", unusable);
 }
 
 /* A number of the state from 0 to most; -1 where it is none. */
@@ -360,14 +384,32 @@ static vita_status not_ours(vita_error *err, const char *what)
 	return vita_fail(err, VITA_E_FORMAT, "the checkpoint's place in the training data %s", what);
 }
 
+/* A line's number from a list of the state; -1 where it is none. */
+static int64_t line_at(const vita_train_data *data, uint32_t file, const json_t *lines, size_t index)
+{
+	const json_t *value = json_array_get(lines, index);
+	json_int_t line = json_is_integer(value) ? json_integer_value(value) : -1;
+	return line >= 0 && line < data->files[file].n_lines ? (int64_t)line : -1;
+}
+
+static vita_status mark_bad(vita_train_data *data, uint32_t file, const json_t *lines, vita_error *err)
+{
+	memset(data->bad[file], 0, (size_t)data->files[file].n_lines / 8 + 1);
+	for (size_t i = 0; i < json_array_size(lines); i++) {
+		int64_t line = line_at(data, file, lines, i);
+		if (line < 0) return not_ours(err, "names a line that is not there");
+		note_bad(data, file, line);
+	}
+	return VITA_OK;
+}
+
 /* Make the samples again that waited in a row. */
 static vita_status refill(vita_train_data *data, uint32_t file, const json_t *lines, vita_error *err)
 {
 	row_clear(&data->rows[file]);
 	for (size_t i = 0; i < json_array_size(lines); i++) {
-		const json_t *value = json_array_get(lines, i);
-		json_int_t line = json_is_integer(value) ? json_integer_value(value) : -1;
-		if (line < 0 || line >= data->files[file].n_lines) return not_ours(err, "names a line that is not there");
+		int64_t line = line_at(data, file, lines, i);
+		if (line < 0) return not_ours(err, "names a line that is not there");
 		vita_status status = make_sample(data, (place){ file, (uint32_t)line }, err);
 		if (status != VITA_OK) return status;
 		if (data->ids.size == 0) return not_ours(err, "names a line that cannot be used any more");
@@ -385,16 +427,19 @@ vita_status vita_train_data_load_state(vita_train_data *data, const json_t *stat
 	vita_train_data_counts *c = &data->counts;
 	int64_t *const values[] = { &c->n_samples, &c->n_tokens,   &c->n_broken, &c->n_missing,
 		                    &c->n_audio,   &c->n_too_long, &c->n_skipped };
-	const json_t *pending = json_object_get(state, "pending");
+	const json_t *pending = json_object_get(state, "pending"), *bad = json_object_get(state, "bad");
 	int64_t epoch = number(state, "epoch", INT32_MAX), cursor = number(state, "cursor", data->n_order);
 	int64_t good = number(state, "good", data->n_order), flushed = number(state, "flushed", data->n_files);
 	if (number(state, "files", INT64_MAX) != (int64_t)fingerprint(data))
 		return not_ours(err, "is one in other files, or with another seed, ratio or max_length");
-	if (epoch < 0 || cursor < 0 || good < 0 || flushed < 0 || json_array_size(pending) != data->n_files)
+	if (epoch < 0 || cursor < 0 || good < 0 || flushed < 0 || json_array_size(pending) != data->n_files ||
+	    json_array_size(bad) != data->n_files)
 		return not_ours(err, "is damaged");
 	vita_status status = begin_epoch(data, epoch, err);
-	for (uint32_t i = 0; i < data->n_files && status == VITA_OK; i++)
-		status = refill(data, i, json_array_get(pending, i), err);
+	for (uint32_t i = 0; i < data->n_files && status == VITA_OK; i++) {
+		status = mark_bad(data, i, json_array_get(bad, i), err);
+		if (status == VITA_OK) status = refill(data, i, json_array_get(pending, i), err);
+	}
 	for (size_t i = 0; i < sizeof keys / sizeof keys[0] && status == VITA_OK; i++) {
 		*values[i] = number(state, keys[i], INT64_MAX);
 		if (*values[i] < 0) status = not_ours(err, "is damaged");

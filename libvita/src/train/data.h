@@ -12,7 +12,7 @@
  * Labels: what assistants say, their <|im_end|> and the newline after it; all else is VITA_TRAIN_IGNORE.
  *
  * Lines that cannot be used (broken, a recording missing, more than one recording in a message, longer than
- * max_length) are counted by reason, and passed over; with strict the first one is the error of next.
+ * max_length) are counted by reason, once each, and passed over; with strict the first one is the error of next.
  */
 #ifndef VITA_TRAIN_DATA_H
 #define VITA_TRAIN_DATA_H
@@ -76,7 +76,7 @@ typedef struct vita_train_data_counts {
 	int64_t epoch;           /* from 0 */
 	int64_t n_samples;       /* given */
 	int64_t n_tokens;        /* given */
-	int64_t n_skipped;       /* lines, of which: */
+	int64_t n_skipped;       /* lines, each once, of which: */
 	int64_t n_broken;        /* not JSON, not a conversation */
 	int64_t n_missing;       /* a recording that is not there or cannot be read */
 	int64_t n_audio;         /* recordings and <|audio|> do not match, or two in one message */

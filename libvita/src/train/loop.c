@@ -26,6 +26,7 @@ typedef struct run {
 	vita_run_state state;
 	vita_tokenizer *tokenizer;
 	vita_engine *encoder_engine;       /* has the encoder open; NULL without one */
+	char *encoder_key;                 /* what its codes are kept by; likewise */
 	char cache[VITA_PATH_SIZE];        /* directory of recordings' codes; "": none */
 	vita_train_data *data;
 	vita_train_batch *window;          /* [accumulate] rows of one step */
@@ -72,7 +73,8 @@ static vita_status open_encoder(run *r)
 {
 	vita_context *c = r->t->context;
 	if (!vita_context_given(c, "encoder", "plugin") && !vita_context_given(c, "encoder", "model")) return VITA_OK;
-	return vita_engine_open(c, VITA_PART_ENCODER, &r->encoder_engine, r->err);
+	vita_status status = vita_engine_open(c, VITA_PART_ENCODER, &r->encoder_engine, r->err);
+	return status == VITA_OK ? vita_train_encoder_key(r->encoder_engine, &r->encoder_key, r->err) : status;
 }
 
 /* Codes of recordings are kept beside the output, so that later stages find them. */
@@ -88,7 +90,7 @@ static vita_status open_data(run *r, const char *files, const char *base, bool h
 	vita_train_data_options o = {
 		.files = files, .directory = base, .max_length = r->settings.max_length, .seed = r->t->seed,
 		.shuffle = !held_out, .once = held_out, .strict = r->settings.strict, .ratio = ratio,
-		.tokenizer = r->tokenizer, .encoder_key = vita_context_string(r->t->context, "encoder", "model"),
+		.tokenizer = r->tokenizer, .encoder_key = r->encoder_key,
 		.cancel = r->cancel,
 	};
 	if (r->encoder_engine) {
@@ -346,6 +348,7 @@ static void close_run(run *r)
 	vita_report_close(r->log);
 	vita_train_data_close(r->data);
 	vita_engine_close(r->encoder_engine);
+	free(r->encoder_key);
 	vita_tokenizer_close(r->tokenizer);
 	for (int64_t i = 0; r->window && i < r->settings.accumulate; i++) free_batch(&r->window[i]);
 	vita_means_free(&r->means);
