@@ -136,10 +136,11 @@ static void set(json_t *object, const char *key, int64_t value)
 static json_t *make_config(const struct untrained *u, const struct init_markers *markers)
 {
 	const struct shape *s = u->shape;
-	json_t *config = json_pack("{s:[s], s:s, s:s, s:s, s:s, s:f, s:f, s:b}",
+	json_t *config = json_pack("{s:[s], s:s, s:s, s:b, s:s, s:s, s:f, s:f, s:b}",
 		"architectures", "Qwen2MTPForCausalLM",
 		"model_type", "qwen2_mtp",
 		"vita_notice", "This model is untrained: its weights are random, and it answers with noise.",
+		"vita_untrained", 1, /* so that training takes both away */
 		"hidden_act", "silu",
 		"torch_dtype", "bfloat16",
 		"rms_norm_eps", 1e-6,

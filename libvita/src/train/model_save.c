@@ -163,8 +163,11 @@ static vita_status save_config(const vita_trainer *t, const char *directory, vit
 	for (uint32_t i = 0; t->head && t->head_api->config(t->head, i, &key, &value) == VITA_OK; i++)
 		failed |= json_object_set_new(config, key, json_integer(value));
 	failed |= json_object_set_new(config, "vocab_size", json_integer(t->shared.vocab_size));
-	/* What was said of random weights no longer holds. */
-	(void)json_object_del(config, "vita_notice");
+	/* What `vita init` says of random weights no longer holds. */
+	if (json_is_true(json_object_get(config, "vita_untrained"))) {
+		(void)json_object_del(config, "vita_untrained");
+		(void)json_object_del(config, "vita_notice");
+	}
 	char *text = failed ? NULL : json_dumps(config, JSON_INDENT(2) | JSON_REAL_PRECISION(16));
 	json_decref(config);
 	status = text ? vita_file_save(path, text, strlen(text), err)
