@@ -17,6 +17,7 @@ installed_tests = \
 	%D%/text.sh \
 	%D%/train.sh \
 	%D%/train_data.sh \
+	%D%/train_run.sh \
 	%D%/verbs.sh \
 	%D%/whisper.sh
 dist_check_SCRIPTS += $(installed_tests)
