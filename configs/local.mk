@@ -2,6 +2,10 @@
 
 nobase_dist_vitadata_DATA += \
 	%D%/nano.ini \
+	%D%/train-alignment.ini \
+	%D%/train-finetune.ini \
+	%D%/train-heads.ini \
+	%D%/train-one-head.ini \
 	models/nano/README.md \
 	models/nano/question.wav
 
