@@ -95,13 +95,83 @@ vita_status run_rope(vita_backend *backend, const op_call *c, vita_error *err)
 	return launch_run(&l, ELEMENTS, (const int64_t[]){ x->shape[2] - p->n_rotated / 2, x->shape[1], x->shape[0] });
 }
 
+vita_status rope_into_cache(vita_backend *backend, const op_call *q, const op_call *k, const op_call *k_copy,
+                            const op_call *v_copy, vita_error *err)
+{
+	static const struct kernel_source source = { "rope.cl", "rope_cache", NULL };
+	const vita_rope_params *p = k->params;
+	const vita_tensor *x = k->out[0], *v = v_copy->in[0], *slots[] = { k_copy->out[0], v_copy->out[0] };
+	vita_tensor none = *x; /* k once more, without heads */
+	none.shape[1] = 0;
+	cl_mem steps;
+	const vita_status status = find_table(backend, p, &steps, err);
+	if (status != VITA_OK) return status;
+	struct launch l = launch_begin(backend, k, &source, 0, err);
+	launch_tensor(&l, q ? q->out[0] : &none);
+	launch_tensor(&l, x);
+	launch_tensor(&l, k->in[1]);
+	launch_tensor(&l, k->in[2]);
+	launch_buffer(&l, steps);
+	launch_int(&l, p->n_rotated);
+	launch_int(&l, p->style);
+	launch_buffer(&l, v->buffer->memory);
+	launch_long(&l, (int64_t)v->offset);
+	launch_long(&l, v->stride[0]);
+	for (int i = 0; i < 2; i++) {
+		launch_buffer(&l, slots[i]->buffer->memory);
+		launch_long(&l, (int64_t)slots[i]->offset);
+		launch_long(&l, slots[i]->stride[0]);
+		launch_int(&l, slots[i]->dtype);
+	}
+	const int64_t heads = (q ? q->out[0]->shape[1] : 0) + 2 * x->shape[1];
+	return launch_run(&l, ELEMENTS, (const int64_t[]){ x->shape[2] - p->n_rotated / 2, heads, x->shape[0] });
+}
+
 /* ---- ATTENTION ------------------------------------------------------------------------------------- */
+
+#define LONGEST_HEAD 256
+#define QUERIES 4 /* of one head that share a reading of keys, where there are as many */
+
+/* variant: head size, k type << 16, v type << 20, queries << 24 */
+static void options(const vita_backend *backend, uint64_t variant, char *text, size_t size)
+{
+	(void)backend;
+	(void)snprintf(text, size, "-DHEAD=%u -DK_TYPE=%u -DV_TYPE=%u -DQUERIES=%u", (unsigned)(variant & 0xffff),
+	               (unsigned)(variant >> 16 & 15), (unsigned)(variant >> 20 & 15), (unsigned)(variant >> 24));
+}
+
+static void any_head(const vita_backend *backend, uint64_t variant, char *text, size_t size)
+{
+	(void)backend, (void)variant;
+	(void)snprintf(text, size, "-DHEAD=0");
+}
+
+static vita_status run_fast(vita_backend *backend, const op_call *c, vita_error *err)
+{
+	static const struct kernel_source source = { "attention.cl", "attention", options };
+	const vita_attention_params *p = c->params;
+	const vita_tensor *q = c->in[0], *k = c->in[1], *v = c->in[2];
+	const int64_t queries = backend->is_cpu && q->shape[0] >= QUERIES && q->shape[2] <= 128 ? QUERIES : 1;
+	const int64_t groups = (q->shape[0] + queries - 1) / queries;
+	struct launch l = launch_begin(backend, c, &source, (uint64_t)q->shape[2] | (uint64_t)k->dtype << 16 |
+	                               (uint64_t)v->dtype << 20 | (uint64_t)queries << 24, err);
+	launch_tensor(&l, q);
+	launch_tensor(&l, k);
+	launch_tensor(&l, v);
+	launch_tensor(&l, c->in[3]);
+	launch_tensor(&l, c->out[0]);
+	launch_int(&l, p->mask);
+	launch_int(&l, p->block > INT32_MAX ? INT32_MAX : p->block);
+	launch_float(&l, p->scale);
+	return launch_run(&l, backend->group, (const int64_t[]){ groups * (int64_t)backend->group, q->shape[1], 1 });
+}
 
 vita_status run_attention(vita_backend *backend, const op_call *c, vita_error *err)
 {
-	static const struct kernel_source source = { "attention.cl", "attention_any", NULL };
+	static const struct kernel_source source = { "attention.cl", "attention_any", any_head };
 	const vita_attention_params *p = c->params;
 	const vita_tensor *q = c->in[0];
+	if (q->shape[2] % 16 == 0 && q->shape[2] <= LONGEST_HEAD && c->in[1]->shape[0] > 0) return run_fast(backend, c, err);
 	struct launch l = launch_begin(backend, c, &source, 0, err);
 	launch_tensor(&l, q);
 	launch_tensor(&l, c->in[1]);

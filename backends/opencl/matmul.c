@@ -2,12 +2,13 @@
  *
  * MATMUL.
  */
-#include "opencl.h"
+#include "tiles.h"
 
 vita_status run_matmul(vita_backend *backend, const op_call *c, vita_error *err)
 {
 	static const struct kernel_source source = { "matmul.cl", "multiply_any", NULL };
 	const vita_tensor *y = c->out[0];
+	if (is_packed(c->in[1])) return tiles_multiply(backend, &c, 1, NULL, err);
 	struct launch l = launch_begin(backend, c, &source, 0, err);
 	launch_tensor(&l, c->in[0]);
 	launch_tensor(&l, c->in[1]);

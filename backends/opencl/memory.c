@@ -4,7 +4,7 @@
  */
 #include <stdlib.h>
 
-#include "opencl.h"
+#include "pack.h"
 
 #define COPY_LIMIT (1u << 20)    /* a write up to this size is copied and queued; a larger one is waited for */
 #define STAGED_LIMIT (64u << 20) /* bytes in copies for queued writes; then the queue is waited for */
@@ -302,6 +302,7 @@ static vita_status read_locked(vita_backend *backend, const vita_tensor *t, void
 	const int64_t n = count_of(t, trailing);
 	vita_status status = check_lost(backend, err);
 	if (status != VITA_OK) return status;
+	if (is_packed(t)) return pack_read(backend, t, target, err);
 	if (n > RUNS) return transfer_scattered(backend, t, target, NULL, size, err);
 	for (int64_t i = 0; i < n; i++) {
 		const cl_int error = clEnqueueReadBuffer(backend->queue, t->buffer->memory, i + 1 == n ? CL_TRUE : CL_FALSE,

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <strings.h>
 
-#include "opencl.h"
+#include "pack.h"
 
 static vita_status probe(const vita_host *host, uint32_t index, vita_backend_device *out, vita_error *err)
 {
@@ -99,6 +99,27 @@ static vita_status open_queue(vita_backend *backend, vita_error *err)
 	return VITA_OK;
 }
 
+/* The device does a sum of known result before it is trusted with more, and says what its compiler has. */
+static vita_status self_check(vita_backend *backend, vita_error *err)
+{
+	static const struct kernel_source source = { "check.cl", "self_check", NULL };
+	const char *wish = getenv("VITA_OPENCL_DOT"); /* 0 or 1: for tests of either kind of products */
+	cl_int result[2] = { 0, 0 };
+	struct launch l = launch_begin(backend, NULL, &source, 0, err);
+	launch_buffer(&l, backend->faults); /* its first words, which are put back to 0 */
+	if (launch_run(&l, 64, (const int64_t[]){ 64, 1, 1 }) != VITA_OK) return l.status;
+	cl_int error = clEnqueueReadBuffer(backend->queue, backend->faults, CL_TRUE, 0, sizeof result, result, 0, NULL, NULL);
+	if (error == CL_SUCCESS)
+		error = clEnqueueWriteBuffer(backend->queue, backend->faults, CL_TRUE, 0, sizeof(cl_int[2]),
+		                             (const cl_int[2]){ 0, 0 }, 0, NULL, NULL);
+	if (error != CL_SUCCESS) return cl_failure(backend, "its first kernel", error, err);
+	if (result[0] != 64 * 65 / 2)
+		return vita_fail(err, VITA_E_DEVICE, "opencl: %s adds 1 to 64 up to %d, which is %d: it cannot be used",
+		                 backend->device.name, (int)result[0], 64 * 65 / 2);
+	backend->dot = wish && *wish ? *wish == '1' : result[1] == 1;
+	return VITA_OK;
+}
+
 static void close_device(vita_backend *backend)
 {
 	if (!backend) return;
@@ -111,6 +132,7 @@ static void close_device(vita_backend *backend)
 	if (backend->context) (void)clReleaseContext(backend->context);
 	if (backend->id != backend->device.id) (void)clReleaseDevice(backend->id);
 	(void)pthread_mutex_destroy(&backend->lock);
+	free(backend->calls);
 	free(backend);
 }
 
@@ -123,6 +145,11 @@ static vita_status open_device(const vita_host *host, const vita_settings *setti
 	if (status != VITA_OK) return status;
 	vita_backend *backend = calloc(1, sizeof *backend);
 	if (!backend) return vita_fail(err, VITA_E_NOMEM, "opencl: no memory for a device");
+	backend->calls = calloc(SUBMIT_MOST, sizeof *backend->calls);
+	if (!backend->calls) {
+		free(backend);
+		return vita_fail(err, VITA_E_NOMEM, "opencl: no memory for a device");
+	}
 	backend->host = host;
 	backend->device = device;
 	backend->id = device.id;
@@ -133,10 +160,12 @@ static vita_status open_device(const vita_host *host, const vita_settings *setti
 	take_part(backend, host->setting_int(host->context, settings, "threads"));
 	status = open_queue(backend, err);
 	if (status == VITA_OK) status = programs_open(backend, err);
+	if (status == VITA_OK) status = self_check(backend, err);
 	if (status != VITA_OK) {
 		close_device(backend);
 		return status;
 	}
+	tune_open(backend);
 	*out = backend;
 	return VITA_OK;
 }
@@ -149,6 +178,7 @@ static const vita_backend_api api = {
 	.alloc = memory_alloc,
 	.free = memory_free,
 	.wrap = memory_wrap,
+	.load = pack_load,
 	.write = memory_write,
 	.read = memory_read,
 	.supports = ops_supports,

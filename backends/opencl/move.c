@@ -6,7 +6,7 @@
 
 #include <vita/blocks.h>
 
-#include "opencl.h"
+#include "tiles.h"
 
 static bool is_block(uint32_t dtype)
 {
@@ -157,6 +157,7 @@ vita_status run_gather(vita_backend *backend, const op_call *c, vita_error *err)
 {
 	static const struct kernel_source source = { "move.cl", "gather", NULL };
 	const uint32_t slot = fault_slot(backend);
+	if (is_packed(c->in[0])) return tiles_gather(backend, c, err);
 	struct launch l = launch_begin(backend, c, &source, 0, err);
 	launch_tensor(&l, c->in[0]);
 	launch_int(&l, c->in[0]->dtype);

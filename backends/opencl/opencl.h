@@ -68,13 +68,22 @@ struct staged {
 	uint64_t size;
 };
 
+#define SUBMIT_MOST 64 /* ops that are looked at together */
 #define FAULT_SLOTS 64 /* threads that can have a wrong id reported to themselves alone */
+
+#define TUNED_TYPES 16 /* VITA_F32 … */
+
+/* What was found quickest for weights of each type; 0: not known. */
+struct tuning {
+	uint8_t rows[TUNED_TYPES], slices[TUNED_TYPES];
+};
 
 struct vita_backend {
 	const vita_host *host;
 	struct device_info device;
 	cl_device_id id;            /* the device, or a part of it */
 	bool is_cpu;
+	bool dot;                   /* products of 8-bit values are quicker than those of floats */
 	uint32_t lanes;             /* rows of a tile of packed weights; work-items side by side */
 	uint32_t group;             /* work-items of a group that works on one row */
 	cl_context context;
@@ -86,6 +95,8 @@ struct vita_backend {
 	cl_int lost;                /* the error after which the device cannot be used, CL_SUCCESS before */
 	struct programs *programs;
 	struct rope_table *rope_tables;
+	struct tuning tuned;
+	op_call *calls;             /* SUBMIT_MOST of them */
 	struct vita_buffer *scratch;
 	cl_mem faults;              /* FAULT_SLOTS × 4 ints: 1 + op code, place, id, rows */
 	uint64_t armed;             /* slots whose threads have queued ops that check ids */
@@ -209,6 +220,9 @@ op_run run_matmul, run_gather, run_scatter, run_rms_norm, run_layer_norm, run_gr
 	run_interpolate, run_cumsum, run_argmax, run_top_k, run_nearest, run_reduce, run_copy, run_concat, run_fill;
 
 void rope_close(vita_backend *backend);
+/* ROPE of q (may be NULL) and k in place, and k and v into the caches' rows: fuse.c looks that they fit. */
+vita_status rope_into_cache(vita_backend *backend, const op_call *q, const op_call *k, const op_call *k_copy,
+                            const op_call *v_copy, vita_error *err);
 vita_status copy_tensor(vita_backend *backend, const op_call *c, const vita_tensor *x, const vita_tensor *y,
                         vita_error *err);
 

@@ -108,8 +108,8 @@ static cl_program from_source(vita_backend *backend, const struct kernel_file *f
 	return clCreateProgramWithSource(backend->context, 6, texts, sizes, error);
 }
 
-static vita_status build(vita_backend *backend, const struct kernel_file *file, const char *options, cl_program *out,
-                         vita_error *err)
+static vita_status compile(vita_backend *backend, const struct kernel_file *file, const char *options, cl_program *out,
+                           vita_error *err)
 {
 	cl_int error;
 	*out = from_source(backend, file, &error);
@@ -119,6 +119,56 @@ static vita_status build(vita_backend *backend, const struct kernel_file *file, 
 	const vita_status status = build_failed(backend, *out, file, options, error, err);
 	(void)clReleaseProgram(*out);
 	*out = NULL;
+	return status;
+}
+
+/* ---- the cache ------------------------------------------------------------------------------------- */
+
+/* Everything that a compiled program depends on. */
+static void key_of(const vita_backend *backend, const struct kernel_file *file, const char *options, char *key, size_t size)
+{
+	const struct kernel_file *parts[] = { &kernel_files[0], &kernel_files[1], file };
+	uint64_t hash = CACHE_HASH_BEGIN;
+	for (int i = 0; i < 3; i++) hash = cache_hash(hash, parts[i]->text, parts[i]->size);
+	(void)snprintf(key, size, "%s|%s|%s|%s|%s|%016llx|%s", backend->device.platform_name, backend->device.name,
+	               backend->device.version, backend->device.driver, file->name, (unsigned long long)hash, options);
+}
+
+/* NULL where the cache has none, or the driver does not take it (any more). */
+static cl_program from_cache(vita_backend *backend, const char *key, const char *options)
+{
+	size_t size;
+	cl_int error, taken;
+	unsigned char *binary = cache_read(key, &size);
+	if (!binary) return NULL;
+	cl_program program = clCreateProgramWithBinary(backend->context, 1, &backend->id, &size,
+	                                               (const unsigned char **)&binary, &taken, &error);
+	free(binary);
+	if (error != CL_SUCCESS) return NULL;
+	if (taken == CL_SUCCESS && clBuildProgram(program, 1, &backend->id, options, NULL, NULL) == CL_SUCCESS) return program;
+	(void)clReleaseProgram(program);
+	return NULL;
+}
+
+static void to_cache(cl_program program, const char *key)
+{
+	size_t size = 0;
+	if (clGetProgramInfo(program, CL_PROGRAM_BINARY_SIZES, sizeof size, &size, NULL) != CL_SUCCESS || size == 0) return;
+	unsigned char *binary = malloc(size);
+	if (binary && clGetProgramInfo(program, CL_PROGRAM_BINARIES, sizeof binary, &binary, NULL) == CL_SUCCESS)
+		cache_write(key, binary, size);
+	free(binary);
+}
+
+static vita_status build(vita_backend *backend, const struct kernel_file *file, const char *options, cl_program *out,
+                         vita_error *err)
+{
+	char key[1024 + OPTIONS];
+	key_of(backend, file, options, key, sizeof key);
+	*out = from_cache(backend, key, options);
+	if (*out) return VITA_OK;
+	const vita_status status = compile(backend, file, options, out, err);
+	if (status == VITA_OK) to_cache(*out, key);
 	return status;
 }
 

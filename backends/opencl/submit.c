@@ -4,7 +4,8 @@
  */
 #include <stdatomic.h>
 
-#include "opencl.h"
+#include "fuse.h"
+#include "pack.h"
 
 static op_run *const run[VITA_OP_COUNT] = {
 	[VITA_OP_MATMUL] = run_matmul,
@@ -69,9 +70,7 @@ static vita_status check_packed(const op_call *c)
 		if (!reads || i != allowed)
 			return op_fail(c, VITA_E_UNSUPPORTED, "input %u is a weight laid out for MATMUL and GATHER: upload it in plain "
 			               "layout (VITA_ARRAY_F_PLAIN)", i);
-		const int64_t row = vita_row_bytes(t->buffer->packed_dtype, t->buffer->columns);
-		if (t->rank != 2 || t->dtype != t->buffer->packed_dtype || t->shape[1] != t->buffer->columns ||
-		    (t->shape[0] > 1 && t->stride[0] != row) || t->offset % (uint64_t)row != 0)
+		if (!pack_is_rows(t))
 			return op_fail(c, VITA_E_UNSUPPORTED, "input %u must be whole rows of %lld values: its buffer holds a weight "
 			               "laid out for MATMUL", i, (long long)t->buffer->columns);
 	}
@@ -88,23 +87,50 @@ int32_t ops_supports(vita_backend *backend, const vita_op *op)
 	       check_counts(&c) == VITA_OK;
 }
 
-static vita_status submit_one(vita_backend *backend, const vita_op *op, vita_error *err)
+static vita_status check(const vita_op *op, op_call *c, vita_error *err)
 {
-	op_call c;
-	vita_status status = op_check("opencl", memory_facts, op, &c, err);
-	if (status == VITA_OK && !run[c.code]) status = op_fail(&c, VITA_E_UNSUPPORTED, "there are no kernels for this op");
-	if (status == VITA_OK) status = check_counts(&c);
-	if (status == VITA_OK) status = check_packed(&c);
-	if (status != VITA_OK || !op_any_elements(c.out, c.n_out)) return status;
-	return run[c.code](backend, &c, err);
+	vita_status status = op_check("opencl", memory_facts, op, c, err);
+	if (status == VITA_OK && !run[c->code]) status = op_fail(c, VITA_E_UNSUPPORTED, "there are no kernels for this op");
+	if (status == VITA_OK) status = check_counts(c);
+	if (status == VITA_OK) status = check_packed(c);
+	return status;
+}
+
+/* Queue checked ops, some of them together. */
+static vita_status launch_all(vita_backend *backend, const op_call *calls, uint32_t n, vita_error *err)
+{
+	vita_status status = VITA_OK;
+	for (uint32_t i = 0, done; i < n && status == VITA_OK; i += done) {
+		status = fuse(backend, calls + i, n - i, &done, err);
+		if (done > 0) continue;
+		done = 1;
+		if (status == VITA_OK) status = run[calls[i].code](backend, &calls[i], err);
+	}
+	return status;
+}
+
+/* Ops without any element are left out. The ops before one that fails are queued all the same. */
+static vita_status submit_locked(vita_backend *backend, const vita_op *const *ops, uint32_t n, vita_error *err)
+{
+	vita_status status = check_lost(backend, err);
+	for (uint32_t i = 0; i < n && status == VITA_OK;) {
+		uint32_t checked = 0;
+		for (; i < n && checked < SUBMIT_MOST && status == VITA_OK; i++) {
+			op_call *c = &backend->calls[checked];
+			status = check(ops[i], c, err);
+			if (status == VITA_OK && op_any_elements(c->out, c->n_out)) checked++;
+		}
+		const vita_status launched = launch_all(backend, backend->calls, checked, status == VITA_OK ? err : NULL);
+		if (status == VITA_OK) status = launched;
+	}
+	return status;
 }
 
 vita_status ops_submit(vita_backend *backend, const vita_op *const *ops, uint32_t n, vita_error *err)
 {
 	if (n > 0 && !ops) return vita_fail(err, VITA_E_INVALID, "opencl: submit was given no list of ops");
 	(void)pthread_mutex_lock(&backend->lock);
-	vita_status status = check_lost(backend, err);
-	for (uint32_t i = 0; i < n && status == VITA_OK; i++) status = submit_one(backend, ops[i], err);
+	vita_status status = submit_locked(backend, ops, n, err);
 	if (backend->lost == CL_SUCCESS) {
 		const cl_int error = clFlush(backend->queue); /* what is queued begins, also where a later op failed */
 		if (error != CL_SUCCESS && status == VITA_OK) status = cl_failure(backend, "clFlush", error, err);

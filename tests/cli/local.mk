@@ -9,6 +9,7 @@ installed_tests = \
 	%D%/golden.sh \
 	%D%/installed.sh \
 	%D%/layout.sh \
+	%D%/opencl.sh \
 	%D%/outside.sh \
 	%D%/plot.sh \
 	%D%/probe.sh \

@@ -81,6 +81,20 @@ tests_unit_test_cpu_ops_CFLAGS = $(op_cflags)
 tests_unit_test_cpu_ops_LDADD = $(op_ldadd)
 endif
 
+if BACKEND_OPENCL
+check_PROGRAMS += tests/unit/test_opencl_fused
+tests_unit_test_opencl_fused_SOURCES = tests/unit/test_opencl_fused.c
+tests_unit_test_opencl_fused_CPPFLAGS = $(op_cppflags)
+tests_unit_test_opencl_fused_CFLAGS = $(op_cflags)
+tests_unit_test_opencl_fused_LDADD = $(op_ldadd)
+
+check_PROGRAMS += tests/unit/test_opencl_lost
+tests_unit_test_opencl_lost_SOURCES = tests/unit/test_opencl_lost.c
+tests_unit_test_opencl_lost_CPPFLAGS = $(op_cppflags)
+tests_unit_test_opencl_lost_CFLAGS = $(op_cflags)
+tests_unit_test_opencl_lost_LDADD = $(op_ldadd)
+endif
+
 endif
 endif
 

@@ -21,4 +21,11 @@ check_LTLIBRARIES += %D%/good_cxx.la
 %C%_good_cxx_la_SOURCES = %D%/good_cxx.cc
 %C%_good_cxx_la_LDFLAGS = $(test_module_ldflags)
 endif
+
+if BACKEND_OPENCL
+check_LTLIBRARIES += %D%/lying_icd.la
+%C%_lying_icd_la_SOURCES = %D%/lying_icd.c
+%C%_lying_icd_la_CFLAGS = $(AM_CFLAGS) $(OPENCL_CFLAGS)
+%C%_lying_icd_la_LDFLAGS = -module -avoid-version -shared -rpath /nowhere
+endif
 endif

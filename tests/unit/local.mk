@@ -212,10 +212,18 @@ check_PROGRAMS += %D%/test_fallback
 %C%_test_fallback_LDADD = $(unit_ldadd)
 
 check_PROGRAMS += %D%/test_mixed
-%C%_test_mixed_SOURCES = %D%/test_mixed.c %D%/files_support.h %D%/modules_support.h
+%C%_test_mixed_SOURCES = %D%/test_mixed.c %D%/golden_support.h %D%/files_support.h %D%/modules_support.h
 %C%_test_mixed_CPPFLAGS = $(unit_cppflags)
 %C%_test_mixed_CFLAGS = $(unit_cflags) $(JANSSON_CFLAGS)
 %C%_test_mixed_LDADD = $(unit_ldadd) $(JANSSON_LIBS)
+
+if BACKEND_OPENCL
+check_PROGRAMS += %D%/test_opencl_models
+%C%_test_opencl_models_SOURCES = %D%/test_opencl_models.c %D%/golden_support.h %D%/files_support.h %D%/modules_support.h
+%C%_test_opencl_models_CPPFLAGS = $(unit_cppflags)
+%C%_test_opencl_models_CFLAGS = $(unit_cflags) $(JANSSON_CFLAGS)
+%C%_test_opencl_models_LDADD = $(unit_ldadd) $(JANSSON_LIBS)
+endif
 
 check_PROGRAMS += %D%/test_host
 %C%_test_host_SOURCES = %D%/test_host.c %D%/files_support.h %D%/modules_support.h

@@ -3,33 +3,6 @@
  * COPY, FILL, GATHER and SCATTER: a work-item an element (q8_0 output: a block), 64 a group.
  */
 
-/* Toward zero, clipped; NaN becomes 0. */
-static inline int to_int(float value, int low, int high)
-{
-	if (!(value > (float)low)) return value <= (float)low ? low : 0;
-	return value < (float)high ? (int)value : high;
-}
-
-/* To f32, but what lies between two of them goes to the odd one: rounding to fewer bits afterwards then gives what
- * rounding once would have given. */
-static inline float int_to_odd(int value)
-{
-	const float toward_zero = convert_float_rtz(value);
-	const long back = (long)toward_zero;
-	return back == (long)value ? toward_zero : as_float(as_uint(toward_zero) | 1);
-}
-
-static inline void store_value(int dtype, global uchar *at, float value, int whole, bool is_whole)
-{
-	switch (dtype) {
-	case F32: *(global float *)at = is_whole ? convert_float_rte(whole) : value; break;
-	case F16: *(global ushort *)at = float_to_half(is_whole ? int_to_odd(whole) : value); break;
-	case BF16: *(global ushort *)at = float_to_brain(is_whole ? int_to_odd(whole) : value); break;
-	case I32: *(global int *)at = is_whole ? whole : to_int(value, INT_MIN, INT_MAX); break;
-	default: *at = (uchar)(is_whole ? clamp(whole, 0, 255) : to_int(value, 0, 255)); break;
-	}
-}
-
 /* y = x, both of plain types of different kinds, or from any type to f32 */
 ELEMENT_KERNEL void convert_values(global uchar *x_buffer, view x, int from, global uchar *y_buffer, view y, int to)
 {
@@ -93,15 +66,6 @@ ELEMENT_KERNEL void fill_values(global uchar *y_buffer, view y, int size, uint b
 	case 2: *(global ushort *)to = (ushort)bits; break;
 	default: *to = (uchar)bits; break;
 	}
-}
-
-/* A note for the host, by the first work-item that comes. */
-static void note_fault(global int *fault, int op, int place, int id, int rows)
-{
-	if (atomic_cmpxchg((volatile global int *)fault, 0, 1 + op) != 0) return;
-	fault[1] = place;
-	fault[2] = id;
-	fault[3] = rows;
 }
 
 /* y[i] = table[ids[i]]; zeros where an id is wrong */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Single values of every type, bit by bit as vita/blocks.h has them, and functions of one number.
+ * Single values of every type, bit by bit as vita/blocks.h has them, functions of one number, and notes of wrong ids.
  */
 
 /* Exact. In integers and normal floats alone, so that devices without subnormal floats get them right too. */
@@ -84,6 +84,35 @@ static inline float row_value(int dtype, global const uchar *row, int i)
 	}
 }
 
+/* ---- storing values as other types ----------------------------------------------------------------------- */
+
+/* Toward zero, clipped; NaN becomes 0. */
+static inline int to_int(float value, int low, int high)
+{
+	if (!(value > (float)low)) return value <= (float)low ? low : 0;
+	return value < (float)high ? (int)value : high;
+}
+
+/* To f32, but what lies between two of them goes to the odd one: rounding to fewer bits afterwards then gives what
+ * rounding once would have given. */
+static inline float int_to_odd(int value)
+{
+	const float toward_zero = convert_float_rtz(value);
+	const long back = (long)toward_zero;
+	return back == (long)value ? toward_zero : as_float(as_uint(toward_zero) | 1);
+}
+
+static inline void store_value(int dtype, global uchar *at, float value, int whole, bool is_whole)
+{
+	switch (dtype) {
+	case F32: *(global float *)at = is_whole ? convert_float_rte(whole) : value; break;
+	case F16: *(global ushort *)at = float_to_half(is_whole ? int_to_odd(whole) : value); break;
+	case BF16: *(global ushort *)at = float_to_brain(is_whole ? int_to_odd(whole) : value); break;
+	case I32: *(global int *)at = is_whole ? whole : to_int(value, INT_MIN, INT_MAX); break;
+	default: *at = (uchar)(is_whole ? clamp(whole, 0, 255) : to_int(value, 0, 255)); break;
+	}
+}
+
 /* ---- functions (VITA_UNARY_* but SNAKE) ------------------------------------------------------------------ */
 
 static float apply(int function, float x, float alpha)
@@ -107,4 +136,15 @@ static float apply(int function, float x, float alpha)
 	case 17: return x * x;
 	default: return x;
 	}
+}
+
+/* ---- faults ------------------------------------------------------------------------------------------------- */
+
+/* A note for the host, by the first work-item that comes. */
+static void note_fault(global int *fault, int op, int place, int id, int rows)
+{
+	if (atomic_cmpxchg((volatile global int *)fault, 0, 1 + op) != 0) return;
+	fault[1] = place;
+	fault[2] = id;
+	fault[3] = rows;
 }

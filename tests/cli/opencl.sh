@@ -1,0 +1,47 @@
+#!/bin/sh
+# What the opencl backend says of machines without a driver, and of drivers whose answers cannot be true.
+. "$VITA_SRCDIR/tests/cli/common.sh"
+
+[ -e "$plugindir/backend-opencl.so" ] || { echo "skipped: built without the opencl backend"; exit 77; }
+tiny=$VITA_SRCDIR/tests/golden/llm/tiny
+driver=$(cat /etc/OpenCL/vendors/*.icd 2>/dev/null | head -n 1)
+
+# No driver at all: everything else works.
+mkdir "$scratch/none"
+OCL_ICD_VENDORS=$scratch/none expect_exit 0 "$vita" plugins
+expect_match "$scratch/out" 'opencl.*no OpenCL platform'
+OCL_ICD_VENDORS=$scratch/none expect_exit 0 "$vita" generate -s llm.model="$tiny" --ids 1,5 --max-tokens 2
+OCL_ICD_VENDORS=$scratch/none expect_exit 2 "$vita" generate -s llm.model="$tiny" -s backend.name=opencl --ids 1,5
+expect_match "$scratch/err" 'no OpenCL platform'
+
+[ -n "$driver" ] || { echo "the rest is skipped: no OpenCL driver"; exit "$failures"; }
+"$vita" plugins --json | tr -d ' \n' >"$scratch/json"
+expect_match "$scratch/json" '"name":"opencl"[^}]*"available":true'
+expect_match "$scratch/json" 'extensionsused'
+expect_exit 2 "$vita" generate -s llm.model="$tiny" -s backend.name=opencl -s backend.device=banana --ids 1
+expect_match "$scratch/err" 'banana.*found opencl 0'
+
+mkdir "$scratch/stub"
+echo "$VITA_BUILDDIR/tests/stubs/.libs/lying_icd.so" >"$scratch/stub/stub.icd"
+OCL_ICD_VENDORS=$scratch/stub
+VITA_STUB_DRIVER=$driver
+export OCL_ICD_VENDORS VITA_STUB_DRIVER
+lie() { # what about, what is said of it
+	VITA_STUB_LIE=$1 expect_exit 0 "$vita" plugins
+	expect_match "$scratch/out" "opencl.*$2"
+}
+lie platform-version 'OpenCL banana'
+lie device-version 'OpenCL 1.0 old'
+lie c-version 'OpenCL C 1.1'
+lie number 'contradicts itself'
+lie devices 'does not list its devices'
+
+# Found out only when it is used: named by itself an error, by "auto" passed over.
+VITA_STUB_LIE=sum expect_exit 1 "$vita" generate -s llm.model="$tiny" -s backend.name=opencl --ids 1,5 --max-tokens 2
+expect_match "$scratch/err" 'adds 1 to 64 up to'
+VITA_STUB_LIE=sum expect_exit 0 "$vita" generate -s llm.model="$tiny" --ids 1,5 --max-tokens 2
+VITA_STUB_LIE=lost VITA_STUB_LAUNCHES=9 expect_exit 1 "$vita" generate -s llm.model="$tiny" -s backend.name=opencl \
+	--ids 1,5 --max-tokens 9
+expect_match "$scratch/err" 'CL_OUT_OF_RESOURCES'
+
+exit "$failures"
