@@ -8,12 +8,16 @@
  *                     stride there is a row for each slot, holding every stride-th value from there on.
  *   CONV_TRANSPOSE1D  output u with u + pad = v · stride + phase takes the taps with s · dilation mod stride =
  *                     phase and reads x[v - (s · dilation - phase) / stride]: one product for each phase.
+ * Rows are cut into runs of RUN moments, each with the neighbours that its taps reach, and a run's rows for all channels
+ * lie together: they stay in the second-level cache while one block of output channels after the other meets them.
  * Then blocks are handed out. Where there are only a few moments (a codec's first chunk), 32 lanes would be
  * wasted on them; then columns of input are laid out instead and meet weight rows as in a matrix product.
  */
 #include <stdlib.h>
 
 #include "cpu.h"
+
+#define RUN (8 * BLOCK_COLUMNS)
 
 struct conv {
 	const vita_tensor *x, *w, *y;
@@ -22,7 +26,8 @@ struct conv {
 	int64_t t_in, t_out, stride, dilation, pad;
 	bool transposed, by_rows;
 	int64_t slots, phases, first, moments; /* a phase's moments first … first + moments - 1 */
-	int64_t before, width;                 /* zeros before a transposed input; floats of a spread row */
+	int64_t runs;                          /* of at most RUN moments */
+	int64_t before, width;                 /* zeros before a transposed input; floats of a run's spread row */
 };
 
 static int64_t floor_divide(int64_t a, int64_t b)
@@ -64,13 +69,14 @@ static struct conv conv_of(const op_call *call)
 		c.first = floor_divide(c.pad, c.stride);
 		c.moments = floor_divide(c.t_out - 1 + c.pad, c.stride) - c.first + 1;
 		c.before = (c.kernel - 1) * c.dilation / c.stride;
-		c.width = c.moments + c.before;
+		c.width = c.before;
 	} else {
 		c.slots = period(&c) < c.kernel ? period(&c) : c.kernel;
 		c.moments = c.t_out;
-		c.width = c.moments + (c.kernel - 1) * c.dilation / c.stride;
+		c.width = (c.kernel - 1) * c.dilation / c.stride;
 	}
-	c.width += BLOCK_COLUMNS;
+	c.runs = (c.moments + RUN - 1) / RUN;
+	c.width += (c.runs > 1 ? RUN : c.moments) + BLOCK_COLUMNS;
 	return c;
 }
 
@@ -79,7 +85,7 @@ vita_status conv_check(const op_call *call)
 {
 	const struct conv c = conv_of(call);
 	const double rows = (double)c.planes * (double)c.c_in;
-	const double bytes = 4 * rows * (c.by_rows ? (double)c.t_out * (double)c.kernel : (double)c.slots * (double)c.width);
+	const double bytes = 4 * rows * (c.by_rows ? (double)c.t_out * (double)c.kernel : (double)c.slots * (double)c.runs * (double)c.width);
 	const double tensors = 4 * (rows * (double)c.t_in + (double)c.planes * (double)c.c_out * (double)c.t_out);
 	if (bytes < 1e9 || bytes < 64 * tensors) return VITA_OK;
 	return op_fail(call, VITA_E_NOMEM, "padding and dilation would need %.1f GB of scratch", bytes * 1e-9);
@@ -88,7 +94,7 @@ vita_status conv_check(const op_call *call)
 void conv_spread_needs(struct step *s)
 {
 	const struct conv c = conv_of(s->c);
-	const int64_t per_row = c.by_rows ? c.t_out * c.kernel : c.slots * c.width;
+	const int64_t per_row = c.by_rows ? c.t_out * c.kernel : c.slots * c.runs * c.width;
 	s->shared = (uint64_t)(c.planes * c.c_in * per_row) * sizeof(float);
 }
 
@@ -116,6 +122,22 @@ static void spread_columns(const struct conv *c, const float *x, int64_t channel
 	}
 }
 
+/* A channel's rows of all runs. */
+static void spread_runs(const struct conv *c, const float *x, int64_t row, float *scratch)
+{
+	for (int64_t run = 0; run < c->runs; run++) {
+		const int64_t first = run * RUN;
+		float *to = scratch + ((row / c->c_in * c->runs + run) * c->c_in + row % c->c_in) * c->slots * c->width;
+		if (c->transposed) {
+			spread_row(x, c->t_in, 1, c->first + first - c->before, to, c->width);
+			continue;
+		}
+		for (int64_t slot = 0; slot < c->slots; slot++)
+			spread_row(x, c->t_in, c->stride, first * c->stride + slot * c->dilation % c->stride - c->pad,
+			           to + slot * c->width, c->width);
+	}
+}
+
 void conv_spread_step(const struct step *s, int thread, int n_threads)
 {
 	const struct conv c = conv_of(s->c);
@@ -124,14 +146,10 @@ void conv_spread_step(const struct step *s, int thread, int n_threads)
 	share(c.planes * c.c_in, thread, n_threads, &first, &end);
 	for (int64_t row = first; row < end; row++) {
 		const float *x = row_at(c.x, row);
-		float *to = scratch + row * c.slots * c.width;
 		if (c.by_rows)
 			spread_columns(&c, x, row % c.c_in, scratch + row / c.c_in * c.t_out * c.c_in * c.kernel);
-		else if (c.transposed)
-			spread_row(x, c.t_in, 1, c.first - c.before, to, c.width);
 		else
-			for (int64_t slot = 0; slot < c.slots; slot++)
-				spread_row(x, c.t_in, c.stride, slot * c.dilation % c.stride - c.pad, to + slot * c.width, c.width);
+			spread_runs(&c, x, row, scratch);
 	}
 }
 
@@ -141,11 +159,12 @@ void conv_spread_step(const struct step *s, int thread, int n_threads)
 struct own {
 	float *a, *out;
 	int64_t *b_at;
+	int64_t phase, terms; /* that b_at is of; phase -1: none yet */
 };
 
 static struct own own_of(const struct step *s, const struct conv *c, int thread)
 {
-	struct own o;
+	struct own o = { .phase = -1 };
 	const int64_t terms = c->in_group * c->kernel;
 	o.b_at = own_scratch(s, thread);
 	o.a = (float *)(void *)((char *)o.b_at + aligned((uint64_t)terms * sizeof *o.b_at));
@@ -228,46 +247,42 @@ static void store_block(const struct conv *c, int64_t plane, int64_t channel, in
 	}
 }
 
-/* How the work is cut: blocks of channels, phases, and runs of moments. */
-struct cut {
-	int64_t blocks, per_block; /* of a group's output channels */
-	int64_t runs, per_run;     /* of a phase's moments */
-};
-
-static struct cut cut_of(const struct conv *c, int n_threads)
+/* How a group's output channels are cut into blocks. */
+static void cut(const struct conv *c, int64_t *blocks, int64_t *per_block)
 {
-	struct cut k;
-	k.blocks = (c->out_group + BLOCK_ROWS - 1) / BLOCK_ROWS;
-	k.per_block = (c->out_group + k.blocks - 1) / k.blocks;
-	const int64_t items = c->planes * c->c_out / c->out_group * k.blocks * c->phases;
-	const int64_t columns = (c->moments + BLOCK_COLUMNS - 1) / BLOCK_COLUMNS;
-	int64_t wanted = (4 * n_threads + items - 1) / items;
-	if (wanted > columns / 4) wanted = columns / 4;
-	if (wanted < 1) wanted = 1;
-	k.per_run = (columns + wanted - 1) / wanted * BLOCK_COLUMNS;
-	k.runs = (c->moments + k.per_run - 1) / k.per_run;
-	return k;
+	*blocks = (c->out_group + BLOCK_ROWS - 1) / BLOCK_ROWS;
+	*per_block = (c->out_group + *blocks - 1) / *blocks;
 }
 
-static void multiply_run(const struct step *s, const struct conv *c, const struct cut *k, int64_t item, struct own *o)
+/* Blocks that meet the same run come one after the other. */
+static void multiply_run(const struct step *s, const struct conv *c, int64_t item, struct own *o)
 {
-	const int64_t run = item % k->runs, phase = item / k->runs % c->phases, block = item / k->runs / c->phases % k->blocks;
-	const int64_t groups = c->c_out / c->out_group, group = item / k->runs / c->phases / k->blocks % groups;
-	const int64_t plane = item / k->runs / c->phases / k->blocks / groups, in_group = block * k->per_block;
+	int64_t blocks, per_block;
+	cut(c, &blocks, &per_block);
+	const int64_t groups = c->c_out / c->out_group, block = item % blocks, phase = item / blocks % c->phases;
+	const int64_t group = item / blocks / c->phases % groups, run = item / blocks / c->phases / groups % c->runs;
+	const int64_t plane = item / blocks / c->phases / groups / c->runs, in_group = block * per_block;
 	const int64_t channel = group * c->out_group + in_group, left = c->out_group - in_group;
-	const int n = (int)(left < k->per_block ? left : k->per_block);
+	const int n = (int)(left < per_block ? left : per_block);
 	if (n <= 0) return;
-	const float *x = (const float *)(const void *)s->scratch + (plane * c->c_in + group * c->in_group) * c->slots * c->width;
+	const float *x = (const float *)(const void *)s->scratch +
+	                 ((plane * c->runs + run) * c->c_in + group * c->in_group) * c->slots * c->width;
 	const float *a = weights_in_place(c, channel);
-	const int64_t terms = take_taps(c, phase, o->b_at);
+	if (phase != o->phase) o->terms = take_taps(c, phase, o->b_at);
+	o->phase = phase;
+	const int64_t terms = o->terms;
 	for (int r = 0; r < n && !a; r++) take_weights(s, c, phase, channel + r, o->a + r * terms);
-	const int64_t a_row = a ? c->w->stride[0] / 4 : terms;
-	const int64_t end = (run + 1) * k->per_run < c->moments ? (run + 1) * k->per_run : c->moments;
-	for (int64_t moment = run * k->per_run; moment < end; moment += BLOCK_COLUMNS) {
-		for (int i = 0; i < n * BLOCK_COLUMNS; i++) o->out[i] = c->bias ? c->bias[channel + i / BLOCK_COLUMNS] : 0;
-		s->backend->kernels->block(a ? a : o->a, a_row, 1, x + moment, o->b_at, terms, n, o->out, BLOCK_COLUMNS, true);
-		store_block(c, plane, channel, n, phase, moment, end - moment < BLOCK_COLUMNS ? end - moment : BLOCK_COLUMNS,
-		            o->out);
+	const int64_t a_row = a ? c->w->stride[0] / 4 : terms, first = run * RUN;
+	const int64_t count = c->moments - first < RUN ? c->moments - first : RUN;
+	for (int64_t at = 0; at < count; at += BLOCK_COLUMNS) {
+		const int64_t columns = count - at < BLOCK_COLUMNS ? count - at : BLOCK_COLUMNS;
+		const bool direct = !c->transposed && columns == BLOCK_COLUMNS; /* the block may stand in y itself */
+		float *y = row_of_plane(c->y, plane, channel), *out = direct ? y + first + at : o->out;
+		const int64_t out_row = direct ? op_step(c->y, 1) / 4 : BLOCK_COLUMNS;
+		for (int r = 0; r < n; r++)
+			for (int i = 0; i < BLOCK_COLUMNS; i++) out[r * out_row + i] = c->bias ? c->bias[channel + r] : 0;
+		s->backend->kernels->block(a ? a : o->a, a_row, 1, x + at, o->b_at, terms, n, out, out_row, true);
+		if (!direct) store_block(c, plane, channel, n, phase, first + at, columns, out);
 	}
 }
 
@@ -294,6 +309,7 @@ static void multiply_columns(const struct step *s, const struct conv *c, int64_t
 
 void conv_multiply_step(const struct step *s, int thread, int n_threads)
 {
+	(void)n_threads;
 	const struct conv c = conv_of(s->c);
 	struct own o = own_of(s, &c, thread);
 	const int64_t groups = c.c_out / c.out_group;
@@ -302,6 +318,7 @@ void conv_multiply_step(const struct step *s, int thread, int n_threads)
 		while ((item = next_item(s, c.planes * groups * ((c.out_group + 3) / 4))) >= 0) multiply_columns(s, &c, item, &o);
 		return;
 	}
-	const struct cut k = cut_of(&c, n_threads);
-	while ((item = next_item(s, c.planes * groups * k.blocks * c.phases * k.runs)) >= 0) multiply_run(s, &c, &k, item, &o);
+	int64_t blocks, per_block;
+	cut(&c, &blocks, &per_block);
+	while ((item = next_item(s, c.planes * groups * blocks * c.phases * c.runs)) >= 0) multiply_run(s, &c, item, &o);
 }
