@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
-enum { OPTION_SYNTHETIC = 256, OPTION_RUNS, OPTION_PROMPT, OPTION_TOKENS, OPTION_COMPARE };
+enum { OPTION_SYNTHETIC = 256, OPTION_RUNS, OPTION_PROMPT, OPTION_TOKENS, OPTION_SECONDS, OPTION_COMPARE };
 
 /* ---- numbers ------------------------------------------------------------------------------------------ */
 
@@ -333,6 +333,7 @@ static int take_options(struct bench *b, int argc, char **argv)
 		{ "runs", required_argument, NULL, OPTION_RUNS },
 		{ "prompt-tokens", required_argument, NULL, OPTION_PROMPT },
 		{ "tokens", required_argument, NULL, OPTION_TOKENS },
+		{ "seconds", required_argument, NULL, OPTION_SECONDS },
 		{ "compare", required_argument, NULL, OPTION_COMPARE },
 		{ 0 },
 	};
@@ -343,6 +344,7 @@ static int take_options(struct bench *b, int argc, char **argv)
 		if (option == OPTION_RUNS && !number(b, "--runs", 1, BENCH_MAX_RUNS, &b->runs)) return CLI_STOP;
 		if (option == OPTION_PROMPT && !number(b, "--prompt-tokens", 1, BENCH_MAX_PROMPT, &b->n_prompt)) return CLI_STOP;
 		if (option == OPTION_TOKENS && !number(b, "--tokens", 2, 1 << 20, &b->n_tokens)) return CLI_STOP;
+		if (option == OPTION_SECONDS && !number(b, "--seconds", 1, 3600, &b->seconds)) return CLI_STOP;
 	}
 	return option;
 }
@@ -384,7 +386,7 @@ static int bench(struct bench *b, int argc, char **argv)
 
 static int run(struct cli *cli, int argc, char **argv)
 {
-	struct bench b = { .cli = cli, .runs = 5, .n_prompt = 512, .n_tokens = 128 };
+	struct bench b = { .cli = cli, .runs = 5, .n_prompt = 512, .n_tokens = 128, .seconds = 2 };
 	b.ids = calloc(BENCH_MAX_PROMPT, sizeof *b.ids);
 	b.report = json_object();
 	if (!b.ids || !b.report) return cli_fail(cli, vita_fail(&cli->err, VITA_E_NOMEM, "out of memory"));
@@ -410,11 +412,13 @@ const struct verb verb_bench = {
 		"                             qwen2.5-0.5b, qwen2.5-1.5b, qwen2.5-3b, qwen2.5-7b,\n"
 		"                             qwen2.5-14b, qwen2.5-32b, qwen2.5-72b,\n"
 		"                             vita-audio-0.5b, vita-audio-1.5b, vita-audio-7b,\n"
-		"                             vita-audio-72b, nano, glm4-voice-tokenizer; -s\n"
-		"                             llm.dtype or encoder.dtype says their type\n"
+		"                             vita-audio-72b, nano, glm4-voice-tokenizer,\n"
+		"                             glm4-voice-decoder; -s llm.dtype, encoder.dtype or\n"
+		"                             codec.dtype says their type\n"
 		"      --runs N               runs that count (5)\n"
 		"      --prompt-tokens N      length of the prompt that is timed (512)\n"
 		"      --tokens N             length of the answers (128)\n"
+		"      --seconds N            of sound that the codec makes at once (2)\n"
 		"      --compare FILE         ratios to a report that --json wrote\n\n"
 		"JSON: prompt_tps, decode_tps (main passes only), schedules {name: {tps, roof_tps,\n"
 		"of_roof}}, first_audio_ms (32 tokens of prompt, a main pass and every head once),\n"

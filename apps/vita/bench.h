@@ -13,7 +13,7 @@
 struct bench {
 	struct cli *cli;
 	const char *synthetic, *compare;
-	uint32_t runs, n_prompt, n_tokens, parts;
+	uint32_t runs, n_prompt, n_tokens, seconds, parts;
 	char setting[128];
 	int32_t *ids;                    /* of prompts */
 	vita_conversation *conversation;

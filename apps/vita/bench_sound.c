@@ -8,8 +8,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define SECONDS 10      /* of sound that a codec makes */
-#define HEARD_SECONDS 30 /* and that an encoder hears: a segment of Whisper */
+#define HEARD_SECONDS 30 /* of sound that an encoder hears: a segment of Whisper */
 #define PULL 4096
 
 static double now(void)
@@ -106,12 +105,12 @@ static vita_status decode_once(struct bench *b, const int32_t *ids, uint64_t n, 
 vita_status bench_codec(struct bench *b)
 {
 	const vita_codec_info *info = b->cli->info.codec_info;
-	uint64_t n = (uint64_t)(info->rate * SECONDS), samples = 0;
+	uint64_t n = (uint64_t)(info->rate * b->seconds), samples = 0;
 	uint32_t x = 1;
 	int32_t *ids = malloc((n + 1) * sizeof *ids);
 	float *space = malloc(PULL * sizeof *space);
 	double values[BENCH_MAX_RUNS];
-	vita_status status = ids && space ? VITA_OK : vita_fail(&b->cli->err, VITA_E_NOMEM, "no memory for %d s of sound", SECONDS);
+	vita_status status = ids && space ? VITA_OK : vita_fail(&b->cli->err, VITA_E_NOMEM, "no memory for %u s of sound", b->seconds);
 	for (uint64_t i = 0; i < n && status == VITA_OK; i++) {
 		x = x * 1664525u + 1013904223u;
 		ids[i] = (int32_t)((x >> 8) % info->vocab_size);

@@ -35,6 +35,7 @@ libvita_libcore_la_SOURCES += \
 	%D%/synthetic.c \
 	%D%/synthetic.h \
 	%D%/synthetic_shapes.h \
+	%D%/synthetic_decoder.c \
 	%D%/synthetic_tokenizer.c \
 	%D%/yaml.c \
 	%D%/yaml.h \

@@ -44,7 +44,7 @@ static const struct shape shapes[] = {
 #define N_SHAPES (sizeof shapes / sizeof *shapes)
 
 /* What stands around them. */
-static const vita_synthetic_shape *const others[] = { &vita_synthetic_tokenizer };
+static const vita_synthetic_shape *const others[] = { &vita_synthetic_tokenizer, &vita_synthetic_decoder };
 #define N_OTHERS (sizeof others / sizeof *others)
 
 bool vita_synthetic_is_path(const char *path)
@@ -80,6 +80,7 @@ static vita_status parse(const char *path, struct named *out, vita_error *err)
 		if (strlen(shapes[i].name) == n && strncmp(shapes[i].name, name, n) == 0) out->shape = &shapes[i];
 	for (size_t i = 0; i < N_OTHERS; i++)
 		if (strlen(others[i]->name) == n && strncmp(others[i]->name, name, n) == 0) out->other = others[i];
+	if (out->other && !colon) out->dtype = out->other->dtype;
 	bool weights = out->dtype != VITA_DTYPE_NONE && out->dtype != VITA_I32 && out->dtype != VITA_U8;
 	return (out->shape || out->other) && weights ? VITA_OK : fail_shape(path, err);
 }
@@ -159,6 +160,8 @@ vita_status vita_synthetic_read(vita_model *model, vita_error *err)
 	json_t *settings = named.shape ? settings_of(named.shape) : named.other->settings();
 	if (!settings) return vita_fail(err, VITA_E_NOMEM, "%s: out of memory while making this model", model->path);
 	status = vita_model_set_document(model, VITA_CONFIG_MODEL, model->path, settings, false, err);
+	if (status == VITA_OK && named.other) /* some of these have their settings in YAML */
+		status = vita_model_set_document(model, VITA_CONFIG_YAML, model->path, settings, false, err);
 	json_decref(settings);
 	vita_synthetic_builder b = { model, named.dtype, status, err };
 	if (named.shape) add_tensors(&b, named.shape);

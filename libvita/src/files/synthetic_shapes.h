@@ -22,10 +22,12 @@ void vita_synthetic_add(vita_synthetic_builder *b, uint32_t rank, const int64_t 
 /* A shape that knows itself. Its settings say in "vita_section" to which section of a config it belongs. */
 typedef struct vita_synthetic_shape {
 	const char *name;
+	uint32_t dtype;            /* where none is asked for */
 	json_t *(*settings)(void); /* NULL: no memory */
 	void (*tensors)(vita_synthetic_builder *b);
 } vita_synthetic_shape;
 
+extern const vita_synthetic_shape vita_synthetic_decoder;
 extern const vita_synthetic_shape vita_synthetic_tokenizer;
 
 #endif

@@ -44,4 +44,4 @@ static void tensors(vita_synthetic_builder *b)
 	for (int i = 0; i < LAYERS; i++) add_layer(b, i);
 }
 
-const vita_synthetic_shape vita_synthetic_tokenizer = { "glm4-voice-tokenizer", settings, tensors };
+const vita_synthetic_shape vita_synthetic_tokenizer = { "glm4-voice-tokenizer", VITA_BF16, settings, tensors };
