@@ -227,6 +227,11 @@ static vita_status measure_all(struct bench *b)
 	}
 	if (status == VITA_OK && (b->parts & VITA_PART_ENCODER)) status = bench_encoder(b);
 	if (status == VITA_OK && (b->parts & VITA_PART_CODEC)) status = bench_codec(b);
+	if (status == VITA_OK && !(b->parts & VITA_PART_LLM)) {
+		b->peak_rss_mb = peak_rss_mb();
+		status = vita_engine_roof(b->cli->engine, b->parts & VITA_PART_ENCODER ? VITA_PART_ENCODER : VITA_PART_CODEC,
+		                          &b->roof, &b->cli->err);
+	}
 	progress_clear();
 	vita_conversation_close(b->conversation);
 	return status;
