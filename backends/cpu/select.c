@@ -2,6 +2,7 @@
  *
  * ARGMAX, TOP_K, NEAREST and REDUCE.
  */
+#include <float.h>
 #include <math.h>
 
 #include "cpu.h"
@@ -88,9 +89,23 @@ void top_k_step(const struct step *s, int thread, int n_threads)
 
 /* ---- NEAREST ------------------------------------------------------------------------------------------- */
 
+#define NEAREST_ROWS 64
+
+/* What a thread works with: rows first … first + n - 1 of x, what is nearest to each so far, and memory for a tile of
+ * codes, for the tile's products with the rows, and for one code. */
+struct nearest {
+	const struct step *s;
+	const vita_tensor *x, *codebook;
+	int64_t first, n, d;
+	double best[NEAREST_ROWS], squares[NEAREST_ROWS];
+	int32_t at[NEAREST_ROWS];
+	float *tile, *products, *code;
+};
+
 void nearest_needs(struct step *s)
 {
-	s->own = (uint64_t)columns_of(s->c->in[0]) * sizeof(float);
+	const uint64_t d = (uint64_t)columns_of(s->c->in[0]);
+	s->own = aligned(d * WIDE * sizeof(float)) + aligned(NEAREST_ROWS * WIDE * sizeof(float)) + d * sizeof(float);
 }
 
 static double exact_distance(const float *a, const float *b, int64_t n)
@@ -100,35 +115,79 @@ static double exact_distance(const float *a, const float *b, int64_t n)
 	return sum;
 }
 
-/* Rows of x are shared out; each code, as f32, meets a thread's rows in turn. Where it comes near the best so far
- * the distance is computed once more in double, so that rounding decides nothing. */
+static const float *code_of(const struct nearest *w, int64_t j)
+{
+	if (w->codebook->dtype == VITA_F32) return row_at(w->codebook, j);
+	w->s->backend->kernels->to_f32(w->codebook->dtype, row_at(w->codebook, j), w->code, w->d);
+	return w->code;
+}
+
+/* Is code j nearer to row i than the best so far? Where it comes near that the distance is computed once more in
+ * double, so that rounding decides nothing. */
+static void consider(struct nearest *w, int64_t i, int64_t j, const float *code)
+{
+	const float *row = row_at(w->x, w->first + i);
+	if (w->s->backend->kernels->squared_distance(row, code, w->d) > w->best[i] * 1.0001) return;
+	const double distance = exact_distance(row, code, w->d);
+	if (distance < w->best[i]) w->best[i] = distance, w->at[i] = (int32_t)j;
+}
+
+/* A tile of codes meets all rows as in a product, and only codes that |x|² + |c|² - 2xc leaves in question are looked at
+ * one by one. The sums of d products are off by less than d · epsilon of |x||c|. */
+static void nearest_of_tile(struct nearest *w, int64_t j, int count)
+{
+	const struct cpu_kernels *kernels = w->s->backend->kernels;
+	const double slack = 2 * (double)w->d * (double)FLT_EPSILON;
+	float squares[WIDE] = { 0 };
+	kernels->widen_f32(w->codebook->dtype, row_at(w->codebook, j), op_step(w->codebook, 1), count, w->d, w->tile);
+	for (int64_t k = 0; k < w->d; k++)
+		for (int l = 0; l < WIDE; l++) squares[l] += w->tile[k * WIDE + l] * w->tile[k * WIDE + l];
+	for (int64_t i = 0; i < w->n; i += WIDE_ROWS) {
+		const int n = w->n - i < WIDE_ROWS ? (int)(w->n - i) : WIDE_ROWS;
+		kernels->wide_f32(w->tile, row_at(w->x, w->first + i), op_step(w->x, 1), n, w->d, w->products + i * WIDE, false);
+	}
+	for (int64_t i = 0; i < w->n; i++)
+		for (int l = 0; l < count; l++) {
+			const double both = w->squares[i] + (double)squares[l];
+			if (both - 2 * (double)w->products[i * WIDE + l] - slack * both > w->best[i]) continue;
+			consider(w, i, j + l, code_of(w, j + l));
+		}
+}
+
+static void nearest_rows(struct nearest *w)
+{
+	const struct cpu_kernels *kernels = w->s->backend->kernels;
+	const int64_t n_codes = w->codebook->shape[0];
+	for (int64_t i = 0; i < w->n; i++) {
+		w->best[i] = INFINITY;
+		w->at[i] = 0;
+		w->squares[i] = kernels->sum_squares(row_at(w->x, w->first + i), 0, w->d);
+	}
+	if (kernels->wide_f32 && w->n > 4) {
+		for (int64_t j = 0; j < n_codes; j += WIDE) nearest_of_tile(w, j, n_codes - j < WIDE ? (int)(n_codes - j) : WIDE);
+		return;
+	}
+	for (int64_t j = 0; j < n_codes; j++) {
+		const float *code = code_of(w, j);
+		for (int64_t i = 0; i < w->n; i++) consider(w, i, j, code);
+	}
+}
+
+/* Rows of x are shared out. */
 void nearest_step(const struct step *s, int thread, int n_threads)
 {
-	enum { ROWS = 64 };
-	const struct cpu_kernels *kernels = s->backend->kernels;
-	const vita_tensor *x = s->c->in[0], *codebook = s->c->in[1], *y = s->c->out[0];
-	const int64_t d = columns_of(x);
-	int64_t first, end;
-	share(x->shape[0], thread, n_threads, &first, &end);
-	for (; first < end; first += ROWS) {
-		const int64_t rows = end - first < ROWS ? end - first : ROWS;
-		double best[ROWS];
-		int32_t at[ROWS] = { 0 };
-		for (int64_t i = 0; i < rows; i++) best[i] = INFINITY;
-		for (int64_t j = 0; j < codebook->shape[0]; j++) {
-			const float *code = row_at(codebook, j);
-			if (codebook->dtype != VITA_F32) {
-				kernels->to_f32(codebook->dtype, row_at(codebook, j), own_scratch(s, thread), d);
-				code = own_scratch(s, thread);
-			}
-			for (int64_t i = 0; i < rows; i++) {
-				const float *row = row_at(x, first + i);
-				if (kernels->squared_distance(row, code, d) > best[i] * 1.0001) continue;
-				const double distance = exact_distance(row, code, d);
-				if (distance < best[i]) best[i] = distance, at[i] = (int32_t)j;
-			}
-		}
-		for (int64_t i = 0; i < rows; i++) memcpy(view_at(y, 0, first + i), &at[i], sizeof at[i]);
+	const vita_tensor *y = s->c->out[0];
+	struct nearest w = { .s = s, .x = s->c->in[0], .codebook = s->c->in[1], .d = columns_of(s->c->in[0]) };
+	char *own = own_scratch(s, thread);
+	int64_t end;
+	w.tile = (float *)(void *)own;
+	w.products = (float *)(void *)(own + aligned((uint64_t)w.d * WIDE * sizeof(float)));
+	w.code = (float *)(void *)((char *)w.products + aligned(NEAREST_ROWS * WIDE * sizeof(float)));
+	share(w.x->shape[0], thread, n_threads, &w.first, &end);
+	for (; w.first < end; w.first += w.n) {
+		w.n = end - w.first < NEAREST_ROWS ? end - w.first : NEAREST_ROWS;
+		nearest_rows(&w);
+		for (int64_t i = 0; i < w.n; i++) memcpy(view_at(y, 0, w.first + i), &w.at[i], sizeof w.at[i]);
 	}
 }
 
