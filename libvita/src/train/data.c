@@ -358,7 +358,8 @@ json_t *vita_train_data_save_state(const vita_train_data *data)
 		for (size_t k = 0; k < data->rows[i].n_lines; k++)
 			(void)json_array_append_new(lines, json_integer(data->rows[i].line[k]));
 		for (int64_t line = 0; line < data->files[i].n_lines; line++)
-			if (is_bad(data, i, line)) (void)json_array_append_new(bad, json_integer(line));
+			if (line % 8 == 0 && data->bad[i][line / 8] == 0) line += 7;
+			else if (is_bad(data, i, line)) (void)json_array_append_new(bad, json_integer(line));
 		(void)json_array_append_new(pending, lines);
 		(void)json_array_append_new(unusable, bad);
 	}
