@@ -18,4 +18,11 @@ noinst_LTLIBRARIES += %D%/libsignal.la
 	%D%/stft.c %D%/stft.h
 %C%_libsignal_la_CFLAGS = $(AM_CFLAGS) $(KISSFFT_CFLAGS)
 %C%_libsignal_la_LIBADD = %D%/libcommon.la $(KISSFFT_LIBS) -lm
+
+# What the encoder and the codec mel-vq share.
+noinst_LTLIBRARIES += %D%/libmelvq.la
+%C%_libmelvq_la_SOURCES = \
+	%D%/conv_stack.c %D%/conv_stack.h \
+	%D%/mel_vq_front.c %D%/mel_vq_front.h
+%C%_libmelvq_la_CFLAGS = $(AM_CFLAGS) -pthread
 endif

@@ -84,6 +84,13 @@ check_PROGRAMS += %D%/test_whisper
 %C%_test_whisper_CPPFLAGS = $(unit_cppflags) -I$(top_srcdir)/plugins/common -I$(top_srcdir)/plugins/encoders/whisper-vq
 %C%_test_whisper_CFLAGS = $(unit_cflags)
 %C%_test_whisper_LDADD = plugins/common/libsignal.la $(unit_ldadd)
+check_PROGRAMS += %D%/test_mel_vq
+%C%_test_mel_vq_SOURCES = %D%/test_mel_vq.c %D%/files_support.h %D%/unit.h
+%C%_test_mel_vq_CPPFLAGS = $(unit_cppflags) -I$(top_srcdir)/plugins/common -I$(top_srcdir)/plugins/codecs/mel-vq
+%C%_test_mel_vq_CFLAGS = $(unit_cflags) $(JANSSON_CFLAGS)
+%C%_test_mel_vq_LDADD = plugins/codecs/mel-vq/libstages.la plugins/common/libmelvq.la plugins/common/libsignal.la \
+	$(unit_ldadd) $(JANSSON_LIBS)
+
 check_PROGRAMS += %D%/test_sensevoice
 %C%_test_sensevoice_SOURCES = %D%/test_sensevoice.c %D%/unit.h
 %C%_test_sensevoice_CPPFLAGS = $(unit_cppflags) -I$(top_srcdir)/plugins/common -I$(top_srcdir)/plugins/encoders/sensevoice
