@@ -7,6 +7,8 @@ nobase_dist_vitadata_DATA += \
 	%D%/train-heads.ini \
 	%D%/train-one-head.ini \
 	models/nano/README.md \
+	models/nano/mel-vq/config.json \
+	models/nano/mel-vq/model.safetensors \
 	models/nano/question.wav
 
 EXTRA_DIST += \
