@@ -194,7 +194,7 @@ void rope_close(vita_backend *backend);
  * of weight rows are handed out. */
 bool matmul_converts(const vita_backend *backend, const op_call *c);
 /* Would products of both convert alike? */
-bool matmul_converts_alike(const op_call *a, const op_call *b);
+bool matmul_converts_alike(const vita_backend *backend, const op_call *a, const op_call *b);
 step_fn matmul_convert_step, matmul_multiply_step;
 step_needs matmul_convert_needs, matmul_multiply_needs;
 

@@ -89,6 +89,22 @@ typedef void row_kernel(const void *w, int64_t w_stride, int n_w, const void *x,
 typedef void widen_kernel(uint32_t dtype, const void *w, int64_t w_stride, int n_w, int64_t k, void *tile);
 typedef void wide_kernel(const void *tile, const void *x, int64_t x_stride, int n, int64_t k, float *out, bool add);
 
+/* Many rows against packed weights. A tile's rows become bytes that share a scale over each span of columns:
+ *   bytes  [k / 4][TILE][4], value + 128
+ *   scale  [spans][TILE]: scale · value is the weight
+ * and meet groups of up to BYTE_ROWS rows, which lie as above but for
+ *   sums   int32 [groups][scales][N]: -128 Σ q over what shares a scale
+ * out[r · TILE + i] is added to. k is a multiple of 32; columns `first` to first + k - 1 are meant, which begin a span.
+ * Kernels of one table have all of these or none. */
+#define BYTE_ROWS 14
+struct byte_tile {
+	unsigned char *bytes;
+	float *scale;
+};
+typedef void spread_kernel(uint32_t dtype, const unsigned char *tile, int64_t k, unsigned char *bytes, float *scale);
+typedef void bytes_kernel(const struct byte_tile *w, const struct quantised_rows *x, int64_t group, int64_t first, int64_t k,
+                          float *out);
+
 /* c[r][0 … 31] (+)= Σ_j a[r · a_row + j · a_step] · b[b_at[j] + 0 … 31], r < n <= BLOCK_ROWS, j < k; b_at is in floats. */
 #define BLOCK_ROWS 12
 #define BLOCK_COLUMNS 32
@@ -117,6 +133,9 @@ struct cpu_kernels {
 	tile_kernel *tile_q8_0, *tile_q4_0, *tile_q4_1, *tile_q4_k, *tile_q6_k;
 	quantise_kernel *quantise;
 	row_kernel *rows_f32, *rows_f16, *rows_bf16;
+	spread_kernel *spread;
+	quantise_kernel *quantise_bytes;
+	bytes_kernel *bytes;
 	widen_kernel *widen_f32, *widen_bf16;
 	wide_kernel *wide_f32, *wide_bf16;
 	block_kernel *block;
@@ -160,7 +179,7 @@ struct cpu_kernels {
 
 extern const struct cpu_kernels cpu_kernels_plain;
 extern const struct cpu_kernels cpu_kernels_avx2;
-extern const struct cpu_kernels cpu_kernels_avx512;
+extern const struct cpu_kernels cpu_kernels_avx512, cpu_kernels_avx512_bf16;
 
 /* The best table that this processor and operating system run; $VITA_CPU_KERNELS names another. */
 const struct cpu_kernels *cpu_kernels_choose(char *description, size_t size);

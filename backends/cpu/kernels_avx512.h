@@ -55,7 +55,9 @@ INLINE __m512i broadcast4(const void *p)
 }
 
 tile_kernel avx512_tile_q8_0, avx512_tile_q4_0, avx512_tile_q4_1, avx512_tile_q4_k, avx512_tile_q6_k;
-quantise_kernel avx512_quantise;
+quantise_kernel avx512_quantise, avx512_quantise_bytes;
+spread_kernel avx512_spread;
+bytes_kernel avx512_bytes;
 #endif
 
 #endif

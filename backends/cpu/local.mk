@@ -17,7 +17,7 @@ cpu_cppflags += -DHAVE_KERNELS_AVX2
 endif
 if CPU_KERNELS_AVX512
 noinst_LTLIBRARIES += %D%/libavx512.la
-%C%_libavx512_la_SOURCES = %D%/kernels_avx512.c %D%/kernels_avx512.h %D%/kernels_avx512_plain.c
+%C%_libavx512_la_SOURCES = %D%/kernels_avx512.c %D%/kernels_avx512.h %D%/kernels_avx512_bytes.c %D%/kernels_avx512_plain.c
 %C%_libavx512_la_CFLAGS = $(cpu_vector_cflags) $(CPU_AVX512_CFLAGS)
 cpu_kernels += %D%/libavx512.la
 cpu_cppflags += -DHAVE_KERNELS_AVX512

@@ -9,6 +9,7 @@
  *   weights          rows of x      activations         kernel
  *   block types      any            8-bit integers      tile_*; plain (not packed) blocks are packed tile by tile as
  *                                                       they are used
+ *   packed, large    more than 16   8-bit integers      spread and bytes, where there are such kernels
  *   f32, f16, bf16   up to 16       f32                 rows_*
  *   f16, bf16        more           bf16                wide_bf16, where there is one and the weight is large
  *   f32, f16, bf16   more           f32                 oneDNN where it is quicker, wide_f32 where there is one, rows_*
@@ -18,12 +19,14 @@
 
 #define CHUNK_BYTES (512 * 1024) /* of activations that meet one tile after another */
 #define ROUNDED_LEAST 65536      /* values of a weight whose activations may be rounded: small models stay exact */
+#define BYTE_COLUMNS 512         /* of a tile made bytes at a time: it stays in the first-level cache */
 #define WIDE_COLUMNS 2048        /* of a tile laid out at a time: it stays in the second-level cache */
 #define WIDE_CHUNK 512           /* rows that meet it */
 #define PACKED_GROUP 12          /* rows of a group where there are many: the integer kernels take six at a time */
 
 enum way {
 	WAY_TILES,  /* block types */
+	WAY_BYTES,  /* packed weights, many rows */
 	WAY_ROWS,   /* plain types, activations as they are */
 	WAY_WIDE,   /* plain types, many rows */
 	WAY_ONEDNN
@@ -72,6 +75,10 @@ static struct product product_of(const vita_backend *backend, const op_call *c)
 	if (is_block(w->dtype)) {
 		p.way = WAY_TILES;
 		p.per_group = p.n <= MAX_ROWS ? (int32_t)p.n : even_groups(p.n, PACKED_GROUP);
+		if (p.n > MAX_ROWS && backend->kernels->bytes && is_packed(w) && p.m * p.k >= ROUNDED_LEAST) {
+			p.way = WAY_BYTES;
+			p.per_group = even_groups(p.n, BYTE_ROWS);
+		}
 	} else if (p.n > MAX_ROWS && onednn_takes(backend, c)) {
 		p.way = WAY_ONEDNN;
 	} else {
@@ -90,25 +97,28 @@ static struct product product_of(const vita_backend *backend, const op_call *c)
 bool matmul_converts(const vita_backend *backend, const op_call *c)
 {
 	const struct product p = product_of(backend, c);
-	return p.way == WAY_TILES || p.rounds || p.gathers;
+	return p.way == WAY_TILES || p.way == WAY_BYTES || p.rounds || p.gathers;
 }
 
-bool matmul_converts_alike(const op_call *a, const op_call *b)
+bool matmul_converts_alike(const vita_backend *backend, const op_call *a, const op_call *b)
 {
-	return a->in[1]->dtype == b->in[1]->dtype && (a->in[1]->rank > 2) == (b->in[1]->rank > 2);
+	const struct product p = product_of(backend, a), q = product_of(backend, b);
+	return p.dtype == q.dtype && p.way == q.way && p.rounds == q.rounds && p.gathers == q.gathers &&
+	       (a->in[1]->rank > 2) == (b->in[1]->rank > 2);
 }
 
 /* The activations of one plane within the step's scratch. */
 static struct quantised_rows quantised(const struct product *p, unsigned char *scratch, int64_t plane)
 {
-	const int64_t scales = (p->k + scale_span(p->dtype) - 1) / scale_span(p->dtype), sums = p->k / sum_span(p->dtype);
+	const int64_t scales = (p->k + scale_span(p->dtype) - 1) / scale_span(p->dtype);
+	const int64_t sums = p->way == WAY_BYTES ? scales : p->k / sum_span(p->dtype);
 	const int64_t rows = p->planes * p->n;
 	struct quantised_rows x = { .n = p->n, .k = p->k, .dtype = p->dtype, .per_group = p->per_group };
 	float *scale = (float *)(void *)(scratch + aligned((uint64_t)(rows * p->k)));
 	unsigned char *sum = (unsigned char *)scale + aligned((uint64_t)(rows * scales) * sizeof(float));
 	x.q = (int8_t *)scratch + plane * p->n * p->k;
 	x.scale = scale + plane * p->n * scales;
-	x.sums = sum + plane * p->n * sums * (p->dtype == VITA_Q4_K ? 2 : 4);
+	x.sums = sum + plane * p->n * sums * (p->dtype == VITA_Q4_K && p->way == WAY_TILES ? 2 : 4);
 	return x;
 }
 
@@ -123,9 +133,9 @@ void matmul_convert_needs(struct step *s)
 {
 	const struct product p = product_of(s->backend, s->c);
 	const uint64_t rows = (uint64_t)(p.planes * p.n), k = (uint64_t)p.k;
-	if (p.way == WAY_TILES)
+	if (p.way == WAY_TILES || p.way == WAY_BYTES)
 		s->shared = aligned(rows * k) + aligned(rows * (k / (uint64_t)scale_span(p.dtype) + 1) * sizeof(float)) +
-		            rows * (k / (uint64_t)sum_span(p.dtype)) * 4;
+		            rows * (k / (uint64_t)sum_span(p.dtype) + 1) * 4;
 	else s->shared = rows * (uint64_t)converted_stride(&p);
 }
 
@@ -137,9 +147,9 @@ void matmul_convert_step(const struct step *s, int thread, int n_threads)
 	share(p.planes * p.n, thread, n_threads, &first, &end);
 	for (int64_t i = first; i < end; i++) {
 		const float *from = row_at(s->c->in[0], i);
-		if (p.way == WAY_TILES) {
+		if (p.way == WAY_TILES || p.way == WAY_BYTES) {
 			const struct quantised_rows x = quantised(&p, s->scratch, i / p.n);
-			kernels->quantise(from, i % p.n, &x);
+			(p.way == WAY_TILES ? kernels->quantise : kernels->quantise_bytes)(from, i % p.n, &x);
 		} else if (p.rounds) {
 			uint16_t *to = (uint16_t *)(void *)(s->scratch + i * converted_stride(&p));
 			to[p.k] = 0;
@@ -156,6 +166,8 @@ void matmul_multiply_needs(struct step *s)
 {
 	const struct product p = product_of(s->backend, s->c);
 	if (p.way == WAY_TILES && !is_packed(s->c->in[1])) s->own = (uint64_t)packed_tile_bytes(p.dtype, p.k);
+	if (p.way == WAY_BYTES)
+		s->own = BYTE_COLUMNS * TILE + BYTE_COLUMNS / SPAN * TILE * sizeof(float) + WIDE_CHUNK * TILE * sizeof(float);
 	if (p.way == WAY_WIDE) s->own = aligned(WIDE_COLUMNS * WIDE * sizeof(float)) + WIDE_CHUNK * WIDE * sizeof(float);
 	if (p.way == WAY_ONEDNN) onednn_needs(s);
 }
@@ -168,6 +180,7 @@ struct tile {
 	int count, lane;               /* columns of y, and which row of the tile the first one is */
 	const unsigned char *memory;   /* packed tile, or the first plain row */
 	const unsigned char *next;     /* where the thread reads after it */
+	int64_t bytes;                 /* of a whole tile */
 	int64_t stride;                /* of plain rows */
 };
 
@@ -242,15 +255,52 @@ static void multiply_group(const struct tile *t, int64_t row, int n)
 	finish_rows(t, row, n, out);
 }
 
-/* While group i of n is multiplied, bring some of what follows these weight rows in memory into the cache: most likely
- * it is the next tile, and rows that each come from another page would arrive slowly. Not before the last groups,
- * or the activations of the others drive it out again. */
-static void fetch_next(const struct tile *t, int64_t i, int64_t n)
+/* While group i of n is multiplied, bring some of what is read next into the cache: rows that each come from another page
+ * would arrive slowly. Not before the last groups, or the activations of the others drive it out again. */
+static void fetch_next(const unsigned char *next, int64_t bytes, int64_t i, int64_t n)
 {
-	const int64_t bytes = t->stride * t->count, late = n - n / 4 - 1;
+	const int64_t late = n - n / 4 - 1;
 	if (i < late) return;
 	const int64_t from = bytes * (i - late) / (n - late), end = bytes * (i - late + 1) / (n - late);
-	for (int64_t at = from & -64; at < end; at += 64) __builtin_prefetch(t->memory + bytes + at, 0, 2);
+	for (int64_t at = from & -64; at < end; at += 64) __builtin_prefetch(next + at, 0, 2);
+}
+
+/* Rows of y are written soon. */
+static void fetch_rows_of_y(const struct tile *t, int64_t row, int64_t n)
+{
+	const vita_tensor *y = t->step->c->out[0];
+	for (int64_t r = 0; r < n; r++) {
+		const float *at = (const float *)row_at(y, t->plane * t->p->n + row + r) + t->column;
+		__builtin_prefetch(at, 1, 3);
+		__builtin_prefetch(at + t->count - 1, 1, 3);
+		__builtin_prefetch(at + t->count / 2, 1, 3);
+	}
+}
+
+/* Rows row … end - 1 of the plane times a packed tile, a run of columns after the other, group by group. */
+static void multiply_bytes(const struct tile *t, int64_t row, int64_t end, int thread)
+{
+	const struct product *p = t->p;
+	const struct cpu_kernels *kernels = t->step->backend->kernels;
+	unsigned char *own = own_scratch(t->step, thread);
+	const struct byte_tile w = { own, (float *)(void *)(own + BYTE_COLUMNS * TILE) };
+	float *out = w.scale + BYTE_COLUMNS / SPAN * TILE;
+	const struct quantised_rows x = quantised(p, t->step->scratch, t->plane);
+	const int64_t groups = (end - row + p->per_group - 1) / p->per_group, run_bytes = packed_tile_bytes(p->dtype, BYTE_COLUMNS);
+	memset(out, 0, (size_t)((end - row) * TILE) * sizeof *out);
+	for (int64_t j = 0; j < p->k; j += BYTE_COLUMNS) {
+		const bool last = p->k - j <= BYTE_COLUMNS;
+		const int64_t columns = last ? p->k - j : BYTE_COLUMNS;
+		const unsigned char *from = t->memory + packed_tile_bytes(p->dtype, j);
+		kernels->spread(p->dtype, from, columns, w.bytes, w.scale);
+		for (int64_t i = row, group = 0; i < end; i += p->per_group, group++) {
+			const int n = end - i < p->per_group ? (int)(end - i) : p->per_group;
+			fetch_next(last ? t->next : from + run_bytes, run_bytes, group, groups);
+			if (last) fetch_rows_of_y(t, i, n);
+			kernels->bytes(&w, &x, i / p->per_group, j, columns, out + (i - row) * TILE);
+			if (last) finish_rows(t, i, n, out + (i - row) * TILE);
+		}
+	}
 }
 
 /* Rows row … end - 1 of the plane times the tile, a run of columns after the other, group by group. */
@@ -271,7 +321,7 @@ static void multiply_wide(const struct tile *t, int64_t row, int64_t end, int th
 		for (int64_t i = row; i < end; i += p->per_group) {
 			int64_t stride;
 			const char *x = activations(t, i, &stride) + j * x_size;
-			fetch_next(t, part++, groups * runs);
+			fetch_next(t->next, t->bytes, part++, groups * runs);
 			(p->rounds ? kernels->wide_bf16 : kernels->wide_f32)(
 				wide, x, stride, end - i < p->per_group ? (int)(end - i) : p->per_group, columns,
 				out + (i - row) * WIDE, j > 0);
@@ -297,6 +347,7 @@ static void find_tile(struct tile *t, int64_t number, int thread)
 	t->column += t->lane;
 	t->count = TILE - t->lane;
 	if (p->m - t->column < t->count) t->count = (int)(p->m - t->column);
+	t->bytes = is_packed(w) ? packed_tile_bytes(p->dtype, p->k) : op_step(w, 1) * TILE;
 	if (is_packed(w)) return;
 	t->stride = op_step(w, 1);
 	const unsigned char *rows = row_of_plane(w, t->plane, t->column);
@@ -318,7 +369,7 @@ static int64_t chunk_of(const struct step *s, const struct product *p)
 {
 	const int64_t bytes = p->k * (p->way == WAY_TILES ? 1 : 4);
 	int64_t rows = CHUNK_BYTES / (bytes > 0 ? bytes : 1);
-	if (p->way == WAY_WIDE) rows = WIDE_CHUNK;
+	if (p->way == WAY_WIDE || p->way == WAY_BYTES) rows = WIDE_CHUNK;
 	if (p->way == WAY_TILES && !is_packed(s->c->in[1])) return p->n;
 	rows = rows / p->per_group * p->per_group;
 	return rows < p->per_group ? p->per_group : rows;
@@ -386,15 +437,15 @@ static int64_t multiply_run(const struct work *w, int64_t item)
 	run_of(&w->runs, item % n_runs, &tile, &end);
 	for (; tile < end; tile++) {
 		find_tile(&t, tile, w->thread);
-		t.next = t.memory + packed_tile_bytes(p->dtype, p->k);
+		t.next = t.memory + t.bytes;
 		if (tile + 1 == end) {
 			next = next_run(w);
 			if (next >= 0) run_of(&w->runs, next % n_runs, &next_tile, &next_end);
-			if (next >= 0) t.next = t.memory + (next_tile - tile) * packed_tile_bytes(p->dtype, p->k);
+			if (next >= 0) t.next = t.memory + (next_tile - tile) * t.bytes;
 			else if (w->s->then) t.next = first_memory(w->s->then, w->thread, w->n_threads);
 		}
-		if (p->way == WAY_WIDE) {
-			multiply_wide(&t, row0, row_end, w->thread);
+		if (p->way == WAY_WIDE || p->way == WAY_BYTES) {
+			(p->way == WAY_WIDE ? multiply_wide : multiply_bytes)(&t, row0, row_end, w->thread);
 			continue;
 		}
 		for (int64_t row = row0; row < row_end; row += p->per_group)

@@ -225,7 +225,7 @@ static const struct step *converted_before(const struct planner *p, const op_cal
 {
 	const struct step *s = p->n_steps > 0 ? &p->step[p->n_steps - 1] : NULL;
 	if (barrier || !s || s->run != matmul_multiply_step || !matmul_converts(s->backend, s->c)) return NULL;
-	return matmul_converts_alike(s->c, c) && same_view(s->c->in[0], c->in[0]) ? s : NULL;
+	return matmul_converts_alike(s->backend, s->c, c) && same_view(s->c->in[0], c->in[0]) ? s : NULL;
 }
 
 static void add_matmul(vita_backend *backend, const op_call *c, bool barrier)

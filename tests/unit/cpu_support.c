@@ -29,7 +29,7 @@ void reference_open(test_device *device)
 
 void with_kernels(int64_t threads, void (*test)(const test_device *cpu, const test_device *reference))
 {
-	static const char *const kernels[] = { "plain", "avx2", "avx512" };
+	static const char *const kernels[] = { "plain", "avx2", "avx512", "avx512_bf16" };
 	test_device cpu, reference;
 
 	reference_open(&reference);
@@ -177,7 +177,8 @@ double difference(const float *a, const float *b, int64_t n, double *largest)
 
 double product_tolerance(uint32_t dtype, int64_t rows)
 {
-	if (vita_dtype_block(dtype) > 1) return 4 * (1.0 / 127) / sqrt(12) * sqrt(1.0 / 3) * 1.5;
+	/* activations are rounded; where there are many rows so are weights, of up to 3 in random q4_k blocks */
+	if (vita_dtype_block(dtype) > 1) return 4 * (1.0 / 127) / sqrt(12) * sqrt(1.0 / 3) * (rows > 16 ? 3.3 : 1.5);
 	if (dtype == VITA_F32 || rows <= 16) return 1e-5;
 	return 4 * 2 * (1.0 / 512) * (1.0 / 3);
 }
