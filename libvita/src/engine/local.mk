@@ -9,6 +9,8 @@ libvita_libcore_la_SOURCES += \
 	%D%/empty_device.h \
 	%D%/engine.c \
 	%D%/engine_internal.h \
+	%D%/fit.c \
+	%D%/fit.h \
 	%D%/generation.c \
 	%D%/markers.c \
 	%D%/parts.c \

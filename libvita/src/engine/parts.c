@@ -4,6 +4,7 @@
  * the parts fit each other.
  */
 #include "engine/engine_internal.h"
+#include "engine/fit.h"
 
 #include "files/model.h"
 #include "text/tokenizer_gguf.h"
@@ -212,7 +213,13 @@ vita_status vita_engine_open_llm(vita_engine *engine, vita_error *err)
 	vita_status status = vita_engine_open_model(engine, err);
 	if (status == VITA_OK) status = find_llm(engine, err);
 	if (status == VITA_OK) status = prepare(engine, "llm", part, &settings, err);
-	if (status != VITA_OK) return status;
+	if (status == VITA_OK && VITA_HAS(part->device->api, vita_backend_api, address)) /* its memory is the host's */
+		status = vita_check_fit(engine->model, vita_context_string(engine->context, "llm", "dtype"),
+		                        vita_memory_left(), err);
+	if (status != VITA_OK) {
+		vita_settings_destroy(settings);
+		return status;
+	}
 	engine->llm_api = part->factory->api;
 	status =
 		engine->llm_api->open(engine->host, part->device, engine->model, settings, &engine->llm, err);

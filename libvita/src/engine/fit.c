@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Will the language model fit into memory? Better said before a minute of loading than by the system's killing.
+ */
+#include "engine/fit.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <vita/blocks.h>
+
+/* The least of what several files say is left. */
+static double left_in_group(void)
+{
+	unsigned long long limit = 0, used = 0;
+	FILE *f = fopen("/sys/fs/cgroup/memory.max", "re");
+	int known = f && fscanf(f, "%llu", &limit) == 1; /* "max" is none */
+	if (f) (void)fclose(f);
+	if (!known) return 1e300;
+	f = fopen("/sys/fs/cgroup/memory.current", "re");
+	known = f && fscanf(f, "%llu", &used) == 1;
+	if (f) (void)fclose(f);
+	return known && used < limit ? (double)(limit - used) : 1e300;
+}
+
+double vita_memory_left(void)
+{
+	char line[128];
+	unsigned long long kib = 0;
+	FILE *f = fopen("/proc/meminfo", "re");
+	while (f && fgets(line, sizeof line, f))
+		if (sscanf(line, "MemAvailable: %llu", &kib) == 1) break;
+	if (f) (void)fclose(f);
+	const double system = kib > 0 ? (double)kib * 1024 : 1e300, group = left_in_group();
+	return system < group ? system : group;
+}
+
+/* As loading does it: matrices take the type, the rest stays f32 at most. */
+double vita_weight_bytes(const vita_model *model, uint32_t dtype)
+{
+	vita_tensor_info info;
+	double bytes = 0;
+	VITA_INIT(&info);
+	for (uint64_t i = 0; vita_model_tensor_describe(model, i, &info) == VITA_OK; i++) {
+		const int64_t columns = info.rank > 0 ? info.shape[info.rank - 1] : 1;
+		const int64_t row = dtype != VITA_DTYPE_NONE && info.rank >= 2 ? vita_row_bytes(dtype, columns) : -1;
+		if (row >= 0 && columns > 0) bytes += (double)info.n_values / (double)columns * (double)row;
+		else bytes += (double)info.size_bytes;
+	}
+	return bytes;
+}
+
+vita_status vita_check_fit(const vita_model *model, const char *dtype_name, double left, vita_error *err)
+{
+	static const uint32_t smaller[] = { VITA_BF16, VITA_Q8_0, VITA_Q6_K, VITA_Q4_1, VITA_Q4_K, VITA_Q4_0 };
+	const uint32_t dtype = dtype_name && *dtype_name ? vita_dtype_parse(dtype_name) : VITA_DTYPE_NONE;
+	const double needed = vita_weight_bytes(model, dtype);
+	if (needed <= left) return VITA_OK;
+	for (size_t i = 0; i < sizeof smaller / sizeof *smaller; i++) {
+		const double bytes = vita_weight_bytes(model, smaller[i]);
+		if (bytes > 0.9 * left) continue;
+		return vita_fail(err, VITA_E_NOMEM, "%s: its weights take %.1f GB and %.1f GB of memory are free; with "
+		                 "llm.dtype = %s they would take %.1f GB", vita_model_path(model), needed / 1e9, left / 1e9,
+		                 vita_dtype_name(smaller[i]), bytes / 1e9);
+	}
+	return vita_fail(err, VITA_E_NOMEM, "%s: its weights take %.1f GB and %.1f GB of memory are free; even as q4_0 they "
+	                 "would take %.1f GB", vita_model_path(model), needed / 1e9, left / 1e9,
+	                 vita_weight_bytes(model, VITA_Q4_0) / 1e9);
+}

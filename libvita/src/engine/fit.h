@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Will a model's weights fit into memory?
+ */
+#ifndef ENGINE_FIT_H
+#define ENGINE_FIT_H
+
+#include <vita/model.h>
+
+/* Bytes of memory that this process may still take; very many where the system does not say. */
+double vita_memory_left(void);
+
+/* Bytes of all tensors, their matrices in this type where their rows allow it; VITA_DTYPE_NONE: as they are. */
+double vita_weight_bytes(const vita_model *model, uint32_t dtype);
+
+/* E_NOMEM where the model in this type ("", "as-is" and NULL: as it is) takes more than `left` bytes. The sentence has
+ * the sizes and a type that would fit, if any does. */
+vita_status vita_check_fit(const vita_model *model, const char *dtype_name, double left, vita_error *err);
+
+#endif
