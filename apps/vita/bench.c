@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
-enum { OPTION_SYNTHETIC = 256, OPTION_RUNS, OPTION_PROMPT, OPTION_TOKENS, OPTION_SECONDS, OPTION_COMPARE };
+enum { OPTION_SYNTHETIC = 256, OPTION_RUNS, OPTION_PROMPT, OPTION_TOKENS, OPTION_SECONDS, OPTION_COMPARE, OPTION_SAVE };
 
 /* ---- numbers ------------------------------------------------------------------------------------------ */
 
@@ -340,12 +340,14 @@ static int take_options(struct bench *b, int argc, char **argv)
 		{ "tokens", required_argument, NULL, OPTION_TOKENS },
 		{ "seconds", required_argument, NULL, OPTION_SECONDS },
 		{ "compare", required_argument, NULL, OPTION_COMPARE },
+		{ "save", required_argument, NULL, OPTION_SAVE },
 		{ 0 },
 	};
 	int option;
 	while ((option = cli_option(b->cli, argc, argv, own)) > 0) {
 		if (option == OPTION_SYNTHETIC) b->synthetic = optarg;
 		if (option == OPTION_COMPARE) b->compare = optarg;
+		if (option == OPTION_SAVE) b->save = optarg;
 		if (option == OPTION_RUNS && !number(b, "--runs", 1, BENCH_MAX_RUNS, &b->runs)) return CLI_STOP;
 		if (option == OPTION_PROMPT && !number(b, "--prompt-tokens", 1, BENCH_MAX_PROMPT, &b->n_prompt)) return CLI_STOP;
 		if (option == OPTION_TOKENS && !number(b, "--tokens", 2, 1 << 20, &b->n_tokens)) return CLI_STOP;
@@ -382,8 +384,10 @@ static int bench(struct bench *b, int argc, char **argv)
 	if (!b->parts) return cli_usage(cli, "there is nothing to measure: give a config, -s llm.model=DIR or --synthetic SHAPE");
 	if (b->compare && !(other = json_load_file(b->compare, 0, &why)))
 		return cli_usage(cli, "--compare %s: %s", b->compare, why.text);
+	if (b->save && !(b->parts & VITA_PART_LLM)) return cli_usage(cli, "--save: the config has no language model to write");
 	progress_enable(cli);
-	status = measure_all(b);
+	if (b->save) status = bench_save(b);
+	if (status == VITA_OK) status = measure_all(b);
 	int exit_code = status == VITA_OK ? report(b, other) : cli_fail(cli, status);
 	json_decref(other);
 	return exit_code;
@@ -424,7 +428,10 @@ const struct verb verb_bench = {
 		"      --prompt-tokens N      length of the prompt that is timed (512)\n"
 		"      --tokens N             length of the answers (128)\n"
 		"      --seconds N            of sound that the codec makes at once (2)\n"
-		"      --compare FILE         ratios to a report that --json wrote\n\n"
+		"      --compare FILE         ratios to a report that --json wrote\n"
+		"      --save DIR             also write the language model there, to measure other\n"
+		"                             programs with it: DIR/model.gguf where weights are in\n"
+		"                             blocks, else a directory; or a name in .gguf\n\n"
 		"JSON: prompt_tps, decode_tps (main passes only), schedules {name: {tps, roof_tps,\n"
 		"of_roof}}, first_audio_ms (32 tokens of prompt, a main pass and every head once),\n"
 		"encoder_rtf, codec_rtf (time to work over length of sound), read_gbps, f32_gflops,\n"

@@ -12,7 +12,7 @@
 
 struct bench {
 	struct cli *cli;
-	const char *synthetic, *compare;
+	const char *synthetic, *compare, *save;
 	uint32_t runs, n_prompt, n_tokens, seconds, parts;
 	char setting[128];
 	int32_t *ids;                    /* of prompts */
@@ -27,5 +27,8 @@ double bench_median(double *values, uint32_t n); /* sorts them */
 /* Thirty seconds of sound through the encoder, and tokens for ten through the codec, into the report. */
 vita_status bench_encoder(struct bench *b);
 vita_status bench_codec(struct bench *b);
+
+/* The language model of the config, written to b->save. */
+vita_status bench_save(struct bench *b);
 
 #endif
