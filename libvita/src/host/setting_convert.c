@@ -45,12 +45,13 @@ static vita_status no_memory(vita_error *err, const char *where)
 
 #define AS_GOOD_AS_UNLIMITED 2147483647.0
 
-/* " from 0 to 4096", " of at least 0", or "" where the key has no range. */
-static const char *range_text(char *out, size_t size, const vita_key *key)
+/* " from 0 to 4096", " of at least 0" where the value is not above even a very high end, or "" where the key has no
+ * range. */
+static const char *range_text(char *out, size_t size, const vita_key *key, double value)
 {
 	out[0] = '\0';
 	if (key->min == 0 && key->max == 0) return out;
-	if (key->max >= AS_GOOD_AS_UNLIMITED)
+	if (key->max >= AS_GOOD_AS_UNLIMITED && !(value > key->max))
 		(void)snprintf(out, size, " of at least %.10g", key->min);
 	else
 		(void)snprintf(out, size, " from %.10g to %.10g", key->min, key->max);
@@ -83,7 +84,8 @@ static vita_status convert_int(vita_setting *setting, const vita_key *key, const
 	const char *end;
 	setting->integer = parse_int(text, &end);
 	if (!end || *end || !in_range(key, (double)setting->integer))
-		return refuse(err, where, text, "a whole number%s", range_text(range, sizeof range, key));
+		return refuse(err, where, text, "a whole number%s",
+		              range_text(range, sizeof range, key, (double)setting->integer));
 	return VITA_OK;
 }
 
@@ -99,7 +101,8 @@ static vita_status convert_float(vita_setting *setting, const vita_key *key, con
 	(void)uselocale(callers);
 	freelocale(c_locale);
 	if (end == text || *end || !isfinite(setting->real) || !in_range(key, setting->real))
-		return refuse(err, where, text, "a number%s", range_text(range, sizeof range, key));
+		return refuse(err, where, text, "a number%s",
+		              range_text(range, sizeof range, key, setting->real));
 	return VITA_OK;
 }
 
@@ -147,7 +150,7 @@ static vita_status convert_list(vita_setting *setting, const vita_key *key, cons
 		int last = setting->n_list + 1 == n;
 		if (!at || *at != (last ? '\0' : ',') || !in_range(key, (double)value))
 			return refuse(err, where, text, "whole numbers%s with commas between them",
-			              range_text(range, sizeof range, key));
+			              range_text(range, sizeof range, key, (double)value));
 		setting->list[setting->n_list] = value;
 		at++;
 	}
