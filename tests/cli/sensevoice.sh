@@ -72,7 +72,42 @@ expect_match "$scratch/err" 'cmvn'
 expect_exit 1 encode --features "$scratch/rows.safetensors" -s encoder.cmvn="$golden/golden.json" "$golden/synth.wav"
 expect_match "$scratch/err" 'AddShift'
 
+# ---- any recording: defined rows, or a sentence --------------------------------------------------
+rows() { # recording, rows
+	expect_exit 0 encode --json --features "$scratch/rows.safetensors" "$1"
+	compact "$scratch/out" >"$scratch/document"
+	expect_match "$scratch/document" "\"rows\":$2"
+}
+tail -c +45 "$golden/speech.wav" >"$scratch/speech.raw" # 25600 samples of 16 bits
+head -c 3200 "$scratch/speech.raw" >"$scratch/short.raw"
+wav 1 1 16000 16 "$scratch/short.raw" >"$scratch/short.wav"
+rows "$scratch/short.wav" 6
+wav 1 1 8000 16 "$scratch/speech.raw" >"$scratch/8k.wav"
+rows "$scratch/8k.wav" 57
+wav 1 2 48000 16 "$scratch/speech.raw" >"$scratch/48k.wav"
+rows "$scratch/48k.wav" 9
+head -c 32000 /dev/zero >"$scratch/zeros.raw"
+wav 1 1 16000 16 "$scratch/zeros.raw" >"$scratch/silence.wav"
+rows "$scratch/silence.wav" 21
+expect_exit 0 encode --features "$scratch/dithered.safetensors" -s encoder.dither=silence "$scratch/silence.wav"
+cmp -s "$scratch/rows.safetensors" "$scratch/dithered.safetensors" && fail "dither = silence did nothing to silence"
+: >"$scratch/nothing.raw"
+wav 1 1 16000 16 "$scratch/nothing.raw" >"$scratch/empty.wav"
+expect_exit 1 encode --features "$scratch/no.safetensors" "$scratch/empty.wav"
+expect_match "$scratch/err" 'no samples'
+{ head -c 4000 /dev/zero && printf '\0\0\300\177' && head -c 4000 /dev/zero; } >"$scratch/nan.raw"
+wav 3 1 16000 32 "$scratch/nan.raw" >"$scratch/nan.wav"
+expect_exit 1 encode --features "$scratch/no.safetensors" "$scratch/nan.wav"
+expect_match "$scratch/err" '0.062500 s is not a finite number'
+[ ! -e "$scratch/no.safetensors" ] || fail "a file for a recording that could not be encoded"
+# Two hours, which are refused when ten minutes have been heard.
+dd if=/dev/zero of="$scratch/long.raw" bs=1 count=0 seek=230400000 2>/dev/null
+wav 1 1 16000 16 "$scratch/long.raw" 2>/dev/null |
+	encode --features "$scratch/no.safetensors" - >"$scratch/out" 2>"$scratch/err" && fail "two hours were encoded"
+expect_match "$scratch/err" 'longer than 600 s'
+
 # The same rows from a pipe.
+expect_exit 0 encode --features "$scratch/rows.safetensors" "$golden/synth.wav"
 encode --features "$scratch/piped.safetensors" - <"$golden/synth.wav" || fail "encode from a pipe"
 cmp "$scratch/rows.safetensors" "$scratch/piped.safetensors" || fail "a pipe changes the rows"
 
