@@ -6,6 +6,10 @@ nobase_dist_vitadata_DATA += \
 	%D%/train-finetune.ini \
 	%D%/train-heads.ini \
 	%D%/train-one-head.ini \
+	%D%/vita-audio-balance.ini \
+	%D%/vita-audio-boost.ini \
+	%D%/vita-audio-plus-boost.ini \
+	%D%/vita-audio-plus-vanilla.ini \
 	models/nano/README.md \
 	models/nano/mel-vq/config.json \
 	models/nano/mel-vq/model.safetensors \

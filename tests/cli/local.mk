@@ -11,6 +11,7 @@ installed_tests = \
 	%D%/layout.sh \
 	%D%/opencl.sh \
 	%D%/outside.sh \
+	%D%/published.sh \
 	%D%/plot.sh \
 	%D%/probe.sh \
 	%D%/refusals.sh \
@@ -34,12 +35,13 @@ AM_TESTS_ENVIRONMENT += \
 
 check_DATA = stage/.stamp
 
-# Writes models in the layouts of the published ones.
-EXTRA_PROGRAMS += %D%/published
+# One writes models in the layouts of the published ones, the other talks with them.
+EXTRA_PROGRAMS += %D%/published %D%/turns
+%C%_turns_LDADD = libvita/libvita.la
 %C%_published_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 %C%_published_LDADD = libvita/libvita.la $(JANSSON_LIBS)
-check_DATA += %D%/published$(EXEEXT)
-CLEANFILES += %D%/published$(EXEEXT)
+check_DATA += %D%/published$(EXEEXT) %D%/turns$(EXEEXT)
+CLEANFILES += %D%/published$(EXEEXT) %D%/turns$(EXEEXT)
 
 stage/.stamp: $(lib_LTLIBRARIES) $(module_LTLIBRARIES) $(bin_PROGRAMS) $(vitainclude_HEADERS) vita.pc
 	$(AM_V_GEN)rm -rf stage && $(MAKE) $(AM_MAKEFLAGS) -s install DESTDIR=$(vita_stage) >stage.log 2>&1 || \
