@@ -34,6 +34,7 @@ libvita_libcore_la_SOURCES += \
 	%D%/safetensors_write.h \
 	%D%/synthetic.c \
 	%D%/synthetic.h \
+	%D%/synthetic_sensevoice.c \
 	%D%/synthetic_shapes.h \
 	%D%/synthetic_decoder.c \
 	%D%/synthetic_tokenizer.c \

@@ -44,7 +44,8 @@ static const struct shape shapes[] = {
 #define N_SHAPES (sizeof shapes / sizeof *shapes)
 
 /* What stands around them. */
-static const vita_synthetic_shape *const others[] = { &vita_synthetic_tokenizer, &vita_synthetic_decoder };
+static const vita_synthetic_shape *const others[] = { &vita_synthetic_tokenizer, &vita_synthetic_decoder,
+	                                              &vita_synthetic_sensevoice };
 #define N_OTHERS (sizeof others / sizeof *others)
 
 bool vita_synthetic_is_path(const char *path)

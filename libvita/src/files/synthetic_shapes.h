@@ -29,5 +29,6 @@ typedef struct vita_synthetic_shape {
 
 extern const vita_synthetic_shape vita_synthetic_decoder;
 extern const vita_synthetic_shape vita_synthetic_tokenizer;
+extern const vita_synthetic_shape vita_synthetic_sensevoice;
 
 #endif
