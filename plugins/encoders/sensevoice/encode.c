@@ -67,13 +67,13 @@ typedef struct pass {
 	const vita_cancel *cancel;
 	int64_t n; /* rows */
 	vita_buffer *buffer;
-	vita_tensor input;          /* [n, FEATURE_WIDTH] */
-	vita_tensor x, z, memory;   /* [n, width] */
-	vita_tensor z_wide;         /* [n, FEATURE_WIDTH], the first layer's z */
-	vita_tensor qkv;            /* [n, 3 · width] */
-	vita_tensor v_time, m_time; /* [width, n]: along time, as convolutions want it */
-	vita_tensor wide;           /* [PIECE_ROWS, the widest of feed-forward and projector] */
-	vita_tensor projected;      /* [PIECE_ROWS, projected] */
+	vita_tensor input;        /* [n, FEATURE_WIDTH] */
+	vita_tensor x, z, memory; /* [n, width] */
+	vita_tensor z_wide;       /* [n, FEATURE_WIDTH], the first layer's z */
+	vita_tensor qkv;          /* [n, 3 · width] */
+	vita_tensor product;      /* [n, width] */
+	vita_tensor wide;         /* [PIECE_ROWS, the widest of feed-forward and projector] */
+	vita_tensor projected;    /* [PIECE_ROWS, projected] */
 	vita_recorder recorder;
 } pass;
 
@@ -97,8 +97,7 @@ static vita_status pass_open(pass *p, vita_error *err)
 		{&p->z_wide, p->n, FEATURE_WIDTH},
 		{&p->memory, p->n, s->width},
 		{&p->qkv, p->n, 3 * s->width},
-		{&p->v_time, s->width, p->n},
-		{&p->m_time, s->width, p->n},
+		{&p->product, p->n, s->width},
 		{&p->wide, piece, larger(s->ff, s->projector_wide)},
 		{&p->projected, piece, s->projected},
 	};
@@ -126,22 +125,26 @@ static void linear(pass *p, const vita_tensor *x, const decoder_linear *w, const
 	vita_matmul(&p->recorder, x, &w->weight, &w->bias, residual, activation, y);
 }
 
-/* The values of all heads, along time: each with a weighted sum of its neighbours. Into p->memory. */
+/* Each row of values with a weighted sum of its neighbours, which are zero beyond the ends: a depthwise convolution
+ * along time, as shifted products. Rows stay as they lie, which costs less than turning them for CONV1D. */
 static void record_memory(pass *p, const sanm_layer *layer, const vita_tensor *v)
 {
 	const sanm_sizes *s = &p->encoder->sizes;
 	vita_recorder *r = &p->recorder;
-	vita_conv_params conv;
-	VITA_INIT(&conv);
-	conv.stride = conv.dilation = 1;
-	conv.groups = (uint32_t)s->width;
-	conv.pad_left = (s->kernel - 1) / 2 + s->shift;
-	conv.pad_right = s->kernel - 1 - conv.pad_left;
-	vita_tensor along = vita_transpose(v, 0, 1), back = vita_transpose(&p->m_time, 0, 1);
-	vita_copy(r, &along, &p->v_time);
-	vita_conv1d(r, &p->v_time, &layer->memory, NULL, &conv, &p->m_time);
-	vita_binary(r, VITA_BINARY_ADD, &p->m_time, &p->v_time, &p->m_time);
-	vita_copy(r, &back, &p->memory);
+	int64_t centre = sensevoice_centre(s);
+	for (int64_t i = 0; i < s->kernel; i++) {
+		int64_t tap = (centre + i) % s->kernel, ahead = tap - centre; /* the row's own first */
+		int64_t n = p->n - (ahead < 0 ? -ahead : ahead);
+		if (n <= 0) continue;
+		vita_tensor weight =
+			vita_view(layer->memory.buffer, layer->memory.offset, VITA_F32, 1, s->width, 0, 0, 0);
+		weight.offset += (uint64_t)(tap * s->width) * sizeof(float);
+		vita_tensor from = vita_slice(v, 0, ahead > 0 ? ahead : 0, n);
+		vita_tensor to = vita_slice(&p->memory, 0, ahead < 0 ? -ahead : 0, n);
+		vita_tensor product = vita_slice(&p->product, 0, 0, n);
+		vita_binary(r, VITA_BINARY_MUL, &from, &weight, ahead == 0 ? &to : &product);
+		if (ahead != 0) vita_binary(r, VITA_BINARY_ADD, &to, &product, &to);
+	}
 }
 
 /* x = (x +) attention + memory; the first layer, whose input has another width, has no residual. */

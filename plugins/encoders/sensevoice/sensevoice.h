@@ -27,7 +27,7 @@ typedef enum positions {
 typedef struct sanm_layer {
 	vita_tensor norm1, norm1_bias, norm2, norm2_bias;
 	decoder_linear qkv, out, up, down;
-	vita_tensor memory; /* [width, 1, kernel] */
+	vita_tensor memory; /* f32 [kernel, width]; each row itself is added in the centre */
 } sanm_layer;
 
 typedef struct sanm_sizes {
@@ -38,6 +38,12 @@ typedef struct sanm_sizes {
 	int64_t projector_wide;    /* between the projector's two matrices */
 	int64_t projected;         /* values of a row that comes out */
 } sanm_sizes;
+
+/* The tap that meets a row itself. */
+static inline int64_t sensevoice_centre(const sanm_sizes *sizes)
+{
+	return (sizes->kernel - 1) / 2 + sizes->shift;
+}
 
 struct vita_encoder {
 	const vita_host *host;

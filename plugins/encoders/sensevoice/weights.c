@@ -305,21 +305,48 @@ static vita_status load_parts(source *s, const char *group, const part *parts, s
 	return VITA_OK;
 }
 
-/* The memory's weights, which a convolution reads: plain, and f32 unless they are small already. */
+/* [width, kernel] of the file to [kernel, width], 1 added in the centre: what a row remembers begins with itself. */
+static void turn_taps(const sanm_sizes *sizes, const float *from, float *to)
+{
+	for (int64_t k = 0; k < sizes->kernel; k++)
+		for (int64_t c = 0; c < sizes->width; c++)
+			to[k * sizes->width + c] =
+				from[c * sizes->kernel + k] + (k == sensevoice_centre(sizes) ? 1.0f : 0.0f);
+}
+
+static vita_status upload_taps(const vita_encoder *e, const float *taps, vita_tensor *out, vita_error *err)
+{
+	vita_tensor tensor = vita_view(NULL, 0, VITA_F32, 2, e->sizes.kernel, e->sizes.width, 0, 0);
+	uint64_t bytes = (uint64_t)(e->sizes.kernel * e->sizes.width) * sizeof *taps;
+	vita_status status = e->device->api->alloc(e->device->self, bytes, &tensor.buffer, err);
+	if (status != VITA_OK) return status;
+	*out = tensor;
+	return e->device->api->write(e->device->self, &tensor, taps, bytes, err);
+}
+
 static vita_status load_memory(vita_encoder *e, source *s, const char *group, vita_tensor *out,
 			       vita_error *err)
 {
-	const int64_t shape[3] = {e->sizes.width, 1, e->sizes.kernel};
+	const int64_t shape[3] = {e->sizes.width, 1, e->sizes.kernel}, n = shape[0] * shape[2];
+	const vita_host *host = e->host;
 	char full[MAX_NAME];
 	vita_array array;
 	VITA_INIT(&array);
-	vita_status status = e->host->model_tensor(e->host->context, s->model,
-						   full_name(s, full, "%sself_attn.fsmn_block.weight", group),
-						   3, shape, &array, err);
+	vita_status status = host->model_tensor(host->context, s->model,
+						full_name(s, full, "%sself_attn.fsmn_block.weight", group), 3,
+						shape, &array, err);
 	if (status != VITA_OK) return status;
-	array.flags |= VITA_ARRAY_F_PLAIN;
-	status = e->host->weight_load(e->host->context, e->device, &array, VITA_F32, out, err);
-	if (status != VITA_OK) out->buffer = NULL;
+	float *taps = host_zeroed(host, 2 * (uint64_t)n, sizeof *taps);
+	if (!taps) return vita_fail(err, VITA_E_NOMEM, "sensevoice: no memory for %s", full);
+	status = vita_row_to_f32(array.dtype, array.data, n, taps);
+	if (status == VITA_OK) {
+		turn_taps(&e->sizes, taps, taps + n);
+		status = upload_taps(e, taps + n, out, err);
+	} else {
+		(void)vita_fail(err, status, "%s: its type %s is none for weights", full,
+				vita_dtype_name(array.dtype));
+	}
+	host_release(host, taps);
 	return status;
 }
 
