@@ -29,7 +29,7 @@ for kind in boost balance plus-vanilla plus-boost; do
 
 	# Speech in, speech out; as file, as JSON, as a stream.
 	# shellcheck disable=SC2086
-	run() { "$vita" run $settings --max-tokens 60 "$@"; }
+	run() { "$vita" run $settings --max-tokens 52 "$@"; }
 	expect_exit 0 run --json "$speech" -o "$scratch/answer.wav"
 	compact "$scratch/out" >"$scratch/document"
 	for field in '"text":"' '"audio_tokens":\[' '"timing":{' '"encode_ms":[0-9]' '"prefill_ms":[0-9]' \
@@ -57,10 +57,11 @@ for kind in boost balance plus-vanilla plus-boost; do
 	compact "$scratch/out" >"$scratch/document"
 	[ "$(number proposed)" = 0 ] || fail "$kind: heads wrote text"
 	# shellcheck disable=SC2086
-	expect_exit 0 "$vita" tts --json $settings --max-tokens 60 "Good morning." -o "$scratch/tts.wav"
+	expect_exit 0 "$vita" tts --json $settings --max-tokens 52 "Good morning." -o "$scratch/tts.wav"
 	compact "$scratch/out" >"$scratch/document"
 	[ "$(number samples)" -gt 0 ] || fail "$kind: tts without a sound"
 
+	case $kind in balance | plus-vanilla) continue ;; esac
 	expect_exit 0 "$VITA_BUILDDIR/tests/cli/turns" "$speech" encoder.plugin=$module encoder.model="$ears" \
 		llm.model="$model" codec.plugin=flow-hift codec.model="$golden/decoder" codec.steps=1
 done
