@@ -54,4 +54,4 @@ static void tensors(vita_synthetic_builder *b)
 	add(b, HIDDEN, HIDDEN, "model.audio_projection.", "mlp.2.weight");
 }
 
-const vita_synthetic_shape vita_synthetic_sensevoice = { "sensevoice-small", settings, tensors };
+const vita_synthetic_shape vita_synthetic_sensevoice = { "sensevoice-small", VITA_BF16, settings, tensors };
