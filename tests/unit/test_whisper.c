@@ -129,6 +129,7 @@ static opened open_encoder(const char *model, const char *backend, const char *e
 static void close_all(opened *o)
 {
 	if (o->api) o->api->close(o->encoder);
+	vita_context_device_close(o->context, o->device);
 	vita_context_destroy(o->context);
 }
 

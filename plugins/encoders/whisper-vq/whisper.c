@@ -115,7 +115,7 @@ static const vita_key dtype_key = {
 	.type = VITA_KEY_CHOICE,
 	.name = "dtype",
 	.fallback = "as-is",
-	.help = "type to hold the weights in; bf16 halves memory and time and changes a few tokens",
+	.help = "type to hold the weights in; bf16 halves memory and changes a token in a hundred",
 	.choices = "as-is f32 f16 bf16 q8_0 q4_0 q4_1 q4_k q6_k",
 };
 
