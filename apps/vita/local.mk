@@ -34,8 +34,13 @@ bin_PROGRAMS += %D%/vita
 	%D%/terminal.c \
 	%D%/tokenize.c \
 	%D%/train.c \
+	%D%/train_mpi.c \
+	%D%/train_mpi.h \
 	%D%/tts.c \
 	%D%/turn.c \
 	%D%/turn.h
-%C%_vita_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
-%C%_vita_LDADD = libvita/libvita.la $(JANSSON_LIBS) -lm
+%C%_vita_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(MPI_CFLAGS)
+%C%_vita_LDADD = libvita/libvita.la $(JANSSON_LIBS) $(MPI_LIBS) -lm
+if HAVE_MPI
+%C%_vita_CPPFLAGS = $(AM_CPPFLAGS) -DHAVE_MPI
+endif

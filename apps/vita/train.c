@@ -3,6 +3,7 @@
  * vita train: one training stage, or its losses and gradients against those in a file.
  */
 #include "common.h"
+#include "train_mpi.h"
 
 #include <vita/train.h>
 
@@ -83,14 +84,20 @@ static int train(struct cli *cli, vita_trainer *trainer)
 	events.user = cli;
 	events.report = take_report;
 	events.note = take_note;
+	const vita_train_group *group = mpi_join();
+	vita_trainer_join(trainer, group);
 	vita_trainer_describe(trainer, &info);
-	cli_note(cli, "stage %s: %.2f M of %.2f M parameters, %u heads, on %s", info.stage, (double)info.n_trained / 1e6,
-	         (double)info.n_parameters / 1e6, info.n_heads, info.backend);
+	if (!group || group->rank == 0)
+		cli_note(cli, "stage %s: %.2f M of %.2f M parameters, %u heads, on %s, %u processes", info.stage,
+		         (double)info.n_trained / 1e6, (double)info.n_parameters / 1e6, info.n_heads, info.backend,
+		         group ? group->size : 1);
 	progress_enable(cli);
 	cli_wait_for_end();
 	vita_status status = vita_trainer_run(trainer, &events, cli_cancel, &cli->err);
 	progress_clear();
-	return status == VITA_OK ? EXIT_DONE : cli_fail(cli, status);
+	int exit_code = status == VITA_OK ? EXIT_DONE : cli_fail(cli, status);
+	mpi_leave(exit_code != EXIT_DONE);
+	return exit_code;
 }
 
 /* ---- the verb --------------------------------------------------------------------------------------- */
@@ -126,7 +133,9 @@ const struct verb verb_train = {
 		"  heads       all heads ([heads] count), each started from the one before it\n"
 		"  finetune    everything, heads at a learning rate of their own\n\n"
 		"Where a run was stopped, -s train.resume=yes goes on with its newest checkpoint\n"
-		"and ends with the same weights. Ctrl-C saves first. vita.ini(5) has all keys;\n"
+		"and ends with the same weights. Ctrl-C saves first. Under mpirun -np N each of N\n"
+		"processes takes a share of every step, which then has N times [train] accumulate\n"
+		"sequences. vita.ini(5) has all keys;\n"
 		"configs/train-*.ini are examples.\n\n"
 		"      --check FILE           instead, compare with the loss, main_ce, mtp_ce and\n"
 		"                             grad.NAME in FILE, for the input_ids, position_ids\n"

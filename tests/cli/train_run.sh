@@ -90,6 +90,19 @@ expect_match config '"num_hidden_layers":5'
 grep -q untrained fine/config.json && fail "a trained model is called untrained"
 expect_exit 0 "$vita" generate -s llm.model=fine -s heads.schedule=1,3 --ids 300,301 --max-tokens 8
 
+# ---- several processes ---------------------------------------------------------------------------
+# Two of them do what one does with twice the sequences a step; only rounding differs.
+if command -v mpirun >/dev/null && ldd "$vita" 2>/dev/null | grep -q libmpi; then
+	numbers() { sed -n 's/.*"loss":\([0-9.]*\),.*/\1/p' "$1/log.jsonl" | sed 's/\(\.[0-9][0-9][0-9]\)[0-9]*/\1/'; }
+	expect_exit 0 train alone alignment 6 -s train.accumulate=4
+	expect_exit 0 mpirun --allow-run-as-root --oversubscribe -np 2 "$vita" train -c common.ini -s train.output=both \
+		-s train.stage=alignment -s train.steps=6 -s train.accumulate=2 -s backend.threads=1
+	numbers alone >alone.losses
+	numbers both >both.losses
+	[ "$(wc -l <both.losses)" = 6 ] && cmp -s alone.losses both.losses ||
+		fail "two processes: $(tr '\n' ' ' <both.losses) one: $(tr '\n' ' ' <alone.losses)"
+fi
+
 # ---- what stops a run ----------------------------------------------------------------------------
 # Weights that are no numbers, from the start and in a checkpoint.
 spoil() { printf '\377\377\377\177\377\377\377\177' | dd of="$1" bs=1 seek=20000 conv=notrunc 2>/dev/null; }

@@ -87,6 +87,21 @@ typedef struct vita_train_events {
 	void (*note)(void *user, const char *text); /* one sentence worth telling: a checkpoint, a skipped sample */
 } vita_train_events;
 
+/* Several processes that train one model, each on its share of every step's sequences (MPI, say): a step then has
+ * size times [train] accumulate of them. All read the same config and data; rank 0 alone writes and reports. */
+typedef struct vita_train_group {
+	uint32_t struct_size;
+	uint32_t rank, size;       /* rank 0 … size-1 */
+	uint32_t reserved;
+	void *user;
+	/* Replace n values by their sums over all members, bit for bit the same on each. */
+	vita_status (*sum_floats)(void *user, float *values, uint64_t n, vita_error *err);
+	vita_status (*sum_doubles)(void *user, double *values, uint64_t n, vita_error *err);
+} vita_train_group;
+
+/* Make the trainer a member, before it runs; group must live until close.             [one-thread] */
+VITA_EXPORT void vita_trainer_join(vita_trainer *trainer, const vita_train_group *group);
+
 /* Train for [train] steps, or go on with a run that [train] resume names. After E_CANCELLED the state has been
  * saved. After any other failure the last good checkpoint stands, and the sentence names it.
  * OK | E_CANCELLED | E_CONFIG | E_STATE (the output holds a run already) | E_IO | E_INVALID (a loss that is not

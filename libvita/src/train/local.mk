@@ -12,6 +12,7 @@ libvita_libcore_la_SOURCES += \
 	%D%/data_interleave.c \
 	%D%/data_internal.h \
 	%D%/data_sample.c \
+	%D%/group.c \
 	%D%/loop.c \
 	%D%/model_save.c \
 	%D%/optimizer.c \

@@ -29,7 +29,9 @@ typedef struct run {
 	char *encoder_key;                 /* what its codes are kept by; likewise */
 	char cache[VITA_PATH_SIZE];        /* directory of recordings' codes; "": none */
 	vita_train_data *data;
-	vita_train_batch *window;          /* [accumulate] rows of one step */
+	vita_train_batch *window;          /* [n_window] rows of one step, this process's and others' */
+	int64_t n_window;
+	int32_t stop;                      /* some process was cancelled */
 	int64_t n_labels;                  /* in them */
 	double *items;                     /* [n_heads] divisors of the heads' sums */
 	vita_losses losses;                /* of a step */
@@ -45,7 +47,7 @@ static void note(const run *r, const char *format, ...)
 {
 	char text[1200];
 	va_list args;
-	if (!r->events || !r->events->note) return;
+	if (!r->events || !r->events->note || vita_group_rank(r->t) > 0) return;
 	va_start(args, format);
 	(void)vsnprintf(text, sizeof text, format, args);
 	va_end(args);
@@ -139,7 +141,7 @@ static vita_status copy_batch(const vita_train_batch *from, vita_train_batch *to
 static vita_status fill_window(run *r)
 {
 	r->n_labels = 0;
-	for (int64_t i = 0; i < r->settings.accumulate; i++) {
+	for (int64_t i = 0; i < r->n_window; i++) {
 		vita_train_batch next;
 		vita_status status = vita_train_data_next(r->data, &next, r->err);
 		if (status == VITA_END) status = vita_fail(r->err, VITA_E_INTERNAL, "the data ended, which it never should");
@@ -161,8 +163,9 @@ static vita_status run_window(run *r)
 	vita_status status = vita_gradients_clear(r->t, r->err);
 	clear_losses(r);
 	for (uint32_t k = 0; k < r->t->n_heads; k++) r->items[k] = (double)r->n_labels;
-	for (int64_t i = 0; i < r->settings.accumulate && status == VITA_OK; i++) {
-		if (vita_cancel_requested(r->cancel)) return vita_fail(r->err, VITA_E_CANCELLED, "cancelled");
+	for (int64_t i = vita_group_rank(r->t); i < r->n_window && status == VITA_OK; i += vita_group_size(r->t)) {
+		/* Others wait for this process's share, so in a group a step is done whole. */
+		if (!r->t->group && vita_cancel_requested(r->cancel)) return vita_fail(r->err, VITA_E_CANCELLED, "cancelled");
 		status = vita_targets_make(r->t, &r->window[i], r->err);
 		if (status == VITA_OK)
 			status = vita_train_pass(r->t, &r->window[i], 1, (double)r->n_labels, r->items, &r->losses, r->err);
@@ -182,7 +185,10 @@ static vita_status step(run *r)
 	double norm = 0;
 	vita_status status = fill_window(r);
 	if (status == VITA_OK) status = run_window(r);
+	double cancelled = vita_cancel_requested(r->cancel);
+	if (status == VITA_OK) status = vita_group_join_step(r->t, &r->losses, &cancelled, r->err);
 	if (status != VITA_OK) return status;
+	r->stop = cancelled > 0;
 	if (!isfinite(r->losses.loss) || !isfinite(r->losses.main_sum)) return not_finite(r, "loss");
 	status = vita_gradient_norm(r->t, &norm, r->err);
 	if (status != VITA_OK) return status;
@@ -191,7 +197,7 @@ static vita_status step(run *r)
 	status = vita_optimizer_step(r->t, &r->settings.optimizer, r->state.step + 1, ratio, norm, r->err);
 	if (status != VITA_OK) return status;
 	r->state.step++;
-	for (int64_t i = 0; i < r->settings.accumulate; i++) r->state.tokens += r->window[i].n;
+	for (int64_t i = 0; i < r->n_window; i++) r->state.tokens += r->window[i].n;
 	json_decref(r->state.data);
 	r->state.data = vita_train_data_save_state(r->data);
 	if (!r->state.data) return vita_fail(r->err, VITA_E_NOMEM, "no memory for the place in the data");
@@ -203,6 +209,7 @@ static vita_status step(run *r)
 
 static vita_status send(run *r, vita_train_report *report)
 {
+	if (vita_group_rank(r->t) > 0) return VITA_OK;
 	report->step = r->state.step;
 	report->steps = r->settings.steps;
 	report->tokens = r->state.tokens;
@@ -232,6 +239,7 @@ static vita_status evaluate(run *r)
 	vita_train_data *data = NULL;
 	vita_train_batch batch;
 	vita_means means;
+	if (vita_group_rank(r->t) > 0) return VITA_OK;
 	const uint32_t n = r->t->n_heads;
 	int64_t *counts = calloc((size_t)n + 1, sizeof *counts);
 	vita_status status = counts ? vita_means_open(&means, n, r->err)
@@ -267,6 +275,7 @@ static vita_status evaluate(run *r)
 static vita_status save(run *r)
 {
 	char path[VITA_PATH_SIZE];
+	if (vita_group_rank(r->t) > 0) return VITA_OK;
 	vita_status status = vita_report_sync(r->log, r->err);
 	if (status == VITA_OK) status = vita_checkpoint_save(r->t, &r->settings, &r->state, path, r->err);
 	if (status == VITA_OK) {
@@ -288,6 +297,7 @@ static vita_status check_output(const run *r)
 	char path[VITA_PATH_SIZE];
 	struct stat there;
 	const char *output = r->settings.output;
+	if (vita_group_rank(r->t) > 0) return VITA_OK;
 	if (mkdir(output, 0777) != 0 && errno != EEXIST)
 		return vita_fail(r->err, errno == ENOENT ? VITA_E_NOTFOUND : VITA_E_IO, "%s: cannot be made: %s", output,
 		                 strerror(errno));
@@ -335,11 +345,13 @@ static vita_status open_run(run *r)
 	status = open_data(r, r->settings.data, r->settings.data_base, false, &r->data);
 	if (status == VITA_OK) status = vita_means_open(&r->means, n, r->err);
 	if (status != VITA_OK) return status;
-	r->window = calloc((size_t)r->settings.accumulate, sizeof *r->window);
+	r->n_window = r->settings.accumulate * vita_group_size(r->t);
+	r->window = calloc((size_t)r->n_window, sizeof *r->window);
 	r->items = calloc((size_t)n + 1, sizeof *r->items);
 	r->losses.head_sums = calloc((size_t)n + 1, sizeof *r->losses.head_sums);
 	if (!r->window || !r->items || !r->losses.head_sums) return vita_fail(r->err, VITA_E_NOMEM, "no memory for a run");
 	status = resume(r);
+	if (vita_group_rank(r->t) > 0) return status;
 	return status == VITA_OK ? vita_report_open(r->settings.output, r->state.step, &r->log, r->err) : status;
 }
 
@@ -350,7 +362,7 @@ static void close_run(run *r)
 	vita_engine_close(r->encoder_engine);
 	free(r->encoder_key);
 	vita_tokenizer_close(r->tokenizer);
-	for (int64_t i = 0; r->window && i < r->settings.accumulate; i++) free_batch(&r->window[i]);
+	for (int64_t i = 0; r->window && i < r->n_window; i++) free_batch(&r->window[i]);
 	vita_means_free(&r->means);
 	free(r->window);
 	free(r->items);
@@ -371,7 +383,8 @@ static vita_status steps(run *r)
 	r->reported = r->begun;
 	r->reported_tokens = r->state.tokens;
 	while (r->state.step < s->steps && status == VITA_OK) {
-		if (vita_cancel_requested(r->cancel)) return vita_fail(r->err, VITA_E_CANCELLED, "cancelled");
+		if (r->stop || (!r->t->group && vita_cancel_requested(r->cancel)))
+			return vita_fail(r->err, VITA_E_CANCELLED, "cancelled");
 		status = step(r);
 		const int64_t now = r->state.step;
 		if (status == VITA_OK && due(now, s->log_every, s->steps)) status = report_steps(r);
@@ -394,7 +407,8 @@ vita_status vita_trainer_run(vita_trainer *trainer, const vita_train_events *eve
 		if (status == VITA_E_CANCELLED && r.state.data && save(&r) == VITA_OK)
 			status = vita_fail(err, VITA_E_CANCELLED, "cancelled after step %lld; [train] resume = yes goes on with %s",
 			                   (long long)r.state.step, r.saved);
-		if (status == VITA_OK) status = vita_trained_save(trainer, r.settings.output, err);
+		if (status == VITA_OK && vita_group_rank(trainer) == 0)
+			status = vita_trained_save(trainer, r.settings.output, err);
 		tell_skipped(&r, r.data);
 	}
 	close_run(&r);

@@ -29,6 +29,21 @@ typedef struct vita_run_state {
 	json_t *data;                     /* place in the data; owned */
 } vita_run_state;
 
+/* ---- several processes (group.c) ---- */
+
+static inline uint32_t vita_group_rank(const vita_trainer *t)
+{
+	return t->group ? t->group->rank : 0;
+}
+
+static inline uint32_t vita_group_size(const vita_trainer *t)
+{
+	return t->group ? t->group->size : 1;
+}
+
+/* Gradients and losses of a step become the sums over all members, and so does *cancelled. Does nothing alone. */
+vita_status vita_group_join_step(vita_trainer *t, vita_losses *losses, double *cancelled, vita_error *err);
+
 /* ---- checkpoints (checkpoint.c) ---- */
 
 #define VITA_CHECKPOINT_PREFIX "checkpoint-"

@@ -69,6 +69,8 @@ struct vita_trainer {
 	uint64_t values_size, trained_size; /* bytes */
 	vita_buffer *values, *gradients, *means, *squares;
 
+	const vita_train_group *group; /* NULL: alone */
+
 	vita_targets targets;
 	vita_buffer *dhidden;
 	int64_t dhidden_rows;
