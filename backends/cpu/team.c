@@ -8,13 +8,12 @@
 #include "team.h"
 
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <time.h>
 
-#define SPINS 2000           /* at a barrier or for a result, before giving way to other threads */
+#define SPINS 2000           /* at a barrier or for a result, before sleeping */
 #define SPIN_SECONDS 0.00005 /* for a next call, before sleeping */
 
 struct team {
@@ -29,6 +28,8 @@ struct team {
 	pthread_mutex_t lock;    /* guards asleep, and going to sleep against a new call */
 	pthread_cond_t wake;
 	int asleep;
+	pthread_cond_t done;       /* with lock: for the caller, where the others take long */
+	atomic_bool caller_sleeps;
 };
 
 struct member {
@@ -82,7 +83,11 @@ static void *member_main(void *argument)
 		seen = next_call(t, seen);
 		if (atomic_load_explicit(&t->closing, memory_order_relaxed)) return NULL;
 		t->run(t->work, me.number, t->started + 1);
-		(void)atomic_fetch_sub_explicit(&t->left, 1, memory_order_release);
+		if (atomic_fetch_sub(&t->left, 1) == 1 && atomic_load(&t->caller_sleeps)) {
+			(void)pthread_mutex_lock(&t->lock);
+			(void)pthread_cond_signal(&t->done);
+			(void)pthread_mutex_unlock(&t->lock);
+		}
 	}
 }
 
@@ -128,6 +133,8 @@ vita_status team_open(int n_threads, team **out, vita_error *err)
 	atomic_init(&t->call, 0);
 	atomic_init(&t->left, 0);
 	atomic_init(&t->closing, false);
+	atomic_init(&t->caller_sleeps, false);
+	(void)pthread_cond_init(&t->done, NULL);
 	(void)pthread_mutex_init(&t->lock, NULL);
 	(void)pthread_cond_init(&t->wake, NULL);
 	*out = t;
@@ -141,9 +148,20 @@ void team_close(team *t)
 	announce(t);
 	for (int i = 0; i < t->started; i++) (void)pthread_join(t->thread[i], NULL);
 	(void)pthread_cond_destroy(&t->wake);
+	(void)pthread_cond_destroy(&t->done);
 	(void)pthread_mutex_destroy(&t->lock);
 	free(t->thread);
 	free(t);
+}
+
+/* The caller's sleep until the others are done. */
+static void sleep_until_done(team *t)
+{
+	(void)pthread_mutex_lock(&t->lock);
+	atomic_store(&t->caller_sleeps, true);
+	while (atomic_load(&t->left) > 0) (void)pthread_cond_wait(&t->done, &t->lock);
+	atomic_store(&t->caller_sleeps, false);
+	(void)pthread_mutex_unlock(&t->lock);
 }
 
 void team_run(team *t, team_work *run, void *work)
@@ -158,18 +176,23 @@ void team_run(team *t, team_work *run, void *work)
 	atomic_store_explicit(&t->left, t->started, memory_order_relaxed);
 	announce(t);
 	run(work, 0, t->started + 1);
-	for (int spins = 0; atomic_load_explicit(&t->left, memory_order_acquire) > 0; spins++) {
-		if (spins > SPINS) (void)sched_yield();
-		else spin();
-	}
+	for (int spins = 0; spins < SPINS && atomic_load_explicit(&t->left, memory_order_acquire) > 0; spins++) spin();
+	if (atomic_load_explicit(&t->left, memory_order_acquire) > 0) sleep_until_done(t);
 }
 
 /* ---- barriers -------------------------------------------------------------------------------------- */
+
+/* Who waits long sleeps: where there are more threads than processors, spinning would keep those away from them that
+ * are waited for. Rare enough that all barriers share a lock. Either the last to arrive sees that somebody sleeps, or
+ * that one sees the new generation. */
+static pthread_mutex_t meeting = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t met = PTHREAD_COND_INITIALIZER;
 
 void team_barrier_init(team_barrier *b)
 {
 	atomic_init(&b->arrived, 0);
 	atomic_init(&b->generation, 0);
+	atomic_init(&b->asleep, 0);
 }
 
 void team_meet(team_barrier *b, int n_threads)
@@ -178,11 +201,20 @@ void team_meet(team_barrier *b, int n_threads)
 	const int generation = atomic_load_explicit(&b->generation, memory_order_acquire);
 	if (atomic_fetch_add_explicit(&b->arrived, 1, memory_order_acq_rel) == n_threads - 1) {
 		atomic_store_explicit(&b->arrived, 0, memory_order_relaxed);
-		atomic_store_explicit(&b->generation, generation + 1, memory_order_release);
+		atomic_store(&b->generation, generation + 1);
+		if (atomic_load(&b->asleep) == 0) return;
+		(void)pthread_mutex_lock(&meeting);
+		(void)pthread_cond_broadcast(&met);
+		(void)pthread_mutex_unlock(&meeting);
 		return;
 	}
-	for (int spins = 0; atomic_load_explicit(&b->generation, memory_order_acquire) == generation; spins++) {
-		if (spins > SPINS) (void)sched_yield();
-		else spin();
+	for (int spins = 0; spins < SPINS; spins++) {
+		if (atomic_load_explicit(&b->generation, memory_order_acquire) != generation) return;
+		spin();
 	}
+	(void)pthread_mutex_lock(&meeting);
+	(void)atomic_fetch_add(&b->asleep, 1);
+	while (atomic_load(&b->generation) == generation) (void)pthread_cond_wait(&met, &meeting);
+	(void)atomic_fetch_sub(&b->asleep, 1);
+	(void)pthread_mutex_unlock(&meeting);
 }

@@ -24,7 +24,7 @@ void team_run(team *t, team_work *run, void *work);
 
 /* A place in the work where the threads of one team_run meet. */
 typedef struct team_barrier {
-	atomic_int arrived, generation;
+	atomic_int arrived, generation, asleep;
 } team_barrier;
 
 void team_barrier_init(team_barrier *b);
