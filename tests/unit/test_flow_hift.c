@@ -83,6 +83,7 @@ static bool open_device(decoder *d, const char *backend)
 	(void)snprintf(setting, sizeof setting, "backend.name=%s", backend);
 	ok(vita_config_create(&config, &err));
 	ok(vita_config_set(config, setting, &err));
+	ok(vita_config_set(config, "backend.threads=1", &err)); /* of so small a model more would only wait for each other */
 	ok(vita_context_create(config, NULL, NULL, &d->context, &err));
 	vita_config_destroy(config);
 	d->host = vita_context_host(d->context);
@@ -295,6 +296,105 @@ static void test_sound(void **state)
 	}
 }
 
+/* ---- windows and streams --------------------------------------------------------------------------- */
+
+/* The vocoder gives in a window what it gives in the whole, away from the window's ends. */
+static void test_window(void **state)
+{
+	decoder *d = calloc(1, sizeof *d);
+	hift_space *s = calloc(1, sizeof *s);
+	const int64_t all = 70, first = 20, n = 45, samples = 256; /* the window's frames, HIFT_REACH of them at each end */
+	float *mel = calloc(80 * 70, sizeof *mel), *part = calloc(80 * 45, sizeof *part), *f0 = calloc(70, sizeof *f0);
+	float *part_f0 = calloc(45, sizeof *f0), *source = calloc(70 * 256, sizeof *source);
+	float *whole = calloc(70 * 256, sizeof *whole), *window = calloc(45 * 256, sizeof *window);
+	numbers golden_flow = open_numbers("golden_flow.safetensors");
+	const float *from = values(&golden_flow, "flow10.mel", NULL);
+	(void)state;
+	assert_true(d && s && mel && part && f0 && part_f0 && source && whole && window);
+	assert_true(open_decoder(d, "reference", 1));
+	for (int64_t c = 0; c < 80; c++) {
+		memcpy(mel + c * all, from + c * 172, (size_t)all * sizeof *mel);
+		memcpy(part + c * n, mel + c * all + first, (size_t)n * sizeof *mel);
+	}
+	for (int64_t i = 0; i < all * samples; i++) source[i] = (float)(0.1 * sin(0.05 * (double)i));
+	ok(hift_f0(&d->codec.hift, d->device, s, mel, all, f0, &err));
+	ok(hift_wave(&d->codec.hift, d->host, d->device, s, source, whole, &err));
+	ok(hift_f0(&d->codec.hift, d->device, s, part, n, part_f0, &err));
+	ok(hift_wave(&d->codec.hift, d->host, d->device, s, source + first * samples, window, &err));
+	assert_near("f0 in a window", part_f0 + 5, f0 + first + 5, n - 10, 1e-4);
+	assert_near("sound in a window", window + HIFT_REACH * samples, whole + (first + HIFT_REACH) * samples,
+	            (n - 2 * HIFT_REACH) * samples, 1e-6);
+	hift_space_free(d->device, s);
+	close_decoder(d);
+	vita_model_close(golden_flow.model);
+	free(mel), free(part), free(f0), free(part_f0), free(source), free(whole), free(window), free(d), free(s);
+}
+
+/* Everything that a stream gives until it ends. */
+static uint64_t pull_all(vita_codec_stream *s, float *pcm, uint64_t at, uint64_t capacity)
+{
+	uint64_t n = 0;
+	while (stream_pull(s, pcm + at, capacity - at, &n, &err) == VITA_OK && n > 0) at += n;
+	return at;
+}
+
+/* Chunks of these sizes (the last repeats) of 60 codes; how many samples came before the last chunk. */
+static uint64_t stream_chunks(decoder *d, const int64_t *sizes, int n_sizes, float *pcm)
+{
+	const uint64_t total = (uint64_t)flow_frames(&d->codec.flow, 60) * 256;
+	vita_codec_stream *s;
+	int32_t codes[60];
+	uint64_t got = 0, before = 0;
+	for (int i = 0; i < 60; i++) codes[i] = (i * 37 + 11) % 128;
+	ok(stream_open(&d->codec, &s, &err));
+	for (int64_t at = 0, k = 0; at < 60; k++) {
+		const int64_t size = sizes[k < n_sizes ? k : n_sizes - 1], n = size < 60 - at ? size : 60 - at;
+		before = got;
+		ok(stream_push(s, codes + at, (uint64_t)n, at + n == 60, NULL, &err));
+		got = pull_all(s, pcm, got, total);
+		at += n;
+	}
+	uint64_t n;
+	assert_int_equal(stream_pull(s, pcm, 1, &n, &err), VITA_END);
+	assert_int_equal(stream_push(s, codes, 1, 0, NULL, &err), VITA_E_STATE);
+	assert_int_equal(got, total);
+	stream_close(s);
+	return before;
+}
+
+static void test_stream(void **state)
+{
+	static const int64_t whole[] = { 60 }, small[] = { 1 }, growing[] = { 8, 16, 32 }, late[] = { 59, 1 };
+	static const int64_t contexts[] = { 0, 3, 30 }, overlaps[] = { 0, 2, 5 };
+	decoder *d = calloc(1, sizeof *d);
+	const uint64_t total = 413 * 256;
+	float *pcm = calloc(total, sizeof *pcm);
+	vita_codec_stream *s;
+	int32_t bad[3] = { 1, 128, 2 };
+	uint64_t n;
+	(void)state;
+	assert_true(d && pcm && open_decoder(d, "cpu", 1));
+	d->codec.noise.seed = 7;
+	for (int i = 0; i < 3; i++) {
+		d->codec.context = contexts[i];
+		d->codec.overlap = flow_frames(&d->codec.flow, overlaps[i]);
+		assert_int_equal(stream_chunks(d, whole, 1, pcm), 0);
+		assert_true(stream_chunks(d, small, 1, pcm) > 200 * 256);
+		assert_true(stream_chunks(d, growing, 3, pcm) > 200 * 256);
+		assert_true(stream_chunks(d, late, 2, pcm) > 200 * 256);
+	}
+	ok(stream_open(&d->codec, &s, &err));
+	assert_int_equal(stream_push(s, bad, 3, 1, NULL, &err), VITA_E_INVALID);
+	stream_close(s);
+	ok(stream_open(&d->codec, &s, &err)); /* a speech of nothing */
+	ok(stream_push(s, NULL, 0, 1, NULL, &err));
+	assert_int_equal(stream_pull(s, pcm, 1, &n, &err), VITA_END);
+	stream_close(s);
+	close_decoder(d);
+	free(pcm);
+	free(d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -302,6 +402,8 @@ int main(void)
 		cmocka_unit_test(test_noise),
 		cmocka_unit_test(test_flow),
 		cmocka_unit_test(test_sound),
+		cmocka_unit_test(test_window),
+		cmocka_unit_test(test_stream),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

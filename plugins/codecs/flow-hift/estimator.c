@@ -46,6 +46,8 @@ static float *apply(loader *l, const char *name, const float *x, uint32_t n, int
 	const float *b = load_values(l, name_of(part, "%s.bias", name), 1, out, &size);
 	float *y = store_memory(l, (uint64_t)*out * n, sizeof *y);
 	for (uint32_t i = 0; y && i < n; i++) multiply(w, b, x + i * in, *out, in, y + i * *out);
+	store_drop(l->store, w);
+	store_drop(l->store, b);
 	return y;
 }
 

@@ -235,6 +235,7 @@ static chunk plan_chunk(const vita_codec_stream *s)
 	chunk c = { .code = s->n_decoded - codec->context };
 	/* Whole blocks of the encoder, or codes would see others than before. */
 	c.code = c.code > 0 ? c.code / block * block : 0;
+	while (c.code > 0 && flow_frames(&codec->flow, c.code) > s->n_final) c.code -= block; /* held frames are made again */
 	c.n_codes = end - c.code;
 	c.frame = flow_frames(&codec->flow, c.code);
 	c.n_frames = flow_frames(&codec->flow, end) - c.frame;

@@ -71,6 +71,16 @@ void *store_memory(loader *l, uint64_t n, uint64_t size)
 	return memory;
 }
 
+void store_drop(weight_store *store, const void *memory)
+{
+	for (uint32_t i = store->n_memory; memory && i-- > 0;) {
+		if (store->memory[i] != memory) continue;
+		host_release(store->host, store->memory[i]);
+		store->memory[i] = store->memory[--store->n_memory];
+		return;
+	}
+}
+
 /* ---- one tensor ------------------------------------------------------------------------------------ */
 
 static vita_status find(const loader *l, const char *name, uint32_t rank, const int64_t *shape, vita_array *out,
@@ -247,6 +257,7 @@ void load_folded_conv(loader *l, const char *name, int64_t out, int64_t in, int6
 		const int64_t rows = v.shape[0], wanted[3] = { rows, lengths[1], lengths[2] };
 		const float *g = load_values(l, name_of(part, "%s%s", name, spellings[s][0]), 3, wanted, &n);
 		if (l->status == VITA_OK) fold((float *)(uintptr_t)v.data, g, rows, v.shape[1] * v.shape[2]);
+		store_drop(l->store, g);
 	}
 	upload(l, &v, l->dtype, &to->weight);
 	if (l->status != VITA_OK) return;

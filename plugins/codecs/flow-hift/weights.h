@@ -61,6 +61,9 @@ int32_t has_tensor(const loader *l, const char *name);
 /* Zeroed memory that lives as long as the store. NULL after a failure. */
 void *store_memory(loader *l, uint64_t n, uint64_t size);
 
+/* Give back what the last calls took and nobody needs any more; NULL is a no-op. */
+void store_drop(weight_store *store, const void *memory);
+
 /* "encoder.3.norm" into a buffer of the caller. */
 typedef char tensor_name[160];
 VITA_PRINTF(2, 3) const char *name_of(tensor_name out, const char *format, ...);
