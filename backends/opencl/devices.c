@@ -47,6 +47,17 @@ static cl_uint version_of(const char *text, const char *prefix)
 	return major < 10 && minor < 10 ? major * 100 + minor : 0;
 }
 
+/* Is OpenCL C 3.0, in which extensions have feature macros, among the languages of the device's compiler? */
+static bool compiles_c3(cl_device_id id)
+{
+	cl_name_version versions[32];
+	size_t size = 0;
+	if (clGetDeviceInfo(id, CL_DEVICE_OPENCL_C_ALL_VERSIONS, sizeof versions, versions, &size) != CL_SUCCESS) return false;
+	for (size_t i = 0; i < size / sizeof *versions && i < 32; i++)
+		if (CL_VERSION_MAJOR(versions[i].version) == 3) return true;
+	return false;
+}
+
 /* ---- believing ------------------------------------------------------------------------------------- */
 
 static void refuse(struct device_info *d, const char *what, const char *text)
@@ -116,9 +127,7 @@ static void fill(struct device_info *d, cl_platform_id platform, cl_device_id id
 	check_versions(d);
 	check_abilities(d);
 	d->fp64 = has_extension(id, "cl_khr_fp64");
-	d->fp16 = has_extension(id, "cl_khr_fp16");
-	d->subgroups = has_extension(id, "cl_khr_subgroups") && d->c_version >= 200;
-	d->int_dot = has_extension(id, "cl_khr_integer_dot_product");
+	d->int_dot = has_extension(id, "cl_khr_integer_dot_product") && compiles_c3(id) && !device_is_cpu(d);
 }
 
 /* ---- the list -------------------------------------------------------------------------------------- */
@@ -170,11 +179,10 @@ const char *device_none(void)
 
 void device_describe(const struct device_info *d, char *details, size_t size)
 {
-	(void)snprintf(details, size, "%s, driver %s, platform %s, %u compute units, %.1f GiB, %s kernels; extensions used:%s%s%s%s%s",
+	(void)snprintf(details, size, "%s, driver %s, platform %s, %u compute units, %.1f GiB, %s kernels; extensions used:%s%s%s",
 	               d->version, d->driver, d->platform_name, (unsigned)d->compute_units, (double)d->memory / 1073741824,
-	               device_is_cpu(d) ? "cpu" : "gpu", d->fp64 ? " fp64" : "", d->fp16 ? " fp16" : "",
-	               d->subgroups ? " subgroups" : "", d->int_dot ? " integer_dot_product" : "",
-	               d->fp64 || d->fp16 || d->subgroups || d->int_dot ? "" : " none");
+	               device_is_cpu(d) ? "cpu" : "gpu", d->fp64 ? " cl_khr_fp64" : "",
+	               d->int_dot ? " cl_khr_integer_dot_product" : "", d->fp64 || d->int_dot ? "" : " none");
 }
 
 /* GPUs before the cpu backend (50 or 100), those with memory of their own before others; CPU devices after it. */

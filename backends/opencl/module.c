@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "pack.h"
+#include "roof.h"
 
 static vita_status probe(const vita_host *host, uint32_t index, vita_backend_device *out, vita_error *err)
 {
@@ -170,6 +171,12 @@ static vita_status open_device(const vita_host *host, const vita_settings *setti
 	return VITA_OK;
 }
 
+static const void *get_extension(vita_backend *backend, const char *id)
+{
+	(void)backend;
+	return strcmp(id, VITA_ROOF_ID) == 0 ? &opencl_roof_api : NULL;
+}
+
 static const vita_backend_api api = {
 	.struct_size = sizeof api,
 	.probe = probe,
@@ -184,6 +191,7 @@ static const vita_backend_api api = {
 	.supports = ops_supports,
 	.submit = ops_submit,
 	.wait = memory_wait,
+	.get_extension = get_extension,
 };
 
 static const vita_factory factory = {

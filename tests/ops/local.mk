@@ -109,3 +109,17 @@ check_PROGRAMS += %D%/compare_ops %D%/hostile_ops
 %C%_hostile_ops_SOURCES = %D%/hostile_ops.c
 %C%_hostile_ops_LDADD = %D%/libcases.la -lm
 endif
+
+# The op tests of small shapes under Oclgrind, which sees invalid accesses and data races in kernels: an interpreter, so
+# only a few cases of each op. `make check-oclgrind OCLGRIND_CASES=20` takes longer.
+OCLGRIND = oclgrind
+OCLGRIND_CASES = 6
+check-oclgrind: all %D%/compare_ops
+	for class in cpu gpu; do \
+		VITA_OPENCL_CLASS=$$class VITA_OPENCL_CACHE=0 VITA_PLUGIN_PATH='$(abs_top_builddir)/modules' \
+		$(OCLGRIND) --data-races --max-errors 20 --log oclgrind.log $(OCLGRIND_FLAGS) \
+			./%D%/compare_ops -n $(OCLGRIND_CASES) opencl reference || exit 1; \
+		if test -s oclgrind.log; then cat oclgrind.log; exit 1; fi; \
+	done
+CLEANFILES += oclgrind.log
+.PHONY: check-oclgrind
