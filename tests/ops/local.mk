@@ -74,6 +74,12 @@ tests_unit_test_cpu_products_CPPFLAGS = $(op_cppflags)
 tests_unit_test_cpu_products_CFLAGS = $(op_cflags)
 tests_unit_test_cpu_products_LDADD = $(op_ldadd)
 
+check_PROGRAMS += tests/unit/test_train_ops
+tests_unit_test_train_ops_SOURCES = tests/unit/test_train_ops.c tests/unit/cpu_support.c tests/unit/cpu_support.h
+tests_unit_test_train_ops_CPPFLAGS = $(op_cppflags)
+tests_unit_test_train_ops_CFLAGS = $(op_cflags)
+tests_unit_test_train_ops_LDADD = $(op_ldadd)
+
 check_PROGRAMS += tests/unit/test_cpu_ops
 tests_unit_test_cpu_ops_SOURCES = tests/unit/test_cpu_ops.c tests/unit/cpu_support.c tests/unit/cpu_support.h
 tests_unit_test_cpu_ops_CPPFLAGS = $(op_cppflags)
