@@ -302,5 +302,5 @@ const struct verb verb_init = {
 		"                             mode 700C]\n\n"
 		"JSON: model; shape; parameters.\n\n"
 		"Example: what configs/nano.ini needs\n"
-		"  vita init nano models/nano\n",
+		"  vita init --audio-tokens 512 nano models/nano\n",
 };

@@ -10,6 +10,7 @@ installed_tests = \
 	%D%/installed.sh \
 	%D%/layout.sh \
 	%D%/opencl.sh \
+	%D%/mel-vq.sh \
 	%D%/outside.sh \
 	%D%/published.sh \
 	%D%/plot.sh \
