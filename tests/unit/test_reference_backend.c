@@ -16,7 +16,7 @@ static void probes_one_device(void **state)
 	assert_int_equal(found.score, 1);
 	assert_string_equal(found.name, "plain C, one thread");
 	assert_int_equal(device.api->probe(&device.host, 1, &found, &err), VITA_END);
-	assert_null(device.api->get_extension(device.self, "vita.train/1"));
+	assert_null(device.api->get_extension(device.self, "vita.nothing/1"));
 	device.api->close(NULL);
 }
 
