@@ -13,7 +13,8 @@ static void short_name(const char *path, char *out, size_t size)
 	size_t n = strcspn(begin, ".");
 	if (file && file > path && strncmp(begin, "log.", 4) == 0) {
 		const char *end = file;
-		for (begin = file; begin > path && begin[-1] != '/';) begin--;
+		for (begin = file; begin > path && begin[-1] != '/';)
+			begin--;
 		n = (size_t)(end - begin);
 	}
 	(void)snprintf(out, size, "%.*s ", (int)(n < 24 ? n : 24), begin);
@@ -24,7 +25,7 @@ static int print_result(struct cli *cli, const struct plot *plot)
 	if (!cli->json) {
 		if (plot->n_skipped > 0)
 			cli_note(cli, "%llu of %llu lines were passed over: no JSON objects with a step",
-			         (unsigned long long)plot->n_skipped, (unsigned long long)plot->n_lines);
+				 (unsigned long long)plot->n_skipped, (unsigned long long)plot->n_lines);
 		return EXIT_DONE;
 	}
 	json_t *list = json_array();
@@ -34,10 +35,12 @@ static int print_result(struct cli *cli, const struct plot *plot)
 		for (size_t k = 1; k < s->n; k++)
 			if (s->y[k] < least) least = s->y[k];
 		(void)json_array_append_new(list, json_pack("{s:s, s:I, s:f, s:f}", "name", s->name, "points",
-		                                            (json_int_t)s->n, "least", least, "last", s->y[s->n - 1]));
+							    (json_int_t)s->n, "least", least, "last",
+							    s->y[s->n - 1]));
 	}
-	return cli_print_json(cli, json_pack("{s:o, s:I, s:I}", "series", list, "lines", (json_int_t)plot->n_lines,
-	                                     "skipped", (json_int_t)plot->n_skipped));
+	return cli_print_json(cli,
+			      json_pack("{s:o, s:I, s:I}", "series", list, "lines", (json_int_t)plot->n_lines,
+					"skipped", (json_int_t)plot->n_skipped));
 }
 
 static int plot_logs(struct cli *cli, struct plot *plot, char **paths, int n)
@@ -55,9 +58,10 @@ static int plot_logs(struct cli *cli, struct plot *plot, char **paths, int n)
 
 static int run(struct cli *cli, int argc, char **argv)
 {
-	static const struct option own[] = { { 0 } };
+	static const struct option own[] = {{0}};
 	int option;
-	while ((option = cli_option(cli, argc, argv, own)) > 0) {}
+	while ((option = cli_option(cli, argc, argv, own)) > 0) {
+	}
 	if (option == CLI_STOP) return cli->exit_code;
 	if (optind == argc) return cli_usage(cli, "name the log of a training run");
 	if (!cli->output) return cli_usage(cli, "-o FILE.svg is needed: where the drawing goes");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The drawing of vita plot: panels below each other over the same steps. Long series are drawn twice, as they are in a
- * faint colour and smoothed in a strong one; held-out ones are dots on a dashed line.
+ * The drawing of vita plot: panels below each other over the same steps. Long series are drawn twice, as
+ * they are in a faint colour and smoothed in a strong one; held-out ones are dots on a dashed line.
  */
 #include "plot.h"
 #include "svg.h"
@@ -24,15 +24,16 @@ static const struct panel_style {
 	int logarithmic; /* where values span more than a factor of 20 */
 	int from_zero;
 } styles[PLOT_PANELS] = {
-	[PLOT_LOSS] = { "loss", 300, 1, 0 },
-	[PLOT_ACCURACY] = { "share that is right", 160, 0, 1 },
-	[PLOT_RATE] = { "learning rate", 110, 0, 1 },
-	[PLOT_NORM] = { "norm of the gradient", 110, 0, 1 },
-	[PLOT_SPEED] = { "tokens per second", 110, 0, 1 },
+	[PLOT_LOSS] = {"loss", 300, 1, 0},
+	[PLOT_ACCURACY] = {"share that is right", 160, 0, 1},
+	[PLOT_RATE] = {"learning rate", 110, 0, 1},
+	[PLOT_NORM] = {"norm of the gradient", 110, 0, 1},
+	[PLOT_SPEED] = {"tokens per second", 110, 0, 1},
 };
 
 /* Okabe and Ito's colours, which people of all eyesights can tell apart. */
-static const char *const colours[] = { "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#333333" };
+static const char *const colours[] = {"#0072b2", "#d55e00", "#009e73", "#cc79a7",
+				      "#e69f00", "#56b4e9", "#333333"};
 #define N_COLOURS (sizeof colours / sizeof *colours)
 
 struct axis {
@@ -57,7 +58,7 @@ static void widen(double value, double *low, double *high)
 
 static struct axis steps_axis(const struct plot *plot)
 {
-	struct axis axis = { INFINITY, -INFINITY, LEFT, WIDTH - LEFT - RIGHT, 0 };
+	struct axis axis = {INFINITY, -INFINITY, LEFT, WIDTH - LEFT - RIGHT, 0};
 	for (size_t i = 0; i < plot->n_series; i++) {
 		const struct plot_series *s = &plot->series[i];
 		if (s->n == 0) continue;
@@ -71,15 +72,17 @@ static struct axis steps_axis(const struct plot *plot)
 static struct axis values_axis(const struct plot *plot, int panel, double top)
 {
 	const struct panel_style *style = &styles[panel];
-	struct axis axis = { INFINITY, -INFINITY, top + style->height, -style->height, 0 };
+	struct axis axis = {INFINITY, -INFINITY, top + style->height, -style->height, 0};
 	for (size_t i = 0; i < plot->n_series; i++)
-		for (size_t k = 0; plot->series[i].panel == (enum plot_panel)panel && k < plot->series[i].n; k++)
+		for (size_t k = 0; plot->series[i].panel == (enum plot_panel)panel && k < plot->series[i].n;
+		     k++)
 			widen(plot->series[i].y[k], &axis.low, &axis.high);
 	if (style->logarithmic && axis.low > 0 && axis.high > 20 * axis.low) {
 		axis.logarithmic = 1;
 		axis.low = log10(axis.low);
 		axis.high = log10(axis.high);
-	} else if (style->from_zero && axis.low > 0) axis.low = 0;
+	} else if (style->from_zero && axis.low > 0)
+		axis.low = 0;
 	double room = 0.04 * (axis.high - axis.low);
 	if (!(room > 0)) room = axis.high != 0 ? 0.1 * fabs(axis.high) : 1;
 	axis.high += room;
@@ -100,23 +103,25 @@ static void draw_tick(struct svg *svg, const struct axis *axis, double value)
 	double y = place(axis, value);
 	(void)snprintf(text, sizeof text, "%.6g", fabs(value) < 1e-12 ? 0 : value);
 	svg_add(svg, "<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" stroke=\"#e4e4e4\"/>\n", LEFT, y,
-	        WIDTH - RIGHT, y);
+		WIDTH - RIGHT, y);
 	svg_text(svg, LEFT - 8, y + 4, "end", "note", text, strlen(text));
 }
 
 static void draw_value_ticks(struct svg *svg, const struct axis *axis)
 {
-	static const double digits[] = { 1, 2, 5 };
+	static const double digits[] = {1, 2, 5};
 	if (!axis->logarithmic) {
 		double step = nice_step(axis->high - axis->low, axis->size < -200 ? 7 : 4);
-		for (double k = ceil(axis->low / step); k * step <= axis->high; k++) draw_tick(svg, axis, k * step);
+		for (double k = ceil(axis->low / step); k * step <= axis->high; k++)
+			draw_tick(svg, axis, k * step);
 		return;
 	}
 	int few = axis->high - axis->low > 3; /* more than three powers of ten */
 	for (int power = (int)floor(axis->low); power <= (int)axis->high; power++)
 		for (int k = 0; k < (few ? 1 : 3); k++) {
 			double value = digits[k] * pow(10, power);
-			if (log10(value) >= axis->low && log10(value) <= axis->high) draw_tick(svg, axis, value);
+			if (log10(value) >= axis->low && log10(value) <= axis->high)
+				draw_tick(svg, axis, value);
 		}
 }
 
@@ -126,43 +131,45 @@ static void draw_step_ticks(struct svg *svg, const struct axis *axis, double top
 	for (double k = ceil(axis->low / step); k * step <= axis->high; k++) {
 		char text[32];
 		double x = place(axis, k * step);
-		svg_add(svg, "<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" stroke=\"#e4e4e4\"/>\n", x, top, x,
-		        top + height);
+		svg_add(svg, "<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" stroke=\"#e4e4e4\"/>\n",
+			x, top, x, top + height);
 		if (!label) continue;
 		(void)snprintf(text, sizeof text, "%.0f", k * step);
 		svg_text(svg, x, top + height + 18, "middle", "note", text, strlen(text));
 	}
-	if (label) svg_text(svg, axis->from + axis->size / 2, top + height + 38, "middle", "label", "step", 4);
+	if (label)
+		svg_text(svg, axis->from + axis->size / 2, top + height + 38, "middle", "label", "step", 4);
 }
 
 /* ---- lines ---------------------------------------------------------------------------------------- */
 
 /* At most MOST_POINTS: each stands for the mean of its share. */
-static void draw_line(struct svg *svg, const struct plot_series *s, const double *values, const struct axis *x,
-                      const struct axis *y, const char *stroke)
+static void draw_line(struct svg *svg, const struct plot_series *s, const double *values,
+		      const struct axis *x, const struct axis *y, const char *stroke)
 {
 	size_t share = (s->n + MOST_POINTS - 1) / MOST_POINTS;
 	svg_add(svg, "<polyline fill=\"none\" stroke-linejoin=\"round\" %s points=\"", stroke);
 	for (size_t i = 0; i < s->n; i += share) {
 		double sum_x = 0, sum_y = 0;
 		size_t n = 0;
-		for (; n < share && i + n < s->n; n++) sum_x += s->x[i + n], sum_y += values[i + n];
+		for (; n < share && i + n < s->n; n++)
+			sum_x += s->x[i + n], sum_y += values[i + n];
 		svg_add(svg, "%.1f,%.1f ", place(x, sum_x / (double)n), place(y, sum_y / (double)n));
 	}
 	svg_add(svg, "\"/>\n");
 }
 
-static void draw_dots(struct svg *svg, const struct plot_series *s, const struct axis *x, const struct axis *y,
-                      const char *colour)
+static void draw_dots(struct svg *svg, const struct plot_series *s, const struct axis *x,
+		      const struct axis *y, const char *colour)
 {
 	size_t share = (s->n + MOST_POINTS - 1) / MOST_POINTS;
 	for (size_t i = 0; i < s->n; i += share)
 		svg_add(svg, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"%s\" fill=\"%s\"/>\n", place(x, s->x[i]),
-		        place(y, s->y[i]), s->n > 60 ? "1.8" : "3", colour);
+			place(y, s->y[i]), s->n > 60 ? "1.8" : "3", colour);
 }
 
-/* A running mean that forgets within a fiftieth of the series, run both ways so that it does not lag behind; at either
- * end not pulled towards zero. */
+/* A running mean that forgets within a fiftieth of the series, run both ways so that it does not lag
+ * behind; at either end not pulled towards zero. */
 static void run_mean(const double *values, double *out, size_t n, int backwards, double share)
 {
 	double keep = exp(-50.0 / (double)n), mean = 0, weight = 0;
@@ -192,17 +199,18 @@ static unsigned long number_in_list(const char *name)
 	return space && *end == '\0' && space[1] != '\0' ? n : 0;
 }
 
-static void draw_series(struct svg *svg, const struct plot_series *s, const struct axis *x, const struct axis *y,
-                        const char *colour)
+static void draw_series(struct svg *svg, const struct plot_series *s, const struct axis *x,
+			const struct axis *y, const char *colour)
 {
 	char stroke[128];
 	double *smooth = !s->held_out && s->n >= SMOOTH_FROM && s->panel != PLOT_RATE ? smoothed(s) : NULL;
 	if (smooth && number_in_list(s->name) == 0) { /* a dozen of them would hide each other */
-		(void)snprintf(stroke, sizeof stroke, "stroke=\"%s\" stroke-opacity=\"0.22\" stroke-width=\"1\"", colour);
+		(void)snprintf(stroke, sizeof stroke,
+			       "stroke=\"%s\" stroke-opacity=\"0.22\" stroke-width=\"1\"", colour);
 		draw_line(svg, s, s->y, x, y, stroke);
 	}
 	(void)snprintf(stroke, sizeof stroke, "stroke=\"%s\" stroke-width=\"1.8\"%s", colour,
-	               s->held_out ? " stroke-dasharray=\"6 4\"" : "");
+		       s->held_out ? " stroke-dasharray=\"6 4\"" : "");
 	if (s->n > 1) draw_line(svg, s, smooth ? smooth : s->y, x, y, stroke);
 	if (s->held_out || s->n == 1) draw_dots(svg, s, x, y, colour);
 	free(smooth);
@@ -235,15 +243,18 @@ static void colour_of(const struct plot *plot, const struct plot_series *s, char
 		return;
 	}
 	double t = n < 10 ? (double)(n - 1) / 9 : 1;
-	(void)snprintf(out, 32, "rgb(%.0f,%.0f,%.0f)", 68 + t * (240 - 68), 1 + t * (180 - 1), 84 + t * (60 - 84));
+	(void)snprintf(out, 32, "rgb(%.0f,%.0f,%.0f)", 68 + t * (240 - 68), 1 + t * (180 - 1),
+		       84 + t * (60 - 84));
 }
 
 static void draw_legend(struct svg *svg, const struct plot_series *s, double y, const char *colour)
 {
 	char text[128];
 	double x = WIDTH - RIGHT + 14;
-	svg_add(svg, "<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" stroke=\"%s\" stroke-width=\"2.4\"%s/>\n", x,
-	        y - 4, x + 22, y - 4, colour, s->held_out ? " stroke-dasharray=\"6 4\"" : "");
+	svg_add(svg,
+		"<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" stroke=\"%s\" "
+		"stroke-width=\"2.4\"%s/>\n",
+		x, y - 4, x + 22, y - 4, colour, s->held_out ? " stroke-dasharray=\"6 4\"" : "");
 	(void)snprintf(text, sizeof text, "%.80s  %.4g", s->name, s->y[s->n - 1]);
 	svg_text(svg, x + 30, y, "start", "note", text, strlen(text));
 }
@@ -253,7 +264,8 @@ static void draw_legend(struct svg *svg, const struct plot_series *s, double y, 
 static size_t n_in(const struct plot *plot, int panel)
 {
 	size_t n = 0;
-	for (size_t i = 0; i < plot->n_series; i++) n += plot->series[i].panel == (enum plot_panel)panel && plot->series[i].n > 0;
+	for (size_t i = 0; i < plot->n_series; i++)
+		n += plot->series[i].panel == (enum plot_panel)panel && plot->series[i].n > 0;
 	return n;
 }
 
@@ -264,7 +276,8 @@ static double height_of(const struct plot *plot, int panel)
 	return styles[panel].height > legend ? styles[panel].height : legend;
 }
 
-static void draw_panel(struct svg *svg, const struct plot *plot, int panel, const struct axis *x, double top, int last)
+static void draw_panel(struct svg *svg, const struct plot *plot, int panel, const struct axis *x, double top,
+		       int last)
 {
 	const struct panel_style *style = &styles[panel];
 	struct axis y = values_axis(plot, panel, top);
@@ -272,13 +285,16 @@ static void draw_panel(struct svg *svg, const struct plot *plot, int panel, cons
 	svg_text(svg, LEFT, top - 10, "start", "label", style->title, strlen(style->title));
 	draw_value_ticks(svg, &y);
 	draw_step_ticks(svg, x, top, style->height, last);
-	svg_add(svg, "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" fill=\"none\" stroke=\"#999\"/>\n", LEFT,
-	        top, WIDTH - LEFT - RIGHT, style->height);
+	svg_add(svg,
+		"<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" fill=\"none\" "
+		"stroke=\"#999\"/>\n",
+		LEFT, top, WIDTH - LEFT - RIGHT, style->height);
 	for (int held_out = 0; held_out < 2; held_out++) /* on top of the others */
 		for (size_t i = 0; i < plot->n_series; i++) {
 			const struct plot_series *s = &plot->series[i];
 			char colour[32];
-			if (s->panel != (enum plot_panel)panel || s->held_out != held_out || s->n == 0) continue;
+			if (s->panel != (enum plot_panel)panel || s->held_out != held_out || s->n == 0)
+				continue;
 			colour_of(plot, s, colour);
 			draw_series(svg, s, x, &y, colour);
 			draw_legend(svg, s, top + 12 + 16.0 * (double)row, colour);
@@ -288,7 +304,7 @@ static void draw_panel(struct svg *svg, const struct plot *plot, int panel, cons
 
 vita_status plot_draw(const struct plot *plot, const char *title, const char *path, vita_error *err)
 {
-	struct svg svg = { 0 };
+	struct svg svg = {0};
 	struct axis x = steps_axis(plot);
 	double height = TOP, top = TOP + 22;
 	int last = 0;

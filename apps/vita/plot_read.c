@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * A training log as series of numbers: one JSON object a line, with "step". Each number, list of numbers and object of
- * numbers in it becomes a series by its name; what the name says decides where it is drawn, so that logs of other
- * trainers are understood too. A line that a crash cut off is passed over.
+ * A training log as series of numbers: one JSON object a line, with "step". Each number, list of numbers
+ * and object of numbers in it becomes a series by its name; what the name says decides where it is drawn,
+ * so that logs of other trainers are understood too. A line that a crash cut off is passed over.
  */
 #include "plot.h"
 
@@ -12,7 +12,7 @@
 #include <stdlib.h>
 
 #define LONGEST_LINE (UINT64_C(1) << 24)
-#define DEEPEST 3 /* of objects and lists in each other */
+#define DEEPEST 3      /* of objects and lists in each other */
 #define MOST_VALUES 64 /* of a list */
 
 struct reading {
@@ -38,39 +38,42 @@ static int has_part(const char *name, const char *word)
 {
 	size_t n = strlen(word);
 	for (const char *at = name; (at = strstr(at, word)); at++)
-		if ((at == name || !isalnum((unsigned char)at[-1])) && !isalnum((unsigned char)at[n])) return 1;
+		if ((at == name || !isalnum((unsigned char)at[-1])) && !isalnum((unsigned char)at[n]))
+			return 1;
 	return 0;
 }
 
 /* -1: not drawn. */
 static int panel_of(const char *name)
 {
-	static const char *const accuracy[] = { "accuracy", "top1", "top_1", "agree", "correct", NULL };
-	static const char *const speed[] = { "per_s", "per_second", "tokens/s", NULL };
-	static const char *const loss[] = { "loss", "cross_entropy", "perplexity", NULL };
+	static const char *const accuracy[] = {"accuracy", "top1", "top_1", "agree", "correct", NULL};
+	static const char *const speed[] = {"per_s", "per_second", "tokens/s", NULL};
+	static const char *const loss[] = {"loss", "cross_entropy", "perplexity", NULL};
 	if (has(name, accuracy)) return PLOT_ACCURACY;
 	if (has(name, speed) || has_part(name, "tps") || has_part(name, "speed")) return PLOT_SPEED;
 	if (strstr(name, "weight")) return -1;
 	if (strstr(name, "norm")) return PLOT_NORM;
 	if (strstr(name, "learning_rate") || has_part(name, "lr")) return PLOT_RATE;
-	if (has(name, loss) || has_part(name, "ce") || has_part(name, "main") || has_part(name, "heads")) return PLOT_LOSS;
+	if (has(name, loss) || has_part(name, "ce") || has_part(name, "main") || has_part(name, "heads"))
+		return PLOT_LOSS;
 	return -1;
 }
 
 static int is_held_out(const char *name)
 {
-	static const char *const words[] = { "held", "eval", "valid", NULL };
+	static const char *const words[] = {"held", "eval", "valid", NULL};
 	return has(name, words);
 }
 
 /* ---- points --------------------------------------------------------------------------------------- */
 
-static struct plot_series *series_named(struct reading *r, const char *name, enum plot_panel panel, int held_out)
+static struct plot_series *series_named(struct reading *r, const char *name, enum plot_panel panel,
+					int held_out)
 {
 	char whole[sizeof r->plot->series[0].name];
 	struct plot *plot = r->plot;
-	(void)snprintf(whole, sizeof whole, "%s%s%.60s", r->prefix, held_out && !is_held_out(name) ? "held-out " : "",
-	               name);
+	(void)snprintf(whole, sizeof whole, "%s%s%.60s", r->prefix,
+		       held_out && !is_held_out(name) ? "held-out " : "", name);
 	for (char *c = whole; *c; c++)
 		if (*c == '_') *c = ' ';
 	for (size_t i = 0; i < plot->n_series; i++)
@@ -87,9 +90,11 @@ static struct plot_series *series_named(struct reading *r, const char *name, enu
 static void add_point(struct reading *r, const char *name, double y)
 {
 	int panel = panel_of(name), held_out = r->held_out || is_held_out(name);
-	struct plot_series *s = panel >= 0 && isfinite(y) ? series_named(r, name, (enum plot_panel)panel, held_out) : NULL;
+	struct plot_series *s =
+		panel >= 0 && isfinite(y) ? series_named(r, name, (enum plot_panel)panel, held_out) : NULL;
 	if (!s) return;
-	while (s->n > 0 && s->x[s->n - 1] >= r->step) s->n--;
+	while (s->n > 0 && s->x[s->n - 1] >= r->step)
+		s->n--;
 	if (s->n == s->capacity) {
 		size_t capacity = s->capacity ? 2 * s->capacity : 256;
 		double *x = capacity < SIZE_MAX / sizeof *x ? realloc(s->x, capacity * sizeof *x) : NULL;
@@ -121,7 +126,8 @@ static void add_value(struct reading *r, const char *name, const json_t *value, 
 			add_value(r, inner, json_array_get(value, i), depth + 1);
 		}
 	if (!json_is_object(value)) return;
-	json_object_foreach((json_t *)(uintptr_t)value, key, part) {
+	json_object_foreach((json_t *)(uintptr_t)value, key, part)
+	{
 		(void)snprintf(inner, sizeof inner, "%.60s%s%.60s", name, *name ? " " : "", key);
 		add_value(r, inner, part, depth + 1);
 	}
@@ -137,7 +143,7 @@ static int add_line(struct reading *r, const char *line)
 	int good = json_is_number(step);
 	r->step = json_number_value(step);
 	r->held_out = json_is_true(json_object_get(object, "evaluation")) ||
-	              json_is_true(json_object_get(object, "held_out"));
+		      json_is_true(json_object_get(object, "held_out"));
 	if (good) add_value(r, "", object, 0);
 	json_decref(object);
 	return good;
@@ -152,8 +158,8 @@ static vita_status read_lines(struct reading *r, FILE *file, const char *path, v
 	errno = 0;
 	while (status == VITA_OK && (n = getline(&line, &size, file)) > 0) {
 		if ((uint64_t)n > LONGEST_LINE)
-			status = vita_fail(err, VITA_E_FORMAT, "%s: has a line of %lld bytes; no log has", path,
-			                   (long long)n);
+			status = vita_fail(err, VITA_E_FORMAT, "%s: has a line of %lld bytes; no log has",
+					   path, (long long)n);
 		r->plot->n_lines++;
 		if (status == VITA_OK && !add_line(r, line)) r->plot->n_skipped++;
 		if (r->failed) status = vita_fail(err, VITA_E_NOMEM, "%s: no memory for its numbers", path);
@@ -166,18 +172,19 @@ static vita_status read_lines(struct reading *r, FILE *file, const char *path, v
 
 vita_status plot_read(struct plot *plot, const char *path, const char *prefix, vita_error *err)
 {
-	struct reading r = { .plot = plot, .prefix = prefix };
+	struct reading r = {.plot = plot, .prefix = prefix};
 	FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "r");
 	if (!file)
-		return vita_fail(err, errno == ENOENT ? VITA_E_NOTFOUND : VITA_E_IO, "%s: cannot be opened: %s", path,
-		                 strerror(errno));
+		return vita_fail(err, errno == ENOENT ? VITA_E_NOTFOUND : VITA_E_IO,
+				 "%s: cannot be opened: %s", path, strerror(errno));
 	vita_status status = read_lines(&r, file, path, err);
 	if (file != stdin) (void)fclose(file);
 	if (status == VITA_OK && r.n_points == 0)
 		status = vita_fail(err, VITA_E_FORMAT,
-		                   "%s: holds nothing to draw; a log of vita train has one JSON object a line, with step "
-		                   "and loss",
-		                   path);
+				   "%s: holds nothing to draw; a log of vita train has one JSON object a "
+				   "line, with step "
+				   "and loss",
+				   path);
 	return status;
 }
 

@@ -18,7 +18,8 @@ static vita_tokenizer *open_tokenizer(void)
 	static const char tail[] =
 		"},\"merges\":[]},\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false,"
 		"\"use_regex\":true},\"added_tokens\":["
-		"{\"id\":256,\"content\":\"<|im_start|>\",\"special\":true},{\"id\":257,\"content\":\"<|im_end|>\","
+		"{\"id\":256,\"content\":\"<|im_start|>\",\"special\":true},{\"id\":257,\"content\":\"<|im_"
+		"end|>\","
 		"\"special\":true},{\"id\":258,\"content\":\"<|begin_of_audio|>\",\"special\":true},"
 		"{\"id\":259,\"content\":\"<|end_of_audio|>\",\"special\":true},"
 		"{\"id\":260,\"content\":\"<|audio_0|>\",\"special\":false},"
@@ -26,13 +27,15 @@ static vita_tokenizer *open_tokenizer(void)
 	static char text[8192];
 	size_t used = (size_t)snprintf(text, sizeof text, "%s", head);
 	for (int byte = 0, hidden = 0; byte < 256; byte++) {
-		int printable = (byte >= '!' && byte <= '~') || (byte >= 0xa1 && byte <= 0xac) || byte >= 0xae;
+		int printable =
+			(byte >= '!' && byte <= '~') || (byte >= 0xa1 && byte <= 0xac) || byte >= 0xae;
 		used += (size_t)snprintf(text + used, sizeof text - used, "%s\"\\u%04x\":%d", byte ? "," : "",
-		                         printable ? (unsigned)byte : 0x100u + (unsigned)hidden++, byte);
+					 printable ? (unsigned)byte : 0x100u + (unsigned)hidden++, byte);
 	}
 	used += (size_t)snprintf(text + used, sizeof text - used, "%s", tail);
 	vita_tokenizer *tokenizer;
-	if (vita_tokenizer_open(fuzz_write("tokenizer.json", (const uint8_t *)text, used), &tokenizer, NULL) != VITA_OK)
+	if (vita_tokenizer_open(fuzz_write("tokenizer.json", (const uint8_t *)text, used), &tokenizer,
+				NULL) != VITA_OK)
 		abort();
 	return tokenizer;
 }
@@ -52,12 +55,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static vita_tokenizer *tokenizer;
 	if (!tokenizer) tokenizer = open_tokenizer();
-	vita_train_data_options options = { .files = fuzz_write("samples.jsonl", data, size),
-		                            .max_length = MOST,
-		                            .seed = size,
-		                            .shuffle = true,
-		                            .once = true,
-		                            .tokenizer = tokenizer };
+	vita_train_data_options options = {.files = fuzz_write("samples.jsonl", data, size),
+					   .max_length = MOST,
+					   .seed = size,
+					   .shuffle = true,
+					   .once = true,
+					   .tokenizer = tokenizer};
 	vita_train_data *source;
 	vita_train_data_counts counts;
 	vita_train_batch batch;

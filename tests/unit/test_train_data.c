@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Training data: conversations as tokens and labels, recordings, what is passed over, packing, mixing, checkpoints.
+ * Training data: conversations as tokens and labels, recordings, what is passed over, packing, mixing,
+ * checkpoints.
  */
 #include "fake_parts.h"
 #include "files_support.h"
@@ -45,7 +46,7 @@ static void stream_close(vita_encoder_stream *stream)
 }
 
 static vita_status push(vita_encoder_stream *s, const float *pcm, uint64_t n, int32_t last,
-                        const vita_cancel *cancel, vita_error *err)
+			const vita_cancel *cancel, vita_error *err)
 {
 	(void)cancel, (void)err;
 	for (uint64_t i = 0; i < n; i++) {
@@ -60,19 +61,20 @@ static vita_status push(vita_encoder_stream *s, const float *pcm, uint64_t n, in
 }
 
 static vita_status pull(vita_encoder_stream *s, int32_t *ids, float *rows, uint64_t capacity, uint64_t *n,
-                        vita_error *err)
+			vita_error *err)
 {
 	(void)rows, (void)err;
-	for (*n = 0; *n < capacity && s->taken < s->n;) ids[(*n)++] = s->ready[s->taken++];
+	for (*n = 0; *n < capacity && s->taken < s->n;)
+		ids[(*n)++] = s->ready[s->taken++];
 	return s->last && s->taken == s->n ? VITA_END : VITA_OK;
 }
 
-static const vita_encoder_api encoder = { .struct_size = sizeof encoder,
-	                                  .describe = describe,
-	                                  .stream_open = stream_open,
-	                                  .stream_close = stream_close,
-	                                  .push = push,
-	                                  .pull = pull };
+static const vita_encoder_api encoder = {.struct_size = sizeof encoder,
+					 .describe = describe,
+					 .stream_open = stream_open,
+					 .stream_close = stream_close,
+					 .push = push,
+					 .pull = pull};
 
 /* ---- fixtures ------------------------------------------------------------------------------------- */
 
@@ -80,7 +82,7 @@ static vita_tokenizer *tokenizer;
 
 static int setup(void **state)
 {
-	vita_error err = { 0 };
+	vita_error err = {0};
 	if (setup_directory(state) != 0) return -1;
 	fake_write_tokenizer(in_scratch("tokenizer.json"), 0);
 	return vita_tokenizer_open(in_scratch("tokenizer.json"), &tokenizer, &err) == VITA_OK ? 0 : -1;
@@ -117,19 +119,19 @@ static void write_recording(const char *name, const int32_t *codes, size_t n)
 
 static vita_train_data_options plain_options(const char *files)
 {
-	return (vita_train_data_options){ .files = files,
-		                          .directory = scratch,
-		                          .max_length = 1000,
-		                          .seed = 7,
-		                          .once = true,
-		                          .tokenizer = tokenizer,
-		                          .encoder_api = &encoder };
+	return (vita_train_data_options){.files = files,
+					 .directory = scratch,
+					 .max_length = 1000,
+					 .seed = 7,
+					 .once = true,
+					 .tokenizer = tokenizer,
+					 .encoder_api = &encoder};
 }
 
 static vita_train_data *open_data(const vita_train_data_options *options)
 {
 	vita_train_data *data;
-	vita_error err = { 0 };
+	vita_error err = {0};
 	vita_status status = vita_train_data_open(options, &data, &err);
 	if (status != VITA_OK) fail_msg("%s", err.message);
 	return data;
@@ -137,7 +139,7 @@ static vita_train_data *open_data(const vita_train_data_options *options)
 
 static vita_status next(vita_train_data *data, vita_train_batch *batch)
 {
-	vita_error err = { 0 };
+	vita_error err = {0};
 	vita_status status = vita_train_data_next(data, batch, &err);
 	if (status < 0) fail_msg("%s", err.message);
 	return status;
@@ -149,13 +151,20 @@ static void shown(const vita_train_batch *batch, char *text, char *learnt)
 {
 	for (int64_t i = 0; i < batch->n; i++) {
 		int32_t id = batch->input_ids[i];
-		if (id == 256) id = '~'; /* "he" */
-		else if (id >= FAKE_AUDIO) id = 'A' + id - FAKE_AUDIO;
-		else if (id == FAKE_IM_START) id = '<';
-		else if (id == FAKE_IM_END) id = '>';
-		else if (id == FAKE_BEGIN) id = '{';
-		else if (id == FAKE_END) id = '}';
-		else assert_true(id < 256);
+		if (id == 256)
+			id = '~'; /* "he" */
+		else if (id >= FAKE_AUDIO)
+			id = 'A' + id - FAKE_AUDIO;
+		else if (id == FAKE_IM_START)
+			id = '<';
+		else if (id == FAKE_IM_END)
+			id = '>';
+		else if (id == FAKE_BEGIN)
+			id = '{';
+		else if (id == FAKE_END)
+			id = '}';
+		else
+			assert_true(id < 256);
 		text[i] = (char)id;
 		learnt[i] = batch->labels[i] == MASK ? '.' : (char)id;
 		if (batch->labels[i] != MASK) assert_int_equal(batch->labels[i], batch->input_ids[i]);
@@ -174,7 +183,8 @@ static void assert_line(const char *line, const char *text, const char *learnt)
 	shown(&batch, got, got_learnt);
 	assert_string_equal(got, text);
 	assert_string_equal(got_learnt, learnt);
-	for (int64_t i = 0; i < batch.n; i++) assert_int_equal(batch.position_ids[i], i);
+	for (int64_t i = 0; i < batch.n; i++)
+		assert_int_equal(batch.position_ids[i], i);
 	assert_int_equal(next(data, &batch), VITA_END);
 	vita_train_data_close(data);
 }
@@ -183,25 +193,28 @@ static void assert_line(const char *line, const char *text, const char *learnt)
 
 /* Texts 1, 2, …; sounds 101, 102, …; B and E around sound. */
 static void assert_interleaved(const int64_t *ratio, uint32_t n_ratio, int n_text, int n_sound, int n_behind,
-                               const char *expected)
+			       const char *expected)
 {
-	const vita_markers markers = { .begin_audio = -1, .end_audio = -2 };
+	const vita_markers markers = {.begin_audio = -1, .end_audio = -2};
 	vita_interleaving interleaving;
-	vita_ids in = { 0 }, out = { 0 };
+	vita_ids in = {0}, out = {0};
 	char got[1024] = "";
 	size_t used = 0;
 	assert_int_equal(vita_interleaving_set(&interleaving, ratio, n_ratio, NULL), VITA_OK);
-	for (int32_t i = 1; i <= n_text - n_behind; i++) assert_true(vita_ids_append(&in, &i, 1));
+	for (int32_t i = 1; i <= n_text - n_behind; i++)
+		assert_true(vita_ids_append(&in, &i, 1));
 	if (n_sound >= 0) assert_true(vita_ids_append(&in, &markers.begin_audio, 1));
-	for (int32_t i = 101; i <= 100 + n_sound; i++) assert_true(vita_ids_append(&in, &i, 1));
+	for (int32_t i = 101; i <= 100 + n_sound; i++)
+		assert_true(vita_ids_append(&in, &i, 1));
 	if (n_sound >= 0) assert_true(vita_ids_append(&in, &markers.end_audio, 1));
-	for (int32_t i = n_text - n_behind + 1; i <= n_text; i++) assert_true(vita_ids_append(&in, &i, 1));
+	for (int32_t i = n_text - n_behind + 1; i <= n_text; i++)
+		assert_true(vita_ids_append(&in, &i, 1));
 	assert_true(vita_interleave(&interleaving, &markers, in.data, in.size, &out));
 	for (size_t i = 0; i < out.size; i++) {
 		int32_t id = out.data[i];
 		const char *form = id == -1 ? "%sB" : id == -2 ? "%sE" : id > 100 ? "%sA%d" : "%sT%d";
 		used += (size_t)snprintf(got + used, sizeof got - used, form, used ? " " : "",
-		                         (int)(id > 100 ? id - 100 : id));
+					 (int)(id > 100 ? id - 100 : id));
 	}
 	assert_string_equal(got, expected);
 	free(in.data);
@@ -211,15 +224,16 @@ static void assert_interleaved(const int64_t *ratio, uint32_t n_ratio, int n_tex
 
 static void test_interleaving(void **state)
 {
-	static const int64_t balance[] = { 1, 4, 3, 8, 4, 10 };
+	static const int64_t balance[] = {1, 4, 3, 8, 4, 10};
 	(void)state;
 	/* the worked example of the specification */
 	assert_interleaved(NULL, 0, 9, 30, 0,
-	                   "T1 B A1 A2 A3 A4 A5 A6 A7 A8 E T2 T3 T4 T5 B A9 A10 A11 A12 A13 A14 A15 A16 E "
-	                   "T6 T7 T8 T9 B A17 A18 A19 A20 A21 A22 A23 A24 A25 A26 A27 A28 A29 A30 E");
-	assert_interleaved(balance, 6, 10, 20, 0,
-	                   "T1 B A1 A2 E T2 T3 T4 B A3 A4 A5 A6 A7 A8 E T5 T6 T7 T8 B A9 A10 A11 A12 A13 A14 A15 "
-	                   "A16 E T9 T10 B A17 A18 A19 A20 E");
+			   "T1 B A1 A2 A3 A4 A5 A6 A7 A8 E T2 T3 T4 T5 B A9 A10 A11 A12 A13 A14 A15 A16 E "
+			   "T6 T7 T8 T9 B A17 A18 A19 A20 A21 A22 A23 A24 A25 A26 A27 A28 A29 A30 E");
+	assert_interleaved(
+		balance, 6, 10, 20, 0,
+		"T1 B A1 A2 E T2 T3 T4 B A3 A4 A5 A6 A7 A8 E T5 T6 T7 T8 B A9 A10 A11 A12 A13 A14 A15 "
+		"A16 E T9 T10 B A17 A18 A19 A20 E");
 	/* text longer than sound: the last piece of text holds the rest */
 	assert_interleaved(NULL, 0, 9, 9, 0, "T1 B A1 A2 A3 A4 A5 A6 A7 A8 E T2 T3 T4 T5 T6 T7 T8 T9 B A9 E");
 	assert_interleaved(NULL, 0, 4, 3, 0, "T1 T2 T3 T4 B A1 A2 A3 E");
@@ -236,7 +250,7 @@ static void test_interleaving(void **state)
 
 static void test_interleaving_is_checked(void **state)
 {
-	static const int64_t odd[] = { 1, 10, 4 }, small[] = { 1, 2 }, none[] = { 0, 10 };
+	static const int64_t odd[] = {1, 10, 4}, small[] = {1, 2}, none[] = {0, 10};
 	vita_interleaving interleaving;
 	(void)state;
 	assert_int_equal(vita_interleaving_set(&interleaving, odd, 3, NULL), VITA_E_CONFIG);
@@ -249,102 +263,116 @@ static void test_interleaving_is_checked(void **state)
 static void test_text(void **state)
 {
 	(void)state;
-	assert_line("{\"messages\": [{\"role\": \"system\", \"content\": \"S\"}, {\"role\": \"user\", \"content\": \"hi\"},"
-	            "{\"role\": \"assistant\", \"content\": \"yo\"}, {\"role\": \"user\", \"content\": \"?\"},"
-	            "{\"role\": \"assistant\", \"content\": \"!\"}]}",
-	            "<system\nS>\n<user\nhi>\n<assistant\nyo>\n<user\n?>\n<assistant\n!>\n",
-	            "................................yo>\n....................!>\n");
+	assert_line(
+		"{\"messages\": [{\"role\": \"system\", \"content\": \"S\"}, {\"role\": \"user\", "
+		"\"content\": \"hi\"},"
+		"{\"role\": \"assistant\", \"content\": \"yo\"}, {\"role\": \"user\", \"content\": \"?\"},"
+		"{\"role\": \"assistant\", \"content\": \"!\"}]}",
+		"<system\nS>\n<user\nhi>\n<assistant\nyo>\n<user\n?>\n<assistant\n!>\n",
+		"................................yo>\n....................!>\n");
 }
 
 static void test_other_names(void **state)
 {
 	(void)state;
 	assert_line("{\"conversations\": [{\"from\": \"human\", \"value\": \"hi\"},"
-	            "{\"from\": \"gpt\", \"value\": \"yo\"}], \"images\": []}",
-	            "<user\nhi>\n<assistant\nyo>\n", ".....................yo>\n");
+		    "{\"from\": \"gpt\", \"value\": \"yo\"}], \"images\": []}",
+		    "<user\nhi>\n<assistant\nyo>\n", ".....................yo>\n");
 }
 
 static void test_asr(void **state)
 {
-	static const int32_t codes[] = { 1, 2, 3 };
+	static const int32_t codes[] = {1, 2, 3};
 	(void)state;
 	write_recording("speech.wav", codes, 3);
-	assert_line("{\"messages\": [{\"role\": \"user\", \"content\": \"Convert the speech to text.\\n<|audio|>\"},"
-	            "{\"role\": \"assistant\", \"content\": \"yo\"}], \"audios\": [\"speech.wav\"]}",
-	            "<user\nConvert t~ speech to text.\n{BCD}>\n<assistant\nyo>\n",
-	            "...................................................yo>\n");
+	assert_line("{\"messages\": [{\"role\": \"user\", \"content\": \"Convert the speech to "
+		    "text.\\n<|audio|>\"},"
+		    "{\"role\": \"assistant\", \"content\": \"yo\"}], \"audios\": [\"speech.wav\"]}",
+		    "<user\nConvert t~ speech to text.\n{BCD}>\n<assistant\nyo>\n",
+		    "...................................................yo>\n");
 }
 
 /* The text to speak goes before the sound, and both take turns. */
 static void test_tts(void **state)
 {
-	static const int32_t codes[] = { 0, 1, 2, 3, 4, 5, 6, 7, 0, 1 };
+	static const int32_t codes[] = {0, 1, 2, 3, 4, 5, 6, 7, 0, 1};
 	(void)state;
 	write_recording("speech.wav", codes, 10);
-	assert_line("{\"messages\": [{\"role\": \"user\", \"content\": \"Convert the text to speech.\\n yo! \"},"
-	            "{\"role\": \"assistant\", \"content\": \"<|audio|>\"}], \"audios\": [\"speech.wav\"]}",
-	            "<user\nConvert t~ text to speech.\n yo! >\n<assistant\ny{ABCDEFGH}o!{AB}>\n",
-	            "...................................................y{ABCDEFGH}o!{AB}>\n");
+	assert_line(
+		"{\"messages\": [{\"role\": \"user\", \"content\": \"Convert the text to speech.\\n yo! \"},"
+		"{\"role\": \"assistant\", \"content\": \"<|audio|>\"}], \"audios\": [\"speech.wav\"]}",
+		"<user\nConvert t~ text to speech.\n yo! >\n<assistant\ny{ABCDEFGH}o!{AB}>\n",
+		"...................................................y{ABCDEFGH}o!{AB}>\n");
 }
 
 static void test_speech_question(void **state)
 {
-	static const int32_t question[] = { 7, 6 }, answer[] = { 0, 1, 2, 3, 4, 5, 6, 7, 0, 1 };
+	static const int32_t question[] = {7, 6}, answer[] = {0, 1, 2, 3, 4, 5, 6, 7, 0, 1};
 	(void)state;
 	write_recording("q.wav", question, 2);
 	write_recording("a.wav", answer, 10);
 	assert_line("{\"messages\": [{\"role\": \"user\", \"content\": \"<|audio|>\"},"
-	            "{\"role\": \"assistant\", \"content\": \"yo\\n<|audio|>\"}], \"audios\": [\"q.wav\", \"a.wav\"]}",
-	            "<user\n{HG}>\n<assistant\ny{ABCDEFGH}o\n{AB}>\n",
-	            ".......................y{ABCDEFGH}o\n{AB}>\n");
+		    "{\"role\": \"assistant\", \"content\": \"yo\\n<|audio|>\"}], \"audios\": [\"q.wav\", "
+		    "\"a.wav\"]}",
+		    "<user\n{HG}>\n<assistant\ny{ABCDEFGH}o\n{AB}>\n",
+		    ".......................y{ABCDEFGH}o\n{AB}>\n");
 }
 
 /* A voice prompt's sound is no answer's. */
 static void test_voice_prompt(void **state)
 {
-	static const int32_t codes[] = { 1, 1 };
+	static const int32_t codes[] = {1, 1};
 	(void)state;
 	write_recording("p.wav", codes, 2);
-	assert_line("{\"messages\": [{\"role\": \"system\", \"content\": \"V:<|audio|>\"},"
-	            "{\"role\": \"user\", \"content\": \"Convert the text to speech.\\na\"},"
-	            "{\"role\": \"assistant\", \"content\": \"<|audio|>\"}], \"audios\": [\"p.wav\", \"p.wav\"]}",
-	            "<system\nV:{BB}>\n<user\nConvert t~ text to speech.\na>\n<assistant\na{BB}>\n",
-	            "...............................................................a{BB}>\n");
+	assert_line(
+		"{\"messages\": [{\"role\": \"system\", \"content\": \"V:<|audio|>\"},"
+		"{\"role\": \"user\", \"content\": \"Convert the text to speech.\\na\"},"
+		"{\"role\": \"assistant\", \"content\": \"<|audio|>\"}], \"audios\": [\"p.wav\", \"p.wav\"]}",
+		"<system\nV:{BB}>\n<user\nConvert t~ text to speech.\na>\n<assistant\na{BB}>\n",
+		"...............................................................a{BB}>\n");
 }
 
 /* Word by word, as somebody wrote it: neither taken apart nor put behind the text. */
 static void test_written_tokens(void **state)
 {
 	(void)state;
-	assert_line("{\"messages\": [{\"role\": \"user\", \"content\": \"Convert the text to speech.\\na b\"},"
-	            "{\"role\": \"assistant\", \"content\": \"a<|begin_of_audio|><|audio_1|><|end_of_audio|>"
-	            " b<|begin_of_audio|><|audio_2|><|audio_3|><|end_of_audio|>\"}]}",
-	            "<user\nConvert t~ text to speech.\na b>\n<assistant\na{B} b{CD}>\n",
-	            ".................................................a{B} b{CD}>\n");
+	assert_line(
+		"{\"messages\": [{\"role\": \"user\", \"content\": \"Convert the text to speech.\\na b\"},"
+		"{\"role\": \"assistant\", \"content\": \"a<|begin_of_audio|><|audio_1|><|end_of_audio|>"
+		" b<|begin_of_audio|><|audio_2|><|audio_3|><|end_of_audio|>\"}]}",
+		"<user\nConvert t~ text to speech.\na b>\n<assistant\na{B} b{CD}>\n",
+		".................................................a{B} b{CD}>\n");
 }
 
 /* ---- what is passed over -------------------------------------------------------------------------- */
 
-#define GOOD "{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}, {\"role\": \"assistant\", \"content\": \"b\"}]}\n"
-#define ASKED(content, audios)                                                                                \
+#define GOOD                                                                                                 \
+	"{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}, {\"role\": \"assistant\", \"content\": "  \
+	"\"b\"}]}\n"
+#define ASKED(content, audios)                                                                               \
 	"{\"messages\": [{\"role\": \"user\", \"content\": \"" content                                       \
 	"\"}, {\"role\": \"assistant\", \"content\": \"b\"}], \"audios\": " audios "}\n"
 
 static void test_skipped(void **state)
 {
-	static const int32_t codes[] = { 1, 2 };
+	static const int32_t codes[] = {1, 2};
 	vita_train_batch batch;
 	vita_train_data_counts counts;
 	(void)state;
 	write_recording("a.wav", codes, 2);
 	write_text("empty.wav", "");
-	write_text("bad.jsonl",
-	           "{\"messages\": \n" GOOD "\n" ASKED("<|audio|>", "[\"none.wav\"]") ASKED("<|audio|>", "[\"empty.wav\"]")
-	           ASKED("<|audio|><|audio|>", "[\"a.wav\", \"a.wav\"]") ASKED("<|audio|>", "[]")
-	           ASKED("x", "[\"a.wav\"]") ASKED("<|audio|>", "[3]")
-	           ASKED("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "[]")
-	           ASKED("<|audio_8|>", "[]") "[]\n{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}]}\n"
-	           "{\"messages\": [{\"role\": \"nobody\", \"content\": \"a\"}]}\n" GOOD);
+	write_text(
+		"bad.jsonl",
+		"{\"messages\": \n" GOOD
+		"\n" ASKED("<|audio|>", "[\"none.wav\"]") ASKED("<|audio|>", "[\"empty.wav\"]") ASKED(
+			"<|audio|><|audio|>",
+			"[\"a.wav\", \"a.wav\"]") ASKED("<|audio|>",
+							"[]") ASKED("x", "[\"a.wav\"]") ASKED("<|audio|>",
+											      "[3]")
+			ASKED("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "[]") ASKED(
+				"<|audio_8|>",
+				"[]") "[]\n{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}]}\n"
+				      "{\"messages\": [{\"role\": \"nobody\", \"content\": \"a\"}]}\n" GOOD);
 	vita_train_data_options options = plain_options("bad.jsonl");
 	options.max_length = 60;
 	vita_train_data *data = open_data(&options);
@@ -367,7 +395,7 @@ static void test_skipped(void **state)
 
 	options.strict = true;
 	data = open_data(&options);
-	vita_error err = { 0 };
+	vita_error err = {0};
 	assert_int_equal(vita_train_data_next(data, &batch, &err), VITA_E_FORMAT);
 	assert_non_null(strstr(err.message, "bad.jsonl:1:"));
 	vita_train_data_close(data);
@@ -376,7 +404,7 @@ static void test_skipped(void **state)
 /* A recording that would be too long by itself is given up early. */
 static void test_long_recording(void **state)
 {
-	int32_t codes[80] = { 0 };
+	int32_t codes[80] = {0};
 	vita_train_batch batch;
 	vita_train_data_counts counts;
 	(void)state;
@@ -396,7 +424,7 @@ static void test_nothing_usable(void **state)
 {
 	vita_train_batch batch;
 	vita_train_data *data;
-	vita_error err = { 0 };
+	vita_error err = {0};
 	(void)state;
 	write_text("none.jsonl", "{}\nnonsense\n");
 	write_text("empty.jsonl", "");
@@ -411,10 +439,10 @@ static void test_nothing_usable(void **state)
 	static const struct {
 		const char *files;
 		vita_status status;
-	} wrong[] = { { "empty.jsonl", VITA_E_FORMAT }, { "", VITA_E_CONFIG },
-		      { "none.jsonl:0", VITA_E_FORMAT }, { "none.jsonl:-1", VITA_E_CONFIG },
-		      { "none.jsonl:nan", VITA_E_CONFIG }, { "none.jsonl:1e9", VITA_E_CONFIG },
-		      { "gone.jsonl", VITA_E_NOTFOUND }, { ".", VITA_E_FORMAT } };
+	} wrong[] = {{"empty.jsonl", VITA_E_FORMAT},    {"", VITA_E_CONFIG},
+		     {"none.jsonl:0", VITA_E_FORMAT},   {"none.jsonl:-1", VITA_E_CONFIG},
+		     {"none.jsonl:nan", VITA_E_CONFIG}, {"none.jsonl:1e9", VITA_E_CONFIG},
+		     {"gone.jsonl", VITA_E_NOTFOUND},   {".", VITA_E_FORMAT}};
 	for (size_t i = 0; i < N(wrong); i++) {
 		options.files = wrong[i].files;
 		assert_int_equal(vita_train_data_open(&options, &data, &err), wrong[i].status);
@@ -430,9 +458,9 @@ static void write_numbered(const char *name, int first, int n)
 	assert_non_null(file);
 	for (int i = first; i < first + n; i++)
 		(void)fprintf(file,
-		              "{\"messages\": [{\"role\": \"user\", \"content\": \"%d\"}, "
-		              "{\"role\": \"assistant\", \"content\": \"%c\"}]}\r\n",
-		              i, 'a' + i % 26);
+			      "{\"messages\": [{\"role\": \"user\", \"content\": \"%d\"}, "
+			      "{\"role\": \"assistant\", \"content\": \"%c\"}]}\r\n",
+			      i, 'a' + i % 26);
 	assert_int_equal(fclose(file), 0);
 }
 
@@ -447,7 +475,8 @@ static int numbers(const vita_train_batch *batch, int *out, int most)
 		}
 		assert_int_equal(batch->input_ids[i], FAKE_IM_START);
 		char text[16] = "";
-		for (int k = 0; batch->input_ids[i + 6 + k] < 256; k++) text[k] = (char)batch->input_ids[i + 6 + k];
+		for (int k = 0; batch->input_ids[i + 6 + k] < 256; k++)
+			text[k] = (char)batch->input_ids[i + 6 + k];
 		assert_true(n < most);
 		out[n++] = atoi(text);
 	}
@@ -456,9 +485,8 @@ static int numbers(const vita_train_batch *batch, int *out, int most)
 
 static void test_forms_of_files(void **state)
 {
-	static const char *const forms[] = {
-		"[" GOOD ",\n" GOOD "]", " [ " GOOD "," GOOD " ]\n\n", GOOD GOOD, "\n\n" GOOD "\r\n" GOOD, GOOD "\n" GOOD "   "
-	};
+	static const char *const forms[] = {"[" GOOD ",\n" GOOD "]", " [ " GOOD "," GOOD " ]\n\n", GOOD GOOD,
+					    "\n\n" GOOD "\r\n" GOOD, GOOD "\n" GOOD "   "};
 	(void)state;
 	for (size_t i = 0; i < N(forms); i++) {
 		vita_train_batch batch;
@@ -485,12 +513,13 @@ static void test_packing(void **state)
 	vita_train_data_options options = plain_options("a.jsonl, b.jsonl");
 	options.max_length = 2 * 23; /* two samples fit exactly */
 	vita_train_data *data = open_data(&options);
-	static const int expected[][3] = { { 2, 0, 1 }, { 2, 2, 3 }, { 1, 4, 0 }, { 2, 5, 6 } };
+	static const int expected[][3] = {{2, 0, 1}, {2, 2, 3}, {1, 4, 0}, {2, 5, 6}};
 	for (size_t i = 0; i < N(expected); i++) {
 		assert_int_equal(next(data, &batch), VITA_OK);
 		assert_int_equal(numbers(&batch, got, 16), expected[i][0]);
 		assert_int_equal(batch.n, 23 * expected[i][0]);
-		for (int k = 0; k < expected[i][0]; k++) assert_int_equal(got[k], expected[i][1 + k]);
+		for (int k = 0; k < expected[i][0]; k++)
+			assert_int_equal(got[k], expected[i][1 + k]);
 	}
 	assert_int_equal(next(data, &batch), VITA_END);
 	assert_int_equal(next(data, &batch), VITA_END);
@@ -527,16 +556,18 @@ static void test_mixing(void **state)
 	for (int i = 0; i < 20; i++) {
 		a += count[i];
 		b += count[20 + i];
-		assert_in_range(count[i], 4, 6);   /* ten epochs of half */
+		assert_in_range(count[i], 4, 6); /* ten epochs of half */
 		assert_in_range(count[20 + i], 19, 21);
 	}
 	assert_int_equal(a + b, 500);
 	assert_in_range(a, 98, 102);
 	/* A tenth is another tenth each epoch: ten of them are all. */
 	tally("a.jsonl:0.1", 20, count);
-	for (int i = 0; i < 20; i++) assert_in_range(count[i], 0, 2);
+	for (int i = 0; i < 20; i++)
+		assert_in_range(count[i], 0, 2);
 	tally("a.jsonl:0.1,b.jsonl:0", 19, count);
-	for (int i = 20; i < 40; i++) assert_int_equal(count[i], 0);
+	for (int i = 20; i < 40; i++)
+		assert_int_equal(count[i], 0);
 }
 
 static void test_shuffled_by_seed(void **state)
@@ -556,7 +587,8 @@ static void test_shuffled_by_seed(void **state)
 	}
 	assert_memory_equal(got[0], got[1], sizeof got[0]);
 	assert_memory_not_equal(got[0], got[2], sizeof got[0]);
-	for (int i = 0; i < 20; i++) in_order += got[0][i] == i;
+	for (int i = 0; i < 20; i++)
+		in_order += got[0][i] == i;
 	assert_true(in_order < 8);
 }
 
@@ -564,7 +596,7 @@ static void test_shuffled_by_seed(void **state)
 
 static void test_checkpoint(void **state)
 {
-	vita_error err = { 0 };
+	vita_error err = {0};
 	(void)state;
 	write_numbered("a.jsonl", 0, 23);
 	write_numbered("b.jsonl", 23, 11);
@@ -576,7 +608,8 @@ static void test_checkpoint(void **state)
 		options.once = false;
 		options.max_length = 100;
 		vita_train_data *data = open_data(&options), *again = open_data(&options);
-		for (int i = 0; i < rows; i++) assert_int_equal(next(data, &one), VITA_OK);
+		for (int i = 0; i < rows; i++)
+			assert_int_equal(next(data, &one), VITA_OK);
 		json_t *saved = vita_train_data_save_state(data);
 		char *text = json_dumps(saved, 0);
 		json_t *loaded = json_loads(text, 0, NULL);
@@ -604,17 +637,19 @@ static void test_skipped_once(void **state)
 {
 	vita_train_batch batch;
 	vita_train_data_counts counts;
-	vita_error err = { 0 };
+	vita_error err = {0};
 	(void)state;
 	write_text("bad.jsonl", GOOD "{}\n" GOOD "[1]\n");
 	vita_train_data_options options = plain_options("bad.jsonl");
 	options.once = false;
 	options.max_length = 30;
 	vita_train_data *data = open_data(&options), *again = open_data(&options);
-	for (int i = 0; i < 9; i++) assert_int_equal(next(data, &batch), VITA_OK);
+	for (int i = 0; i < 9; i++)
+		assert_int_equal(next(data, &batch), VITA_OK);
 	json_t *saved = vita_train_data_save_state(data);
 	assert_int_equal(vita_train_data_load_state(again, saved, &err), VITA_OK);
-	for (int i = 0; i < 9; i++) assert_int_equal(next(again, &batch), VITA_OK);
+	for (int i = 0; i < 9; i++)
+		assert_int_equal(next(again, &batch), VITA_OK);
 	vita_train_data_count(data, &counts);
 	assert_int_equal(counts.n_skipped, 2);
 	assert_null(vita_train_data_skipped(data, 2));
@@ -627,7 +662,7 @@ static void test_skipped_once(void **state)
 
 static void test_foreign_checkpoint(void **state)
 {
-	vita_error err = { 0 };
+	vita_error err = {0};
 	(void)state;
 	write_numbered("a.jsonl", 0, 9);
 	vita_train_data_options options = plain_options("a.jsonl");
@@ -642,9 +677,11 @@ static void test_foreign_checkpoint(void **state)
 	vita_train_data_close(data);
 	options.seed--;
 
-	static const char *const changes[] = { "{\"cursor\": 10}", "{\"cursor\": -1}", "{\"epoch\": \"x\"}",
-		                               "{\"pending\": []}", "{\"pending\": [[9]]}", "{\"pending\": [[-1]]}",
-		                               "{\"pending\": [[0.5]]}", "{\"bad\": [[9]]}", "{\"bad\": 0}", "{\"tokens\": null}", "{\"files\": 1}" };
+	static const char *const changes[] = {
+		"{\"cursor\": 10}",       "{\"cursor\": -1}",     "{\"epoch\": \"x\"}",
+		"{\"pending\": []}",      "{\"pending\": [[9]]}", "{\"pending\": [[-1]]}",
+		"{\"pending\": [[0.5]]}", "{\"bad\": [[9]]}",     "{\"bad\": 0}",
+		"{\"tokens\": null}",     "{\"files\": 1}"};
 	for (size_t i = 0; i < N(changes); i++) {
 		json_t *bad = json_deep_copy(good), *change = json_loads(changes[i], 0, NULL);
 		assert_int_equal(json_object_update(bad, change), 0);
@@ -687,7 +724,8 @@ static const char *only_file(const char *directory)
 	DIR *list = opendir(directory);
 	assert_non_null(list);
 	for (struct dirent *entry; (entry = readdir(list));)
-		if (entry->d_name[0] != '.') n++, snprintf(path, sizeof path, "%s/%s", directory, entry->d_name);
+		if (entry->d_name[0] != '.')
+			n++, snprintf(path, sizeof path, "%s/%s", directory, entry->d_name);
 	(void)closedir(list);
 	assert_int_equal(n, 1);
 	return path;
@@ -695,7 +733,7 @@ static const char *only_file(const char *directory)
 
 static void test_cache(void **state)
 {
-	static const int32_t codes[] = { 1, 2 }, others[] = { 3, 4 };
+	static const int32_t codes[] = {1, 2}, others[] = {3, 4};
 	char cache[600], first[256], text[256];
 	(void)state;
 	(void)snprintf(cache, sizeof cache, "%s/cache", scratch);
@@ -744,7 +782,7 @@ static char *key_of(const char *mode)
 	vita_config *config;
 	vita_context *context;
 	vita_engine *engine = NULL;
-	vita_error err = { 0 };
+	vita_error err = {0};
 	(void)snprintf(setting, sizeof setting, "encoder.mode=%s", mode);
 	assert_int_equal(vita_config_create(&config, &err), VITA_OK);
 	assert_int_equal(vita_config_set(config, "encoder.plugin=codec2", &err), VITA_OK);

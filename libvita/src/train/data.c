@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Which line comes when, and samples packed into rows. Nothing is kept but a place in an order that the seed decides,
- * and the lines that wait in a row not yet full: that is what a checkpoint writes down.
+ * Which line comes when, and samples packed into rows. Nothing is kept but a place in an order that the
+ * seed decides, and the lines that wait in a row not yet full: that is what a checkpoint writes down.
  */
 #include "train/data_internal.h"
 
@@ -13,7 +13,7 @@
 /* A row that fills up, of the samples of one file. */
 typedef struct row {
 	vita_ids ids, positions, labels;
-	int64_t *line;            /* that it is made of, for checkpoints */
+	int64_t *line; /* that it is made of, for checkpoints */
 	size_t n_lines, capacity;
 } row;
 
@@ -23,23 +23,23 @@ typedef struct place {
 } place;
 
 struct vita_train_data {
-	uint8_t **bad;            /* [n_files] a bit a line: skipped once, and not tried again */
+	uint8_t **bad; /* [n_files] a bit a line: skipped once, and not tried again */
 	vita_sample_maker maker;
 	vita_data_file *files;
 	uint32_t n_files;
-	row *rows;                /* [n_files] */
-	row given;                /* what next gave last */
+	row *rows; /* [n_files] */
+	row given; /* what next gave last */
 	int64_t max_length;
 	uint64_t seed;
 	bool shuffle, once, strict;
 
-	place *order;             /* [n_order] of this epoch */
-	int64_t n_order, cursor;  /* cursor: how many of them are used up */
+	place *order;            /* [n_order] of this epoch */
+	int64_t n_order, cursor; /* cursor: how many of them are used up */
 	int64_t good_in_epoch;
-	uint32_t flushed;         /* files whose last row was given (once) */
+	uint32_t flushed; /* files whose last row was given (once) */
 
 	vita_bytes line;
-	vita_ids ids, labels;     /* of one sample */
+	vita_ids ids, labels; /* of one sample */
 	vita_train_data_counts counts;
 	char *skipped[MOST_SKIPPED];
 	uint32_t n_skipped;
@@ -82,18 +82,20 @@ static int64_t used(const vita_data_file *file)
 	return n < (double)MOST_LINES ? (int64_t)n : MOST_LINES;
 }
 
-/* A file's lines in the order of its own shuffle, which never changes; an epoch takes the next `used` of them, around
- * and around, so that a tenth an epoch is another tenth each time. */
+/* A file's lines in the order of its own shuffle, which never changes; an epoch takes the next `used` of
+ * them, around and around, so that a tenth an epoch is another tenth each time. */
 static bool choose(const vita_train_data *data, uint32_t index, int64_t epoch, place *out)
 {
 	const vita_data_file *file = &data->files[index];
 	int64_t n = file->n_lines, take = used(file);
 	place *all = malloc((size_t)n * sizeof *all);
 	if (!all) return false;
-	for (int64_t i = 0; i < n; i++) all[i] = (place){ index, (uint32_t)i };
+	for (int64_t i = 0; i < n; i++)
+		all[i] = (place){index, (uint32_t)i};
 	if (data->shuffle) shuffle(all, n, stream(data->seed, 1, index));
 	uint64_t from = (uint64_t)epoch * (uint64_t)take;
-	for (int64_t i = 0; i < take; i++) out[i] = all[(from + (uint64_t)i) % (uint64_t)n];
+	for (int64_t i = 0; i < take; i++)
+		out[i] = all[(from + (uint64_t)i) % (uint64_t)n];
 	free(all);
 	return true;
 }
@@ -136,7 +138,8 @@ static bool row_add(row *r, const vita_ids *ids, const vita_ids *labels, int64_t
 	    !vita_ids_append(&r->ids, ids->data, ids->size))
 		return false;
 	(void)vita_ids_append(&r->labels, labels->data, labels->size);
-	for (size_t i = 0; i < ids->size; i++) r->positions.data[r->positions.size++] = (int32_t)i;
+	for (size_t i = 0; i < ids->size; i++)
+		r->positions.data[r->positions.size++] = (int32_t)i;
 	r->line[r->n_lines++] = line;
 	return true;
 }
@@ -147,8 +150,8 @@ static void give(vita_train_data *data, uint32_t file, vita_train_batch *batch)
 	data->given = data->rows[file];
 	data->rows[file] = swapped;
 	row_clear(&data->rows[file]);
-	*batch = (vita_train_batch){ (int64_t)data->given.ids.size, data->given.ids.data,
-		                     data->given.positions.data, data->given.labels.data };
+	*batch = (vita_train_batch){(int64_t)data->given.ids.size, data->given.ids.data,
+				    data->given.positions.data, data->given.labels.data};
 	data->counts.n_tokens += batch->n;
 	data->counts.n_samples += (int64_t)data->given.n_lines;
 }
@@ -197,7 +200,7 @@ static vita_status make_sample(vita_train_data *data, place at, vita_error *err)
 	if (status != VITA_OK || data->line.size == 0) return status;
 	(void)snprintf(origin, sizeof origin, "%.480s:%lu", file->path, (unsigned long)at.line + 1);
 	vita_fate fate = vita_sample_make(&data->maker, (const char *)data->line.data, data->line.size,
-	                                  file->directory, origin, &data->ids, &data->labels, &own);
+					  file->directory, origin, &data->ids, &data->labels, &own);
 	if (fate == VITA_FATE_GOOD) return VITA_OK;
 	if (fate == VITA_FATE_FAILED || data->strict) return vita_fail(err, own.status, "%s", own.message);
 	note_bad(data, at.file, at.line);
@@ -238,20 +241,25 @@ static bool flush(vita_train_data *data, vita_train_batch *batch)
 static vita_status no_usable_line(const vita_train_data *data, vita_error *err)
 {
 	return vita_fail(err, VITA_E_FORMAT, "of the %lld lines of training data none can be used; %s",
-	                 (long long)data->n_order, data->n_skipped ? data->skipped[0] : "all are blank");
+			 (long long)data->n_order, data->n_skipped ? data->skipped[0] : "all are blank");
 }
 
 vita_status vita_train_data_next(vita_train_data *data, vita_train_batch *batch, vita_error *err)
 {
-	*batch = (vita_train_batch){ 0 };
+	*batch = (vita_train_batch){0};
 	for (;;) {
 		bool full = false;
 		vita_status status = VITA_OK;
-		if (data->cursor < data->n_order) status = use_line(data, batch, &full, err);
-		else if (data->once && flush(data, batch)) return VITA_OK;
-		else if (data->good_in_epoch == 0) return no_usable_line(data, err);
-		else if (data->once) return VITA_END;
-		else status = begin_epoch(data, data->counts.epoch + 1, err);
+		if (data->cursor < data->n_order)
+			status = use_line(data, batch, &full, err);
+		else if (data->once && flush(data, batch))
+			return VITA_OK;
+		else if (data->good_in_epoch == 0)
+			return no_usable_line(data, err);
+		else if (data->once)
+			return VITA_END;
+		else
+			status = begin_epoch(data, data->counts.epoch + 1, err);
 		if (status != VITA_OK || full) return status;
 	}
 }
@@ -263,16 +271,19 @@ static vita_status plan(vita_train_data *data, vita_error *err)
 	double total = 0;
 	for (uint32_t i = 0; i < data->n_files; i++) {
 		if (data->files[i].n_lines > INT32_MAX)
-			return vita_fail(err, VITA_E_UNSUPPORTED, "%s: has more than 2^31 lines", data->files[i].path);
+			return vita_fail(err, VITA_E_UNSUPPORTED, "%s: has more than 2^31 lines",
+					 data->files[i].path);
 		total += (double)used(&data->files[i]);
 	}
 	if (total < 1)
-		return vita_fail(err, VITA_E_FORMAT,
-		                 "the training data have no line at all: %s and the others are empty, or their "
-		                 "ratio is 0",
-		                 data->files[0].path);
+		return vita_fail(
+			err, VITA_E_FORMAT,
+			"the training data have no line at all: %s and the others are empty, or their "
+			"ratio is 0",
+			data->files[0].path);
 	if (total > (double)MOST_LINES)
-		return vita_fail(err, VITA_E_CONFIG, "an epoch of training data would have more than 2^31 lines");
+		return vita_fail(err, VITA_E_CONFIG,
+				 "an epoch of training data would have more than 2^31 lines");
 	data->n_order = data->counts.n_lines = (int64_t)total;
 	data->order = malloc((size_t)data->n_order * sizeof *data->order);
 	data->rows = calloc(data->n_files, sizeof *data->rows);
@@ -283,11 +294,13 @@ static vita_status plan(vita_train_data *data, vita_error *err)
 		ok = data->bad[i] != NULL;
 	}
 	if (!ok)
-		return vita_fail(err, VITA_E_NOMEM, "no memory for the order of %lld lines", (long long)data->n_order);
+		return vita_fail(err, VITA_E_NOMEM, "no memory for the order of %lld lines",
+				 (long long)data->n_order);
 	return begin_epoch(data, 0, err);
 }
 
-vita_status vita_train_data_open(const vita_train_data_options *options, vita_train_data **out, vita_error *err)
+vita_status vita_train_data_open(const vita_train_data_options *options, vita_train_data **out,
+				 vita_error *err)
 {
 	*out = NULL;
 	if (options->max_length < 1 || options->max_length > INT32_MAX)
@@ -301,11 +314,13 @@ vita_status vita_train_data_open(const vita_train_data_options *options, vita_tr
 	data->strict = options->strict;
 	vita_status status = vita_sample_maker_open(&data->maker, options, err);
 	if (status == VITA_OK)
-		status = vita_data_files_open(options->files ? options->files : "", options->directory, &data->files,
-		                              &data->n_files, err);
+		status = vita_data_files_open(options->files ? options->files : "", options->directory,
+					      &data->files, &data->n_files, err);
 	if (status == VITA_OK) status = plan(data, err);
-	if (status == VITA_OK) *out = data;
-	else vita_train_data_close(data);
+	if (status == VITA_OK)
+		*out = data;
+	else
+		vita_train_data_close(data);
 	return status;
 }
 
@@ -313,12 +328,15 @@ void vita_train_data_close(vita_train_data *data)
 {
 	if (!data) return;
 	vita_sample_maker_close(&data->maker);
-	for (uint32_t i = 0; data->rows && i < data->n_files; i++) row_free(&data->rows[i]);
-	for (uint32_t i = 0; data->bad && i < data->n_files; i++) free(data->bad[i]);
+	for (uint32_t i = 0; data->rows && i < data->n_files; i++)
+		row_free(&data->rows[i]);
+	for (uint32_t i = 0; data->bad && i < data->n_files; i++)
+		free(data->bad[i]);
 	free(data->bad);
 	row_free(&data->given);
 	vita_data_files_close(data->files, data->n_files);
-	for (uint32_t i = 0; i < data->n_skipped; i++) free(data->skipped[i]);
+	for (uint32_t i = 0; i < data->n_skipped; i++)
+		free(data->skipped[i]);
 	free(data->rows);
 	free(data->order);
 	free(data->line.data);
@@ -358,18 +376,21 @@ json_t *vita_train_data_save_state(const vita_train_data *data)
 		for (size_t k = 0; k < data->rows[i].n_lines; k++)
 			(void)json_array_append_new(lines, json_integer(data->rows[i].line[k]));
 		for (int64_t line = 0; line < data->files[i].n_lines; line++)
-			if (line % 8 == 0 && data->bad[i][line / 8] == 0) line += 7;
-			else if (is_bad(data, i, line)) (void)json_array_append_new(bad, json_integer(line));
+			if (line % 8 == 0 && data->bad[i][line / 8] == 0)
+				line += 7;
+			else if (is_bad(data, i, line))
+				(void)json_array_append_new(bad, json_integer(line));
 		(void)json_array_append_new(pending, lines);
 		(void)json_array_append_new(unusable, bad);
 	}
 	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "files",
-	                 (json_int_t)fingerprint(data), "epoch", (json_int_t)c->epoch, "cursor",
-	                 (json_int_t)data->cursor, "flushed", (json_int_t)data->flushed, "good",
-	                 (json_int_t)data->good_in_epoch, "samples", (json_int_t)c->n_samples, "tokens",
-	                 (json_int_t)c->n_tokens, "broken", (json_int_t)c->n_broken, "missing",
-	                 (json_int_t)c->n_missing, "audio", (json_int_t)c->n_audio, "too_long",
-	                 (json_int_t)c->n_too_long, "skipped", (json_int_t)c->n_skipped, "pending", pending, "bad", unusable);
+			 (json_int_t)fingerprint(data), "epoch", (json_int_t)c->epoch, "cursor",
+			 (json_int_t)data->cursor, "flushed", (json_int_t)data->flushed, "good",
+			 (json_int_t)data->good_in_epoch, "samples", (json_int_t)c->n_samples, "tokens",
+			 (json_int_t)c->n_tokens, "broken", (json_int_t)c->n_broken, "missing",
+			 (json_int_t)c->n_missing, "audio", (json_int_t)c->n_audio, "too_long",
+			 (json_int_t)c->n_too_long, "skipped", (json_int_t)c->n_skipped, "pending", pending,
+			 "bad", unusable);
 }
 
 /* A number of the state from 0 to most; -1 where it is none. */
@@ -411,7 +432,7 @@ static vita_status refill(vita_train_data *data, uint32_t file, const json_t *li
 	for (size_t i = 0; i < json_array_size(lines); i++) {
 		int64_t line = line_at(data, file, lines, i);
 		if (line < 0) return not_ours(err, "names a line that is not there");
-		vita_status status = make_sample(data, (place){ file, (uint32_t)line }, err);
+		vita_status status = make_sample(data, (place){file, (uint32_t)line}, err);
 		if (status != VITA_OK) return status;
 		if (data->ids.size == 0) return not_ours(err, "names a line that cannot be used any more");
 		if (data->ids.size > (size_t)data->max_length - data->rows[file].ids.size)
@@ -424,13 +445,15 @@ static vita_status refill(vita_train_data *data, uint32_t file, const json_t *li
 
 vita_status vita_train_data_load_state(vita_train_data *data, const json_t *state, vita_error *err)
 {
-	static const char *const keys[] = { "samples", "tokens", "broken", "missing", "audio", "too_long", "skipped" };
+	static const char *const keys[] = {"samples", "tokens",   "broken", "missing",
+					   "audio",   "too_long", "skipped"};
 	vita_train_data_counts *c = &data->counts;
-	int64_t *const values[] = { &c->n_samples, &c->n_tokens,   &c->n_broken, &c->n_missing,
-		                    &c->n_audio,   &c->n_too_long, &c->n_skipped };
+	int64_t *const values[] = {&c->n_samples, &c->n_tokens,   &c->n_broken, &c->n_missing,
+				   &c->n_audio,   &c->n_too_long, &c->n_skipped};
 	const json_t *pending = json_object_get(state, "pending"), *bad = json_object_get(state, "bad");
 	int64_t epoch = number(state, "epoch", INT32_MAX), cursor = number(state, "cursor", data->n_order);
-	int64_t good = number(state, "good", data->n_order), flushed = number(state, "flushed", data->n_files);
+	int64_t good = number(state, "good", data->n_order),
+		flushed = number(state, "flushed", data->n_files);
 	if (number(state, "files", INT64_MAX) != (int64_t)fingerprint(data))
 		return not_ours(err, "is one in other files, or with another seed, ratio or max_length");
 	if (epoch < 0 || cursor < 0 || good < 0 || flushed < 0 || json_array_size(pending) != data->n_files ||

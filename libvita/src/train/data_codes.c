@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * Recordings as audio codes, each encoded once: what an encoder made of a recording is kept in a file whose name
- * depends on the recording's bytes and on the encoder, so that a changed recording or another encoder never meets
- * old codes. A cache file that is damaged or of another kind is made again; one that cannot be written is done
- * without.
+ * Recordings as audio codes, each encoded once: what an encoder made of a recording is kept in a file whose
+ * name depends on the recording's bytes and on the encoder, so that a changed recording or another encoder
+ * never meets old codes. A cache file that is damaged or of another kind is made again; one that cannot be
+ * written is done without.
  */
 #include "train/data_internal.h"
 
@@ -21,12 +21,12 @@
 
 #define BLOCK 4096u
 
-static const char magic[8] = { 'V', 'I', 'T', 'A', 'C', 'O', 'D', '1' };
+static const char magic[8] = {'V', 'I', 'T', 'A', 'C', 'O', 'D', '1'};
 
 /* ---- names ---------------------------------------------------------------------------------------- */
 
-/* Two 64-bit FNV-1a sums side by side (Fowler, Noll and Vo), each stirred at the end: nobody is to be kept from
- * forging a name, only chance. */
+/* Two 64-bit FNV-1a sums side by side (Fowler, Noll and Vo), each stirred at the end: nobody is to be kept
+ * from forging a name, only chance. */
 typedef struct digest {
 	uint64_t a, b;
 } digest;
@@ -55,7 +55,7 @@ static vita_status digest_file(const char *path, digest *d, vita_error *err)
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return vita_fail(err, errno == ENOENT || errno == ENOTDIR ? VITA_E_NOTFOUND : VITA_E_IO,
-		                 "%s: cannot be opened: %s", path, strerror(errno));
+				 "%s: cannot be opened: %s", path, strerror(errno));
 	if (fstat(fd, &info) == 0 && !S_ISREG(info.st_mode)) {
 		(void)close(fd);
 		return vita_fail(err, VITA_E_FORMAT, "%s: is not a regular file", path);
@@ -69,7 +69,7 @@ static vita_status digest_file(const char *path, digest *d, vita_error *err)
 /* Where the codes of this recording are kept. */
 static vita_status cache_name(const vita_codes_source *source, const char *path, char **name, vita_error *err)
 {
-	digest d = { UINT64_C(0xcbf29ce484222325), UINT64_C(0x84222325cbf29ce4) };
+	digest d = {UINT64_C(0xcbf29ce484222325), UINT64_C(0x84222325cbf29ce4)};
 	const char *key = source->key ? source->key : "";
 	size_t size = strlen(source->cache) + 48;
 	digest_add(&d, key, strlen(key) + 1);
@@ -77,11 +77,12 @@ static vita_status cache_name(const vita_codes_source *source, const char *path,
 	if (status != VITA_OK) return status;
 	*name = malloc(size);
 	if (!*name) return vita_fail(err, VITA_E_NOMEM, "no memory for a name in the cache");
-	(void)snprintf(*name, size, "%s/%016" PRIx64 "%016" PRIx64 ".codes", source->cache, stir(d.a), stir(d.b));
+	(void)snprintf(*name, size, "%s/%016" PRIx64 "%016" PRIx64 ".codes", source->cache, stir(d.a),
+		       stir(d.b));
 	return VITA_OK;
 }
 
-/* ---- cache files: magic, number of codes, their check sum, the codes, all in this machine's byte order ------ */
+/* ---- cache files: magic, number of codes, check sum, codes, in this machine's byte order ---------------- */
 
 typedef struct header {
 	char magic[8];
@@ -90,7 +91,7 @@ typedef struct header {
 
 static uint64_t sum_of(const int32_t *codes, size_t n)
 {
-	digest d = { n, n };
+	digest d = {n, n};
 	digest_add(&d, codes, n * sizeof *codes);
 	return stir(d.a ^ d.b);
 }
@@ -121,21 +122,23 @@ static bool recall(const vita_codes_source *source, const char *name, vita_ids *
 
 static void keep(const char *name, const int32_t *codes, size_t n)
 {
-	header h = { .n = n, .sum = sum_of(codes, n) };
+	header h = {.n = n, .sum = sum_of(codes, n)};
 	vita_file *file;
 	memcpy(h.magic, magic, sizeof magic);
 	if (vita_file_create(name, &file, NULL) != VITA_OK) return;
 	bool good = vita_file_write(file, &h, sizeof h, NULL) == VITA_OK &&
-	            vita_file_write(file, codes, n * sizeof *codes, NULL) == VITA_OK;
-	if (good) (void)vita_file_commit(file, NULL);
-	else vita_file_discard(file);
+		    vita_file_write(file, codes, n * sizeof *codes, NULL) == VITA_OK;
+	if (good)
+		(void)vita_file_commit(file, NULL);
+	else
+		vita_file_discard(file);
 }
 
 /* ---- encoding ------------------------------------------------------------------------------------- */
 
 /* All that is ready. OK or END. */
-static vita_status take(const vita_codes_source *source, vita_encoder_stream *stream, const char *path, size_t limit,
-                        vita_ids *codes, vita_error *err)
+static vita_status take(const vita_codes_source *source, vita_encoder_stream *stream, const char *path,
+			size_t limit, vita_ids *codes, vita_error *err)
 {
 	for (;;) {
 		uint64_t n = 0;
@@ -146,14 +149,14 @@ static vita_status take(const vita_codes_source *source, vita_encoder_stream *st
 		if (status < 0) return status;
 		if (n > BLOCK)
 			return vita_fail(err, VITA_E_INTERNAL,
-			                 "the encoder gave %llu tokens where %u were asked for",
-			                 (unsigned long long)n, BLOCK);
+					 "the encoder gave %llu tokens where %u were asked for",
+					 (unsigned long long)n, BLOCK);
 		for (uint64_t i = 0; i < n; i++) {
 			int32_t code = codes->data[codes->size + i];
 			if (code < 0 || (uint32_t)code >= source->info.vocab_size)
 				return vita_fail(err, VITA_E_INTERNAL,
-				                 "the encoder gave token %ld; its codebook has %lu", (long)code,
-				                 (unsigned long)source->info.vocab_size);
+						 "the encoder gave token %ld; its codebook has %lu",
+						 (long)code, (unsigned long)source->info.vocab_size);
 		}
 		codes->size += (size_t)n;
 		if (codes->size > limit)
@@ -163,7 +166,7 @@ static vita_status take(const vita_codes_source *source, vita_encoder_stream *st
 }
 
 static vita_status encode(vita_codes_source *source, const char *path, size_t limit, vita_ids *codes,
-                          vita_error *err)
+			  vita_error *err)
 {
 	vita_audio_reader *recording;
 	vita_encoder_stream *stream = NULL;
@@ -190,13 +193,14 @@ static vita_status encode(vita_codes_source *source, const char *path, size_t li
 }
 
 vita_status vita_codes_read(vita_codes_source *source, const char *path, int64_t most, vita_ids *codes,
-                            vita_error *err)
+			    vita_error *err)
 {
 	char *name = NULL;
 	size_t before = codes->size, limit = before + (size_t)most;
 	if (!source->api)
 		return vita_fail(err, VITA_E_CONFIG,
-		                 "%s: [encoder] names no plugin, which recordings in training data need", path);
+				 "%s: [encoder] names no plugin, which recordings in training data need",
+				 path);
 	vita_status status = VITA_OK;
 	if (source->cache && *source->cache) status = cache_name(source, path, &name, err);
 	if (status != VITA_OK) return status;

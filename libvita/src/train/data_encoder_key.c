@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * What an encoder's codes depend on besides the recording, as a text: its plugin, that plugin's settings, and the files
- * of its model by name, size and time of change, so that one trained anew under an old name gets codes of its own.
+ * What an encoder's codes depend on besides the recording, as a text: its plugin, that plugin's settings,
+ * and the files of its model by name, size and time of change, so that one trained anew under an old name
+ * gets codes of its own.
  */
 #include "train/data_internal.h"
 
@@ -43,7 +44,8 @@ static void add_setting(text *t, const vita_settings *settings, const vita_key *
 		case VITA_KEY_FLOAT: add(t, " %.17g", vita_settings_float(settings, key->name)); break;
 		case VITA_KEY_LIST:
 			n = vita_settings_list(settings, key->name, &list);
-			for (uint32_t i = 0; i < n; i++) add(t, " %" PRId64, list[i]);
+			for (uint32_t i = 0; i < n; i++)
+				add(t, " %" PRId64, list[i]);
 			break;
 		default: add(t, " %.400s", vita_settings_string(settings, key->name));
 		}
@@ -86,13 +88,14 @@ vita_status vita_train_encoder_key(const vita_engine *engine, char **out, vita_e
 {
 	const vita_factory *factory = engine->encoder_part.factory;
 	vita_settings *settings = NULL;
-	text t = { 0 };
+	text t = {0};
 	*out = NULL;
 	if (!factory) return vita_fail(err, VITA_E_STATE, "the encoder is not open");
 	vita_status status = vita_context_settings(engine->context, "encoder", factory, &settings, err);
 	if (status != VITA_OK) return status;
 	add(&t, "%s\n", factory->name);
-	for (uint32_t i = 0; i < factory->n_keys; i++) add_setting(&t, settings, factory->keys[i]);
+	for (uint32_t i = 0; i < factory->n_keys; i++)
+		add_setting(&t, settings, factory->keys[i]);
 	vita_settings_destroy(settings);
 	add_model(&t, vita_context_string(engine->context, "encoder", "model"));
 	t.failed |= !vita_bytes_append(&t.bytes, "", 1);

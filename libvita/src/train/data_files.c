@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Files of training samples: JSON lines, or one JSON list of objects. Only where each line begins is kept; the lines
- * are read when their turn comes, and not through a mapping, since people do edit such files.
+ * Files of training samples: JSON lines, or one JSON list of objects. Only where each line begins is kept;
+ * the lines are read when their turn comes, and not through a mapping, since people do edit such files.
  */
 #include "train/data_internal.h"
 
@@ -24,16 +24,17 @@
 typedef struct scanner {
 	vita_data_file *file;
 	size_t capacity;
-	uint64_t at;      /* bytes seen */
+	uint64_t at; /* bytes seen */
 	bool is_list, in_string, escaped, blank;
-	uint64_t depth;   /* of a list's brackets */
-	uint64_t end;     /* where the list's last bracket stands */
+	uint64_t depth; /* of a list's brackets */
+	uint64_t end;   /* where the list's last bracket stands */
 } scanner;
 
 static bool note(scanner *s, uint64_t start)
 {
 	void *data = s->file->start;
-	bool ok = vita_array_reserve(&data, &s->capacity, (size_t)s->file->n_lines, 2, sizeof *s->file->start);
+	bool ok =
+		vita_array_reserve(&data, &s->capacity, (size_t)s->file->n_lines, 2, sizeof *s->file->start);
 	s->file->start = data;
 	if (ok) s->file->start[s->file->n_lines] = start;
 	return ok;
@@ -44,8 +45,8 @@ static bool is_space(char c)
 	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
-/* A line counts whether it holds anything or not, so that its number is an editor's; blank ones are no samples and
- * are passed over when they are read. */
+/* A line counts whether it holds anything or not, so that its number is an editor's; blank ones are no
+ * samples and are passed over when they are read. */
 static bool scan_line(scanner *s, char c)
 {
 	if (s->blank && !note(s, s->at)) return false;
@@ -60,9 +61,12 @@ static bool scan_line(scanner *s, char c)
 static bool scan_list(scanner *s, char c)
 {
 	if (s->in_string) {
-		if (s->escaped) s->escaped = false;
-		else if (c == '\\') s->escaped = true;
-		else if (c == '"') s->in_string = false;
+		if (s->escaped)
+			s->escaped = false;
+		else if (c == '\\')
+			s->escaped = true;
+		else if (c == '"')
+			s->in_string = false;
 		return true;
 	}
 	if (c == '"') s->in_string = true;
@@ -84,7 +88,7 @@ static vita_status no_memory(const vita_data_file *file, vita_error *err)
 
 static vita_status scan(vita_data_file *file, vita_error *err)
 {
-	scanner s = { .file = file, .blank = true };
+	scanner s = {.file = file, .blank = true};
 	char block[BLOCK];
 	bool decided = false;
 	for (;;) {
@@ -112,11 +116,13 @@ vita_status vita_data_file_line(const vita_data_file *file, int64_t index, vita_
 		ssize_t n = pread(file->fd, line->data + done, (size_t)(size - done), (off_t)(begin + done));
 		if (n < 0 && errno == EINTR) continue;
 		if (n < 0) return vita_fail(err, VITA_E_IO, "%s: %s", file->path, strerror(errno));
-		if (n == 0) break; /* shorter than it was: the rest of the line is gone, and will not be JSON */
+		if (n == 0)
+			break; /* shorter than it was: the rest of the line is gone, and will not be JSON */
 		done += (uint64_t)n;
 	}
 	line->size = (size_t)done;
-	while (line->size > 0 && (is_space((char)line->data[line->size - 1]) || line->data[line->size - 1] == ','))
+	while (line->size > 0 &&
+	       (is_space((char)line->data[line->size - 1]) || line->data[line->size - 1] == ','))
 		line->size--;
 	return VITA_OK;
 }
@@ -166,16 +172,17 @@ static vita_status open_file(vita_data_file *file, char *name, const char *direc
 	file->ratio = take_ratio(name);
 	if (!(file->ratio >= 0 && file->ratio <= MOST_RATIO))
 		return vita_fail(err, VITA_E_CONFIG, "%s: its ratio must be a number from 0 to %.0f",
-		                 vita_show(shown, name), MOST_RATIO);
+				 vita_show(shown, name), MOST_RATIO);
 	file->path = join(directory, name);
 	file->directory = file->path ? directory_of(file->path) : NULL;
 	if (!file->directory) return vita_fail(err, VITA_E_NOMEM, "no memory for the name of a data file");
 	file->fd = open(file->path, O_RDONLY | O_CLOEXEC);
 	if (file->fd < 0)
 		return vita_fail(err, errno == ENOENT || errno == ENOTDIR ? VITA_E_NOTFOUND : VITA_E_IO,
-		                 "%s: cannot be opened: %s", vita_show(shown, file->path), strerror(errno));
+				 "%s: cannot be opened: %s", vita_show(shown, file->path), strerror(errno));
 	if (fstat(file->fd, &info) != 0 || !S_ISREG(info.st_mode))
-		return vita_fail(err, VITA_E_FORMAT, "%s: is not a regular file", vita_show(shown, file->path));
+		return vita_fail(err, VITA_E_FORMAT, "%s: is not a regular file",
+				 vita_show(shown, file->path));
 	return scan(file, err);
 }
 
@@ -185,7 +192,8 @@ static char *take_name(const char **list)
 	const char *begin = *list + strspn(*list, " \t\r\n"), *comma = strchr(begin, ',');
 	const char *end = comma ? comma : begin + strlen(begin);
 	*list = comma ? comma + 1 : end;
-	while (end > begin && is_space(end[-1])) end--;
+	while (end > begin && is_space(end[-1]))
+		end--;
 	char *name = malloc((size_t)(end - begin) + 1);
 	if (!name) return NULL;
 	memcpy(name, begin, (size_t)(end - begin));
@@ -194,7 +202,7 @@ static char *take_name(const char **list)
 }
 
 vita_status vita_data_files_open(const char *list, const char *directory, vita_data_file **out, uint32_t *n,
-                                 vita_error *err)
+				 vita_error *err)
 {
 	vita_status status = VITA_OK;
 	*out = NULL;
@@ -203,10 +211,13 @@ vita_status vita_data_files_open(const char *list, const char *directory, vita_d
 		char *name = take_name(&list);
 		vita_data_file *grown = name ? realloc(*out, (*n + 1) * sizeof **out) : NULL;
 		if (grown) *out = grown;
-		if (!grown) status = vita_fail(err, VITA_E_NOMEM, "no memory for the list of data files");
-		else if (!*name) status = VITA_OK; /* a comma too many */
+		if (!grown)
+			status = vita_fail(err, VITA_E_NOMEM, "no memory for the list of data files");
+		else if (!*name)
+			status = VITA_OK; /* a comma too many */
 		else if (*n == MOST_FILES)
-			status = vita_fail(err, VITA_E_CONFIG, "more than %u data files are named", MOST_FILES);
+			status = vita_fail(err, VITA_E_CONFIG, "more than %u data files are named",
+					   MOST_FILES);
 		else {
 			memset(&grown[*n], 0, sizeof *grown);
 			status = open_file(&grown[(*n)++], name, directory, err);

@@ -1,28 +1,30 @@
 /* SPDX-License-Identifier: MIT
  *
- * How an answer's text and sound take turns (VITA-Audio, Long and others 2025, arXiv 2505.03739): pieces of text and
- * of sound in a given ratio, so that speech begins while most of the text is yet to come.
+ * How an answer's text and sound take turns (VITA-Audio, Long and others 2025, arXiv 2505.03739): pieces of
+ * text and of sound in a given ratio, so that speech begins while most of the text is yet to come.
  */
 #include "train/data_internal.h"
 
 #define MARKERS 2 /* begin and end of a piece of sound count as its tokens */
 
-static const int64_t standard[] = { 1, 10, 4, 10 };
+static const int64_t standard[] = {1, 10, 4, 10};
 
 vita_status vita_interleaving_set(vita_interleaving *interleaving, const int64_t *ratio, uint32_t n,
-                                  vita_error *err)
+				  vita_error *err)
 {
 	if (!ratio) ratio = standard, n = sizeof standard / sizeof standard[0];
 	if (n == 0 || n % 2 != 0)
-		return vita_fail(err, VITA_E_CONFIG,
-		                 "interleaving of text and sound has %u numbers; pairs are needed, as in 1,10,4,10",
-		                 (unsigned)n);
+		return vita_fail(
+			err, VITA_E_CONFIG,
+			"interleaving of text and sound has %u numbers; pairs are needed, as in 1,10,4,10",
+			(unsigned)n);
 	for (uint32_t i = 0; i < n; i++)
 		if (ratio[i] < (i % 2 ? MARKERS + 1 : 1))
-			return vita_fail(err, VITA_E_CONFIG,
-			                 "interleaving of text and sound: number %u is %lld; a piece of text has at "
-			                 "least 1 token, one of sound 3, for its two markers are among them",
-			                 (unsigned)i + 1, (long long)ratio[i]);
+			return vita_fail(
+				err, VITA_E_CONFIG,
+				"interleaving of text and sound: number %u is %lld; a piece of text has at "
+				"least 1 token, one of sound 3, for its two markers are among them",
+				(unsigned)i + 1, (long long)ratio[i]);
 	interleaving->pair = malloc(n * sizeof *ratio);
 	if (!interleaving->pair) return vita_fail(err, VITA_E_NOMEM, "no memory for the interleaving");
 	memcpy(interleaving->pair, ratio, n * sizeof *ratio);
@@ -59,10 +61,12 @@ typedef struct parts {
 static bool split(const vita_markers *markers, const int32_t *answer, size_t n, parts *out)
 {
 	size_t begin = 0, end;
-	while (begin < n && answer[begin] != markers->begin_audio) begin++;
-	for (end = begin; end < n && answer[end] != markers->end_audio;) end++;
+	while (begin < n && answer[begin] != markers->begin_audio)
+		begin++;
+	for (end = begin; end < n && answer[end] != markers->end_audio;)
+		end++;
 	if (end >= n) return false;
-	*out = (parts){ { answer, answer + end + 1 }, { begin, n - end - 1 }, answer + begin + 1, end - begin - 1 };
+	*out = (parts){{answer, answer + end + 1}, {begin, n - end - 1}, answer + begin + 1, end - begin - 1};
 	return true;
 }
 
@@ -76,8 +80,8 @@ static bool append_text(const parts *p, size_t from, size_t n, vita_ids *out)
 	return vita_ids_append(out, p->text[1] + (from + before - p->n_text[0]), n - before);
 }
 
-bool vita_interleave(const vita_interleaving *interleaving, const vita_markers *markers, const int32_t *answer,
-                     size_t n, vita_ids *out)
+bool vita_interleave(const vita_interleaving *interleaving, const vita_markers *markers,
+		     const int32_t *answer, size_t n, vita_ids *out)
 {
 	parts p;
 	if (!split(markers, answer, n, &p)) return vita_ids_append(out, answer, n);
@@ -91,7 +95,8 @@ bool vita_interleave(const vita_interleaving *interleaving, const vita_markers *
 		size_t take = last ? n_text - text : (size_t)piece(interleaving, i, 0);
 		size_t hear = last ? p.n_sound - sound : (size_t)piece(interleaving, i, 1);
 		if (!append_text(&p, text, take, out) || !vita_ids_append(out, &markers->begin_audio, 1) ||
-		    !vita_ids_append(out, p.sound + sound, hear) || !vita_ids_append(out, &markers->end_audio, 1))
+		    !vita_ids_append(out, p.sound + sound, hear) ||
+		    !vita_ids_append(out, &markers->end_audio, 1))
 			return false;
 		text += take;
 		sound += hear;

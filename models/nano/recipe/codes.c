@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * codes -c CONFIG PACK: the audio codes of all recordings that speak put into PACK.pcm and PACK.jsonl, through the
- * encoder of [encoder]; PACK.codes.jsonl gets the lines of PACK.jsonl with "codes", a list of numbers, and with
- * "rate", tokens a second.
+ * codes -c CONFIG PACK: the audio codes of all recordings that speak put into PACK.pcm and PACK.jsonl,
+ * through the encoder of [encoder]; PACK.codes.jsonl gets the lines of PACK.jsonl with "codes", a list of
+ * numbers, and with "rate", tokens a second.
  */
 #include <vita/vita.h>
 
@@ -95,7 +95,8 @@ static vita_status open_encoder(work *w)
 	VITA_INIT(&w->info);
 	w->api->describe(w->encoder, &w->info);
 	if (w->info.output != VITA_ENCODER_TOKENS || w->info.sample_rate != PACK_RATE)
-		return vita_fail(&w->err, VITA_E_CONFIG, "the encoder must give tokens and take %d Hz", PACK_RATE);
+		return vita_fail(&w->err, VITA_E_CONFIG, "the encoder must give tokens and take %d Hz",
+				 PACK_RATE);
 	return VITA_OK;
 }
 
@@ -107,11 +108,13 @@ static int do_line(work *w, const char *line, FILE *pcm, FILE *out)
 	vita_status status = VITA_OK;
 	if (!job || fseeko(pcm, (off_t)offset * 2, SEEK_SET) != 0)
 		status = vita_fail(&w->err, VITA_E_FORMAT, "the list is damaged");
-	else status = encode(w, pcm, samples, codes);
+	else
+		status = encode(w, pcm, samples, codes);
 	if (status == VITA_OK) {
 		(void)json_object_set(job, "codes", codes);
 		(void)json_object_set_new(job, "rate", json_real(w->info.rate));
-		if (json_dumpf(job, out, JSON_COMPACT | JSON_REAL_PRECISION(9)) != 0 || fputc('\n', out) == EOF)
+		if (json_dumpf(job, out, JSON_COMPACT | JSON_REAL_PRECISION(9)) != 0 ||
+		    fputc('\n', out) == EOF)
 			status = vita_fail(&w->err, VITA_E_IO, "cannot write");
 	}
 	json_decref(codes);
@@ -177,7 +180,8 @@ static size_t count_lines(const char *pack)
 	FILE *list = open_beside(pack, ".jsonl", "r");
 	size_t n = 0, size = 0;
 	char *line = NULL;
-	while (list && getline(&line, &size, list) > 0) n++;
+	while (list && getline(&line, &size, list) > 0)
+		n++;
 	if (list) (void)fclose(list);
 	free(line);
 	return n;
@@ -191,15 +195,19 @@ static int usage(void)
 
 int main(int argc, char **argv)
 {
-	work w = { 0 };
+	work w = {0};
 	size_t n_processes = 1;
 	int option, failed = 0;
 	vita_status status = vita_config_create(&w.config, &w.err);
 	while (status == VITA_OK && (option = getopt(argc, argv, "c:s:j:")) > 0) {
-		if (option == 'c') status = vita_config_read(w.config, optarg, &w.err);
-		else if (option == 's') status = vita_config_set(w.config, optarg, &w.err);
-		else if (option == 'j') n_processes = strtoul(optarg, NULL, 10);
-		else return usage();
+		if (option == 'c')
+			status = vita_config_read(w.config, optarg, &w.err);
+		else if (option == 's')
+			status = vita_config_set(w.config, optarg, &w.err);
+		else if (option == 'j')
+			n_processes = strtoul(optarg, NULL, 10);
+		else
+			return usage();
 	}
 	if (argc - optind != 1 || n_processes < 1 || n_processes > MOST_PROCESSES) return usage();
 	w.pack = argv[optind];
@@ -214,7 +222,8 @@ int main(int argc, char **argv)
 			_exit(do_lines(&w, n * i / n_processes, n * (i + 1) / n_processes, part_of(&w, i)));
 		if (child < 0) failed = 1;
 	}
-	for (int ended; wait(&ended) > 0;) failed |= ended != 0;
+	for (int ended; wait(&ended) > 0;)
+		failed |= ended != 0;
 	if (join(&w, n_processes) != 0) failed = 1;
 	vita_config_destroy(w.config);
 	return failed;

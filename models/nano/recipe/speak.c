@@ -38,33 +38,44 @@ static int number(const json_t *job, const char *key, double low, double high, d
 
 static int speak_job_read(const json_t *json, struct speak_job *job, char why[256])
 {
-	*job = (struct speak_job){ .speed = 1, .pitch = 1, .range = 1, .warp = 1, .lead = 0.06, .tail = 0.06,
-		                   .snr = 100, .band = SPEAK_RATE / 2.0, .peak = 0.7 };
+	*job = (struct speak_job){.speed = 1,
+				  .pitch = 1,
+				  .range = 1,
+				  .warp = 1,
+				  .lead = 0.06,
+				  .tail = 0.06,
+				  .snr = 100,
+				  .band = SPEAK_RATE / 2.0,
+				  .peak = 0.7};
 	job->text = json_string_value(json_object_get(json, "text"));
 	job->voice = json_string_value(json_object_get(json, "voice"));
 	job->seed = (uint64_t)json_integer_value(json_object_get(json, "seed"));
 	(void)snprintf(why, 256, "\"text\" and \"voice\" must be strings");
 	if (!job->text || !job->voice) return -1;
-	return number(json, "speed", 0.4, 3, &job->speed, why) || number(json, "pitch", 0.2, 2, &job->pitch, why) ||
-	                       number(json, "range", 0, 2, &job->range, why) ||
-	                       number(json, "warp", 0.5, 2, &job->warp, why) ||
-	                       number(json, "lead", 0, 10, &job->lead, why) ||
-	                       number(json, "tail", 0, 10, &job->tail, why) ||
-	                       number(json, "room", 0, 3, &job->room, why) ||
-	                       number(json, "tilt", -1, 1, &job->tilt, why) ||
-	                       number(json, "snr", -20, 200, &job->snr, why) ||
-	                       number(json, "band", 500, 8000, &job->band, why) ||
-	                       number(json, "peak", 0, 1, &job->peak, why)
-	               ? -1
-	               : 0;
+	return number(json, "speed", 0.4, 3, &job->speed, why) ||
+			       number(json, "pitch", 0.2, 2, &job->pitch, why) ||
+			       number(json, "range", 0, 2, &job->range, why) ||
+			       number(json, "warp", 0.5, 2, &job->warp, why) ||
+			       number(json, "lead", 0, 10, &job->lead, why) ||
+			       number(json, "tail", 0, 10, &job->tail, why) ||
+			       number(json, "room", 0, 3, &job->room, why) ||
+			       number(json, "tilt", -1, 1, &job->tilt, why) ||
+			       number(json, "snr", -20, 200, &job->snr, why) ||
+			       number(json, "band", 500, 8000, &job->band, why) ||
+			       number(json, "peak", 0, 1, &job->peak, why)
+		       ? -1
+		       : 0;
 }
 
 static int render(const struct speak_job *job, struct speak_sound *sound, char why[256])
 {
 	int result = -1;
-	if (strncmp(job->voice, "flite:", 6) == 0) result = speak_flite(job, job->voice + 6, sound, why);
-	else if (strncmp(job->voice, "espeak:", 7) == 0) result = speak_espeak(job, job->voice + 7, sound, why);
-	else (void)snprintf(why, 256, "\"voice\" must begin with flite: or espeak:");
+	if (strncmp(job->voice, "flite:", 6) == 0)
+		result = speak_flite(job, job->voice + 6, sound, why);
+	else if (strncmp(job->voice, "espeak:", 7) == 0)
+		result = speak_espeak(job, job->voice + 7, sound, why);
+	else
+		(void)snprintf(why, 256, "\"voice\" must begin with flite: or espeak:");
 	if (result == 0 && sound->n > (size_t)SPEAK_MOST_SECONDS * sound->rate) {
 		(void)snprintf(why, 256, "longer than %d s", SPEAK_MOST_SECONDS);
 		result = -1;
@@ -105,7 +116,7 @@ static int write_sound(FILE *pcm, const struct speak_sound *sound)
 	for (size_t i = 0; i < sound->n; i++) {
 		long x = lrintf(sound->pcm[i] * 32767.0f);
 		x = x < -32768 ? -32768 : x > 32767 ? 32767 : x;
-		unsigned char bytes[2] = { (unsigned char)(x & 255), (unsigned char)(x >> 8 & 255) };
+		unsigned char bytes[2] = {(unsigned char)(x & 255), (unsigned char)(x >> 8 & 255)};
 		if (fwrite(bytes, 1, 2, pcm) != 2) return -1;
 	}
 	return 0;
@@ -115,10 +126,13 @@ static int write_index(FILE *index, json_t *job, const struct speak_sound *sound
 {
 	json_t *words = json_array();
 	for (size_t i = 0; i < sound->n_words; i++)
-		json_array_append_new(words, json_pack("[s, I]", sound->word[i], (json_int_t)sound->word_end[i]));
+		json_array_append_new(words,
+				      json_pack("[s, I]", sound->word[i], (json_int_t)sound->word_end[i]));
 	json_object_set_new(job, "samples", json_integer((json_int_t)sound->n));
-	if (sound->n_words > 0) json_object_set_new(job, "words", words);
-	else json_decref(words);
+	if (sound->n_words > 0)
+		json_object_set_new(job, "words", words);
+	else
+		json_decref(words);
 	return dump(index, job);
 }
 
@@ -129,14 +143,15 @@ static int speak_lines(char **lines, size_t first, size_t end, const char *part)
 	FILE *pcm = open_beside(part, ".pcm", "wb"), *index = open_beside(part, ".jsonl", "w");
 	int result = pcm && index ? 0 : -1;
 	for (size_t i = first; i < end && result == 0; i++) {
-		struct speak_sound sound = { 0 };
+		struct speak_sound sound = {0};
 		struct speak_job job;
 		json_error_t error;
 		json_t *json = json_loads(lines[i], 0, &error);
 		if (!json) result = -1, (void)snprintf(why, sizeof why, "not JSON: %.160s", error.text);
 		if (result == 0) result = speak_job_read(json, &job, why);
 		if (result == 0) result = render(&job, &sound, why);
-		if (result == 0) result = write_sound(pcm, &sound) || write_index(index, json, &sound) ? -1 : 0;
+		if (result == 0)
+			result = write_sound(pcm, &sound) || write_index(index, json, &sound) ? -1 : 0;
 		if (result != 0) (void)fprintf(stderr, "speak: job %zu: %s\n", i + 1, why);
 		free(sound.pcm);
 		json_decref(json);
@@ -191,7 +206,8 @@ static char *part_of(const char *out, size_t i)
 static int join_part(const char *part, FILE *pcm, FILE *index, json_int_t *offset)
 {
 	FILE *sound = open_beside(part, ".pcm", "rb"), *jobs = open_beside(part, ".jsonl", "r");
-	int result = sound && jobs && join_sound(sound, pcm) == 0 && join_jobs(jobs, index, offset) == 0 ? 0 : -1;
+	int result =
+		sound && jobs && join_sound(sound, pcm) == 0 && join_jobs(jobs, index, offset) == 0 ? 0 : -1;
 	if (sound) (void)fclose(sound);
 	if (jobs) (void)fclose(jobs);
 	return result;
@@ -265,11 +281,13 @@ int main(int argc, char **argv)
 		pid_t child = fork();
 		if (child == 0)
 			_exit(speak_lines(lines, n * i / n_processes, n * (i + 1) / n_processes,
-			                  part_of(out, i)));
+					  part_of(out, i)));
 		if (child < 0) failed = 1;
 	}
-	for (int status; wait(&status) > 0;) failed |= status != 0;
-	for (size_t i = 0; i < n; i++) free(lines[i]);
+	for (int status; wait(&status) > 0;)
+		failed |= status != 0;
+	for (size_t i = 0; i < n; i++)
+		free(lines[i]);
 	free(lines);
 	return failed || join_all(out, n_processes) != 0 ? 1 : 0;
 }

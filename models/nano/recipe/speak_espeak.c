@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * eSpeak NG's voices and their variants. The library carries its oscillators' state from one utterance into the
- * next; so each is spoken by a child that has the library as it was when it started, and the sound depends on
- * the job alone.
+ * eSpeak NG's voices and their variants. The library carries its oscillators' state from one utterance into
+ * the next; so each is spoken by a child that has the library as it was when it started, and the sound
+ * depends on the job alone.
  */
 #include "speak.h"
 
@@ -21,7 +21,7 @@
 static struct shared {
 	size_t n;
 	short pcm[SPEAK_MOST_SECONDS * 48000];
-} *shared;
+} * shared;
 
 static int take(short *pcm, int n, espeak_EVENT *events)
 {
@@ -61,7 +61,7 @@ static int speak(const struct speak_job *job, const char *voice)
 		return NO_SETTING;
 	srand(1); /* breath and fricatives */
 	espeak_ERROR error = espeak_Synth(job->text, strlen(job->text) + 1, 0, POS_CHARACTER, 0,
-	                                  espeakCHARS_UTF8 | espeakENDPAUSE, NULL, NULL);
+					  espeakCHARS_UTF8 | espeakENDPAUSE, NULL, NULL);
 	if (error == EE_OK) error = espeak_Synchronize();
 	return error == EE_OK ? 0 : NO_SOUND;
 }
@@ -80,12 +80,14 @@ int speak_espeak(const struct speak_job *job, const char *voice, struct speak_so
 	}
 	if (WEXITSTATUS(status) != 0) {
 		(void)snprintf(why, 256, "espeak-ng %s %.64s",
-		               WEXITSTATUS(status) == NO_VOICE ? "has no voice" : "refuses this with voice", voice);
+			       WEXITSTATUS(status) == NO_VOICE ? "has no voice" : "refuses this with voice",
+			       voice);
 		return -1;
 	}
 	sound->n = shared->n;
 	sound->rate = (uint32_t)rate;
 	sound->pcm = malloc(sound->n * sizeof *sound->pcm);
-	for (size_t i = 0; sound->pcm && i < sound->n; i++) sound->pcm[i] = (float)shared->pcm[i] / 32768.0f;
+	for (size_t i = 0; sound->pcm && i < sound->n; i++)
+		sound->pcm[i] = (float)shared->pcm[i] / 32768.0f;
 	return sound->pcm ? 0 : -1;
 }

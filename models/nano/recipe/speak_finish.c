@@ -43,11 +43,11 @@ static int resample(struct speak_sound *sound, double warp)
 	long room = (long)ceil((double)sound->n * ratio) + 16;
 	float *out = malloc((size_t)room * sizeof *out);
 	if (!out) return -1;
-	SRC_DATA data = { .data_in = sound->pcm,
-		          .data_out = out,
-		          .input_frames = (long)sound->n,
-		          .output_frames = room,
-		          .src_ratio = ratio };
+	SRC_DATA data = {.data_in = sound->pcm,
+			 .data_out = out,
+			 .input_frames = (long)sound->n,
+			 .output_frames = room,
+			 .src_ratio = ratio};
 	if (src_simple(&data, SRC_SINC_FASTEST, 1) != 0) {
 		free(out);
 		return -1;
@@ -63,7 +63,8 @@ static int resample(struct speak_sound *sound, double warp)
 static float loudest(const struct speak_sound *sound)
 {
 	float most = 0;
-	for (size_t i = 0; i < sound->n; i++) most = fmaxf(most, fabsf(sound->pcm[i]));
+	for (size_t i = 0; i < sound->n; i++)
+		most = fmaxf(most, fabsf(sound->pcm[i]));
 	return most;
 }
 
@@ -72,8 +73,10 @@ static int frame(const struct speak_job *job, struct speak_sound *sound)
 {
 	float quiet = QUIET * loudest(sound);
 	size_t first = 0, end = sound->n;
-	while (first < end && fabsf(sound->pcm[first]) <= quiet) first++;
-	while (end > first && fabsf(sound->pcm[end - 1]) <= quiet) end--;
+	while (first < end && fabsf(sound->pcm[first]) <= quiet)
+		first++;
+	while (end > first && fabsf(sound->pcm[end - 1]) <= quiet)
+		end--;
 	size_t lead = (size_t)(job->lead * SPEAK_RATE), tail = (size_t)(job->tail * SPEAK_RATE);
 	size_t n = lead + (end - first) + tail;
 	float *out = calloc(n + 1, sizeof *out);
@@ -95,8 +98,8 @@ static int frame(const struct speak_job *job, struct speak_sound *sound)
 /* A room as four combs and two all-passes (Schroeder 1962) whose delays depend on the seed. */
 static int reverberate(struct speak_sound *sound, double seconds, uint64_t *seed)
 {
-	static const double comb_ms[] = { 29.7, 37.1, 41.1, 43.7 };
-	static const double pass_ms[] = { 5.0, 1.7 };
+	static const double comb_ms[] = {29.7, 37.1, 41.1, 43.7};
+	static const double pass_ms[] = {5.0, 1.7};
 	float *wet = calloc(sound->n + 1, sizeof *wet), *line = calloc(SPEAK_RATE / 10, sizeof *line);
 	double size = 0.5 + uniform(seed), amount = 0.15 + 0.35 * uniform(seed);
 	for (size_t k = 0; wet && line && k < 4; k++) {
@@ -118,7 +121,8 @@ static int reverberate(struct speak_sound *sound, double seconds, uint64_t *seed
 			wet[i] = back - 0.7f * in;
 		}
 	}
-	for (size_t i = 0; wet && line && i < sound->n; i++) sound->pcm[i] += (float)amount * wet[i];
+	for (size_t i = 0; wet && line && i < sound->n; i++)
+		sound->pcm[i] += (float)amount * wet[i];
 	int result = wet && line ? 0 : -1;
 	free(wet);
 	free(line);
@@ -141,7 +145,8 @@ static void tilt(struct speak_sound *sound, double amount)
 static void add_noise(struct speak_sound *sound, double snr, uint64_t *seed)
 {
 	double power = 0, noise_power = 0, state = 0, colour = 0.98 * uniform(seed);
-	for (size_t i = 0; i < sound->n; i++) power += (double)sound->pcm[i] * (double)sound->pcm[i];
+	for (size_t i = 0; i < sound->n; i++)
+		power += (double)sound->pcm[i] * (double)sound->pcm[i];
 	noise_power = (1 - colour) * (1 - colour) / (1 - colour * colour);
 	double level = sqrt(power / (double)(sound->n + 1) / pow(10, snr / 10) / noise_power);
 	for (size_t i = 0; i < sound->n; i++) {
@@ -153,7 +158,7 @@ static void add_noise(struct speak_sound *sound, double snr, uint64_t *seed)
 /* Two Butterworth sections of order two (Bristow-Johnson's cookbook). */
 static void low_pass(struct speak_sound *sound, double hz)
 {
-	static const double q[] = { 0.54119610, 1.30656296 };
+	static const double q[] = {0.54119610, 1.30656296};
 	double w = TWO_PI * hz / SPEAK_RATE, c = cos(w);
 	for (size_t k = 0; k < 2; k++) {
 		double alpha = sin(w) / (2 * q[k]), a0 = 1 + alpha, b = (1 - c) / 2 / a0;
@@ -180,6 +185,7 @@ int speak_finish(const struct speak_job *job, struct speak_sound *sound, char wh
 	if (job->snr < 100) add_noise(sound, job->snr, &seed);
 	if (job->band < SPEAK_RATE / 2.0) low_pass(sound, job->band);
 	float most = loudest(sound), gain = most > 0 ? (float)job->peak / most : 1;
-	for (size_t i = 0; i < sound->n; i++) sound->pcm[i] *= gain;
+	for (size_t i = 0; i < sound->n; i++)
+		sound->pcm[i] *= gain;
 	return 0;
 }

@@ -20,10 +20,10 @@ static struct voice {
 	cst_voice *(*open)(const char *directory);
 	cst_voice *opened;
 } voices[] = {
-	{ "awb", register_cmu_us_awb, NULL },
-	{ "kal16", register_cmu_us_kal16, NULL },
-	{ "rms", register_cmu_us_rms, NULL },
-	{ "slt", register_cmu_us_slt, NULL },
+	{"awb", register_cmu_us_awb, NULL},
+	{"kal16", register_cmu_us_kal16, NULL},
+	{"rms", register_cmu_us_rms, NULL},
+	{"slt", register_cmu_us_slt, NULL},
 };
 
 static cst_voice *voice_named(const char *name)
