@@ -466,7 +466,7 @@ static void test_bad_tensors(void **state)
 	put_tensor(&s, "model.layers.0.self_attn.q_proj.weight", 1, 1, 0, 0, 32),
 		put_tensor(&s, "c", 1, 1, 0, 0, 64);
 	put_data(&s, 96);
-	expect_refusal(&s, VITA_E_FORMAT, "\"model.layers.0.self_attn.q_proj.weight\" is both in");
+	expect_refusal(&s, VITA_E_FORMAT, "has two tensors \"model.layers.0.self_attn.q_proj.weight\"");
 }
 
 static void test_vocabulary_too_large(void **state)

@@ -431,8 +431,8 @@ static void test_other_files(void **state)
 	assert_failure(vita_model_open(in_scratch("x.gguf"), 0, &model, &err), VITA_E_FORMAT, &err,
 	               "ends within its first 8 bytes");
 	put_text(in_scratch("x.pt"), "PK\3\4....");
-	assert_failure(vita_model_open(in_scratch("x.pt"), 0, &model, &err), VITA_E_UNSUPPORTED, &err,
-	               "PyTorch");
+	assert_failure(vita_model_open(in_scratch("x.pt"), 0, &model, &err), VITA_E_FORMAT, &err,
+	               "no PyTorch checkpoint");
 	put_text(in_scratch("empty"), "");
 	assert_failure(vita_model_open(in_scratch("empty"), 0, &model, &err), VITA_E_FORMAT, &err,
 	               "not a model file");
