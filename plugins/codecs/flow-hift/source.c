@@ -71,7 +71,7 @@ void short_fourier_close(short_fourier *t)
 	host_release(t->host, t->window);
 	host_release(t->host, t->cosine);
 	host_release(t->host, t->sine);
-	*t = (short_fourier){ NULL };
+	memset(t, 0, sizeof *t);
 }
 
 static int64_t mirrored(int64_t i, int64_t n)
