@@ -22,6 +22,7 @@ vitainclude_HEADERS += \
 	%D%/include/vita/ops.h \
 	%D%/include/vita/record.h \
 	%D%/include/vita/roof.h \
+	%D%/include/vita/room.h \
 	%D%/include/vita/tokenizer.h \
 	%D%/include/vita/train.h \
 	%D%/include/vita/train_ops.h \

@@ -53,7 +53,7 @@ vita_status cl_failure(vita_backend *backend, const char *call, cl_int error, vi
 	if (error == CL_MEM_OBJECT_ALLOCATION_FAILURE || error == CL_OUT_OF_HOST_MEMORY)
 		return vita_fail(err, VITA_E_NOMEM, "opencl: %s: %s has no memory left (%s), %.1f of %.1f MiB are taken", call,
 		                 backend->device.name, cl_error_name(error), (double)backend->taken / 1048576,
-		                 (double)backend->device.memory / 1048576);
+		                 (double)backend->limit / 1048576);
 	if (is_loss(error)) backend->lost = error;
 	return vita_fail(err, VITA_E_DEVICE, "opencl: %s failed on %s: %s (%d)%s", call, backend->device.name,
 	                 cl_error_name(error), (int)error, is_loss(error) ? "; the device is lost" : "");

@@ -9,7 +9,7 @@ module_LTLIBRARIES += %D%/backend-opencl.la
 %C%_backend_opencl_la_SOURCES = \
 	%D%/cache.c %D%/convolutions.c %D%/devices.c %D%/errors.c %D%/launch.c %D%/matmul.c %D%/memory.c %D%/module.c \
 	%D%/move.c %D%/norm.c %D%/opencl.h %D%/program.c %D%/attention.c %D%/elementwise.c %D%/select.c %D%/submit.c \
-	%D%/timeline.c %D%/fuse.c %D%/fuse.h %D%/pack.c %D%/pack.h %D%/roof.c %D%/roof.h %D%/tiles.c %D%/tiles.h %D%/tune.c
+	%D%/timeline.c %D%/fuse.c %D%/fuse.h %D%/pack.c %D%/pack.h %D%/roof.c %D%/roof.h %D%/room.c %D%/room.h %D%/tiles.c %D%/tiles.h %D%/tune.c
 nodist_%C%_backend_opencl_la_SOURCES = %D%/kernels.c
 %C%_backend_opencl_la_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%
 %C%_backend_opencl_la_CFLAGS = $(AM_CFLAGS) $(OPENCL_CFLAGS)

@@ -29,10 +29,10 @@ static vita_status check_room(const vita_backend *backend, uint64_t size, vita_e
 	if (size > d->largest)
 		return vita_fail(err, VITA_E_NOMEM, "opencl: %.1f MiB in one piece were asked for, but %s gives at most %.1f MiB at once",
 		                 mib(size), d->name, mib(d->largest));
-	if (backend->taken <= d->memory && size <= d->memory - backend->taken) return VITA_OK;
+	if (backend->taken <= backend->limit && size <= backend->limit - backend->taken) return VITA_OK;
 	return vita_fail(err, VITA_E_NOMEM, "opencl: %.1f MiB were asked for, but of the %.1f MiB of %s %.1f are taken: %.1f MiB are missing",
-	                 mib(size), mib(d->memory), d->name, mib(backend->taken),
-	                 mib(size - (d->memory > backend->taken ? d->memory - backend->taken : 0)));
+	                 mib(size), mib(backend->limit), d->name, mib(backend->taken),
+	                 mib(size - (backend->limit > backend->taken ? backend->limit - backend->taken : 0)));
 }
 
 static vita_status create_buffer(vita_backend *backend, uint64_t size, vita_buffer *buffer, vita_error *err)
@@ -78,14 +78,18 @@ void memory_free(vita_backend *backend, vita_buffer *buffer)
 	free(buffer);
 }
 
+bool memory_wraps(const vita_backend *backend)
+{
+	return backend->device.shares_memory && (backend->device.type & CL_DEVICE_TYPE_CPU) != 0;
+}
+
 /* Pages of the host serve as they lie where the device works in the host's memory anyway. */
 vita_status memory_wrap(vita_backend *backend, void *memory, uint64_t size, uint32_t constant, vita_buffer **out,
                         vita_error *err)
 {
 	cl_int error;
 	*out = NULL;
-	if (!memory || size == 0 || !constant || !backend->device.shares_memory || !(backend->device.type & CL_DEVICE_TYPE_CPU) ||
-	    size > backend->device.largest)
+	if (!memory || size == 0 || !constant || !memory_wraps(backend) || size > backend->device.largest)
 		return vita_fail(err, VITA_E_UNSUPPORTED, "opencl: %s does not use the host's pages", backend->device.name);
 	vita_buffer *buffer = calloc(1, sizeof *buffer);
 	if (!buffer) return vita_fail(err, VITA_E_NOMEM, "opencl: no memory for a buffer");

@@ -7,6 +7,7 @@
 
 #include "pack.h"
 #include "roof.h"
+#include "room.h"
 
 static vita_status probe(const vita_host *host, uint32_t index, vita_backend_device *out, vita_error *err)
 {
@@ -154,6 +155,7 @@ static vita_status open_device(const vita_host *host, const vita_settings *setti
 	backend->host = host;
 	backend->device = device;
 	backend->id = device.id;
+	backend->limit = room_limit(&device, host->setting_int(host->context, settings, "memory"));
 	backend->is_cpu = device_is_cpu(&device);
 	backend->lanes = backend->is_cpu ? 16 : 32;
 	backend->group = backend->is_cpu ? 1 : device.group_limit >= 256 ? 256 : 64;
@@ -174,7 +176,8 @@ static vita_status open_device(const vita_host *host, const vita_settings *setti
 static const void *get_extension(vita_backend *backend, const char *id)
 {
 	(void)backend;
-	return strcmp(id, VITA_ROOF_ID) == 0 ? &opencl_roof_api : NULL;
+	if (strcmp(id, VITA_ROOF_ID) == 0) return &opencl_roof_api;
+	return strcmp(id, VITA_ROOM_ID) == 0 ? &opencl_room_api : NULL;
 }
 
 static const vita_backend_api api = {
@@ -194,12 +197,26 @@ static const vita_backend_api api = {
 	.get_extension = get_extension,
 };
 
+static const vita_key memory_key = {
+	.struct_size = sizeof memory_key,
+	.type = VITA_KEY_INT,
+	.name = "memory",
+	.fallback = "0",
+	.help = "MiB of the device's memory that may be taken; 0: all that it has",
+	.min = 0,
+	.max = 1 << 30,
+};
+
+static const vita_key *const keys[] = { &memory_key };
+
 static const vita_factory factory = {
 	.struct_size = sizeof factory,
 	.interface_id = VITA_BACKEND_ID,
 	.name = "opencl",
 	.summary = "Any device with an OpenCL 1.2 driver: GPUs of every brand, and processors through PoCL.",
 	.api = &api,
+	.keys = keys,
+	.n_keys = sizeof keys / sizeof *keys,
 };
 
 static const vita_factory *const factories[] = { &factory };

@@ -89,6 +89,7 @@ struct vita_backend {
 	cl_context context;
 	pthread_mutex_t lock;       /* over everything below, and over the order of commands */
 	cl_command_queue queue;
+	uint64_t limit;             /* bytes that may be taken */
 	uint64_t taken;             /* bytes of all buffers */
 	struct staged *staged;
 	uint64_t staged_bytes;
@@ -104,6 +105,8 @@ struct vita_backend {
 
 vita_status memory_alloc(vita_backend *backend, uint64_t size, vita_buffer **out, vita_error *err);
 void memory_free(vita_backend *backend, vita_buffer *buffer);
+/* Does a buffer over host memory serve as it lies? */
+bool memory_wraps(const vita_backend *backend);
 vita_status memory_wrap(vita_backend *backend, void *memory, uint64_t size, uint32_t constant, vita_buffer **out,
                         vita_error *err);
 vita_status memory_write(vita_backend *backend, const vita_tensor *target, const void *source, uint64_t size,

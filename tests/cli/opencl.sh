@@ -21,6 +21,21 @@ expect_match "$scratch/json" 'extensionsused'
 expect_exit 2 "$vita" generate -s llm.model="$tiny" -s backend.name=opencl -s backend.device=banana --ids 1
 expect_match "$scratch/err" 'banana.*found opencl 0'
 
+# What does not fit is refused before anything is uploaded, and says how much is missing; what the sum lets through fits.
+generate() { "$vita" generate -s llm.model="$tiny" -s backend.name=opencl --ids 1,5 --max-tokens 8 "$@"; }
+expect_exit 1 generate -s backend.memory=1
+expect_match "$scratch/err" 'does not fit on .* MiB are needed (llm .* heads .*) and 1.0 of its 1.0 MiB are free: [0-9.]* MiB are missing'
+needed=$(sed -n 's/.*: \([0-9]*\)[.0-9]* MiB are needed.*/\1/p' "$scratch/err")
+expect_exit 0 generate -s backend.memory=$((needed + 1))
+# A context that is named must find room for its caches, and heads and codec count where they are.
+expect_exit 1 generate -s llm.context=200000 -s backend.memory=100
+expect_match "$scratch/err" 'caches and working memory [0-9][0-9][0-9]'
+expect_exit 0 generate -s llm.backend=reference -s heads.backend=reference -s backend.memory=1
+expect_exit 1 "$vita" bench --synthetic vita-audio-7b -s backend.name=opencl -s llm.dtype=bf16 -s backend.memory=8000
+expect_match "$scratch/err" 'are missing; with llm.dtype = q[0-9a-z_]* the weights would take'
+expect_exit 1 "$vita" bench --synthetic glm4-voice-decoder -s backend.name=opencl -s backend.memory=100
+expect_match "$scratch/err" 'does not fit on .*codec .*are missing'
+
 mkdir "$scratch/stub"
 echo "$VITA_BUILDDIR/tests/stubs/.libs/lying_icd.so" >"$scratch/stub/stub.icd"
 OCL_ICD_VENDORS=$scratch/stub

@@ -32,6 +32,7 @@ typedef struct vita_head_info {
 	uint64_t weight_bytes;
 	uint64_t pass_bytes;      /* as vita_llm_info's, of one head */
 	uint64_t row_macs;
+	uint64_t state_bytes;     /* of one state when the LLM's context is full; 0: not told */
 } vita_head_info;
 
 /* One state's share of a proposal. */

@@ -3,6 +3,7 @@
  * Opening and closing an engine: its parts in order, then how they work together ([heads], [generation]).
  */
 #include "engine/engine_internal.h"
+#include "engine/room.h"
 #include "host/fallback.h"
 
 #include <stdlib.h>
@@ -171,7 +172,8 @@ vita_status vita_engine_open(vita_context *context, uint32_t parts, vita_engine 
 	vita_engine *engine = vita_engine_create(context);
 	if (!engine) return vita_fail(err, VITA_E_NOMEM, "no memory for an engine");
 	engine->parts = complete(context, parts);
-	vita_status status = open_parts(engine, err);
+	vita_status status = vita_engine_check_room(engine, err);
+	if (status == VITA_OK) status = open_parts(engine, err);
 	if (status == VITA_OK)
 		*out = engine;
 	else

@@ -49,20 +49,27 @@ double vita_weight_bytes(const vita_model *model, uint32_t dtype)
 	return bytes;
 }
 
-vita_status vita_check_fit(const vita_model *model, const char *dtype_name, double left, vita_error *err)
+const char *vita_fitting_type(const vita_model *model, double left, double *bytes)
 {
 	static const uint32_t smaller[] = { VITA_BF16, VITA_Q8_0, VITA_Q6_K, VITA_Q4_1, VITA_Q4_K, VITA_Q4_0 };
+	for (size_t i = 0; i < sizeof smaller / sizeof *smaller; i++) {
+		*bytes = vita_weight_bytes(model, smaller[i]);
+		if (*bytes <= 0.9 * left) return vita_dtype_name(smaller[i]);
+	}
+	return NULL;
+}
+
+vita_status vita_check_fit(const vita_model *model, const char *dtype_name, double left, vita_error *err)
+{
 	const uint32_t dtype = dtype_name && *dtype_name ? vita_dtype_parse(dtype_name) : VITA_DTYPE_NONE;
 	const double needed = vita_weight_bytes(model, dtype);
+	double bytes;
 	if (needed <= left) return VITA_OK;
-	for (size_t i = 0; i < sizeof smaller / sizeof *smaller; i++) {
-		const double bytes = vita_weight_bytes(model, smaller[i]);
-		if (bytes > 0.9 * left) continue;
+	const char *fits = vita_fitting_type(model, left, &bytes);
+	if (fits)
 		return vita_fail(err, VITA_E_NOMEM, "%s: its weights take %.1f GB and %.1f GB of memory are free; with "
 		                 "llm.dtype = %s they would take %.1f GB", vita_model_path(model), needed / 1e9, left / 1e9,
-		                 vita_dtype_name(smaller[i]), bytes / 1e9);
-	}
+		                 fits, bytes / 1e9);
 	return vita_fail(err, VITA_E_NOMEM, "%s: its weights take %.1f GB and %.1f GB of memory are free; even as q4_0 they "
-	                 "would take %.1f GB", vita_model_path(model), needed / 1e9, left / 1e9,
-	                 vita_weight_bytes(model, VITA_Q4_0) / 1e9);
+	                 "would take %.1f GB", vita_model_path(model), needed / 1e9, left / 1e9, bytes / 1e9);
 }

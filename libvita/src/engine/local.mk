@@ -16,6 +16,8 @@ libvita_libcore_la_SOURCES += \
 	%D%/parts.c \
 	%D%/prompt.c \
 	%D%/question.c \
+	%D%/room.c \
+	%D%/room.h \
 	%D%/running.h \
 	%D%/sampling.c \
 	%D%/sampling.h \

@@ -49,6 +49,7 @@ struct vita_model {
 	char *directory; /* with a '/' at its end, or "" */
 	bool is_directory;
 	bool is_synthetic; /* numbers are made when asked for: synthetic.h */
+	bool is_blank;     /* … and are all 0: who asks wants shapes only */
 	vita_arena arena;
 	vita_model_document documents[VITA_N_DOCUMENTS];
 	vita_model_file *files;

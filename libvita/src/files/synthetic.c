@@ -288,7 +288,7 @@ vita_status vita_synthetic_fill(vita_model *model, vita_model_entry *entry, vita
 		return vita_fail(err, VITA_E_NOMEM, "%s: no memory for the %llu bytes of %s", model->path,
 		                 (unsigned long long)entry->size_bytes, entry->name);
 	if (entry->rank == 1) make_vector(entry, data);
-	else make_matrix(entry, data);
+	else if (!model->is_blank) make_matrix(entry, data);
 	entry->data = data;
 	return VITA_OK;
 }

@@ -148,6 +148,7 @@ static vita_status open_shared(vita_services *services, const char *path, char *
 		free(real_path);
 		return status;
 	}
+	shared->model->is_blank = services->blank != 0;
 	shared->path = real_path;
 	shared->want = want;
 	shared->references = 1;

@@ -24,6 +24,7 @@ typedef struct vita_services {
 	pthread_mutex_t lock;      /* of models */
 	vita_shared_model *models; /* open ones */
 	vita_tensor_watch watch;
+	int blank; /* synthetic models are opened with zeros in their matrices, which take no memory */
 } vita_services;
 
 vita_status vita_services_init(vita_services *services, vita_log_fn write, void *user, uint32_t level,

@@ -132,6 +132,10 @@ static void describe(const vita_head *head, vita_head_info *info)
 	info->weight_bytes = head->weight_bytes;
 	info->pass_bytes = head->count ? head->weight_bytes / head->count : 0;
 	info->row_macs = head->count ? head->row_macs / head->count : 0;
+	if (!VITA_COVERS(info, vita_head_info, state_bytes) || head->count == 0) return;
+	/* a cache a head, and the LLM's hidden states */
+	info->state_bytes = (uint64_t)head->decoder.context * (head->count * decoder_cache_row_bytes(&head->decoder) +
+	                                                       (uint64_t)head->decoder.config.hidden_size * sizeof(float));
 }
 
 static const void *get_extension(vita_head *head, const char *id)
