@@ -2,6 +2,8 @@
  *
  * How many processors this process may use; see limits.h.
  */
+#include <config.h> /* for sched_getaffinity */
+
 #include "limits.h"
 
 #include <ctype.h>

@@ -238,6 +238,20 @@ check_PROGRAMS += %D%/test_host
 %C%_test_host_CFLAGS = $(unit_cflags)
 %C%_test_host_LDADD = $(unit_ldadd)
 
+check_PROGRAMS += %D%/test_fit
+%C%_test_fit_SOURCES = %D%/test_fit.c %D%/files_support.h
+%C%_test_fit_CPPFLAGS = $(unit_cppflags)
+%C%_test_fit_CFLAGS = $(unit_cflags)
+%C%_test_fit_LDADD = $(unit_ldadd)
+
+if BACKEND_CPU
+check_PROGRAMS += %D%/test_cpu_limits
+%C%_test_cpu_limits_SOURCES = %D%/test_cpu_limits.c %D%/files_support.h backends/cpu/limits.c backends/cpu/limits.h
+%C%_test_cpu_limits_CPPFLAGS = $(unit_cppflags) -I$(top_srcdir)
+%C%_test_cpu_limits_CFLAGS = $(unit_cflags)
+%C%_test_cpu_limits_LDADD = $(unit_ldadd)
+endif
+
 check_PROGRAMS += %D%/test_gguf
 %C%_test_gguf_SOURCES = %D%/test_gguf.c %D%/files_support.h %D%/gguf_support.h
 %C%_test_gguf_CPPFLAGS = $(unit_cppflags)
