@@ -11,7 +11,18 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
-enum { OPTION_SYNTHETIC = 256, OPTION_RUNS, OPTION_PROMPT, OPTION_TOKENS, OPTION_SECONDS, OPTION_COMPARE, OPTION_SAVE };
+enum {
+	OPTION_SYNTHETIC = 256,
+	OPTION_RUNS,
+	OPTION_PROMPT,
+	OPTION_TOKENS,
+	OPTION_SECONDS,
+	OPTION_COMPARE,
+	OPTION_SAVE,
+	OPTION_QUALITY,
+	OPTION_AGAINST
+};
+#define ANSWER_TOKENS 128
 
 /* ---- numbers ------------------------------------------------------------------------------------------ */
 
@@ -341,6 +352,8 @@ static int take_options(struct bench *b, int argc, char **argv)
 		{ "seconds", required_argument, NULL, OPTION_SECONDS },
 		{ "compare", required_argument, NULL, OPTION_COMPARE },
 		{ "save", required_argument, NULL, OPTION_SAVE },
+		{ "quality", required_argument, NULL, OPTION_QUALITY },
+		{ "against", required_argument, NULL, OPTION_AGAINST },
 		{ 0 },
 	};
 	int option;
@@ -348,6 +361,8 @@ static int take_options(struct bench *b, int argc, char **argv)
 		if (option == OPTION_SYNTHETIC) b->synthetic = optarg;
 		if (option == OPTION_COMPARE) b->compare = optarg;
 		if (option == OPTION_SAVE) b->save = optarg;
+		if (option == OPTION_QUALITY) b->quality = optarg;
+		if (option == OPTION_AGAINST) b->against = optarg;
 		if (option == OPTION_RUNS && !number(b, "--runs", 1, BENCH_MAX_RUNS, &b->runs)) return CLI_STOP;
 		if (option == OPTION_PROMPT && !number(b, "--prompt-tokens", 1, BENCH_MAX_PROMPT, &b->n_prompt)) return CLI_STOP;
 		if (option == OPTION_TOKENS && !number(b, "--tokens", 2, 1 << 20, &b->n_tokens)) return CLI_STOP;
@@ -385,7 +400,11 @@ static int bench(struct bench *b, int argc, char **argv)
 	if (b->compare && !(other = json_load_file(b->compare, 0, &why)))
 		return cli_usage(cli, "--compare %s: %s", b->compare, why.text);
 	if (b->save && !(b->parts & VITA_PART_LLM)) return cli_usage(cli, "--save: the config has no language model to write");
+	if (b->quality && !(b->parts & VITA_PART_LLM)) return cli_usage(cli, "--quality: the config has no language model");
+	if (b->against && !b->quality) return cli_usage(cli, "--against goes with --quality");
 	progress_enable(cli);
+	if (b->quality) return bench_quality(b);
+	if (!b->n_tokens) b->n_tokens = ANSWER_TOKENS;
 	if (b->save) status = bench_save(b);
 	if (status == VITA_OK) status = measure_all(b);
 	int exit_code = status == VITA_OK ? report(b, other) : cli_fail(cli, status);
@@ -395,7 +414,7 @@ static int bench(struct bench *b, int argc, char **argv)
 
 static int run(struct cli *cli, int argc, char **argv)
 {
-	struct bench b = { .cli = cli, .runs = 5, .n_prompt = 512, .n_tokens = 128, .seconds = 2 };
+	struct bench b = { .cli = cli, .runs = 5, .n_prompt = 512, .seconds = 2 };
 	b.ids = calloc(BENCH_MAX_PROMPT, sizeof *b.ids);
 	b.report = json_object();
 	if (!b.ids || !b.report) return cli_fail(cli, vita_fail(&cli->err, VITA_E_NOMEM, "out of memory"));
@@ -411,7 +430,8 @@ const struct verb verb_bench = {
 	.run = run,
 	.help =
 		"Usage: vita bench -c CONFIG\n"
-		"       vita bench --synthetic SHAPE\n\n"
+		"       vita bench --synthetic SHAPE\n"
+		"       vita bench -s llm.model=DIR --quality TEXT\n\n"
 		"Measures what the config describes: prompt and answer of the language model\n"
 		"under every schedule that its heads allow, the time to the first sound, encoder\n"
 		"and codec. Each figure is the median of several runs; roof_tps is what reading\n"
@@ -431,11 +451,19 @@ const struct verb verb_bench = {
 		"      --compare FILE         ratios to a report that --json wrote\n"
 		"      --save DIR             also write the language model there, to measure other\n"
 		"                             programs with it: DIR/model.gguf where weights are in\n"
-		"                             blocks, else a directory; or a name in .gguf\n\n"
+		"                             blocks, else a directory; or a name in .gguf\n"
+		"      --quality TEXT         measure no speed, but what types of weights cost: the\n"
+		"                             model reads the file TEXT with each type (or that of\n"
+		"                             llm.dtype) beside f32, a few rows a pass and many;\n"
+		"                             --tokens N: no more than N tokens of it\n"
+		"      --against MODEL        the f32 model that others are compared with; else the\n"
+		"                             same\n\n"
 		"JSON: prompt_tps, decode_tps (main passes only), schedules {name: {tps, roof_tps,\n"
 		"of_roof}}, first_audio_ms (32 tokens of prompt, a main pass and every head once),\n"
 		"encoder_rtf, codec_rtf (time to work over length of sound), read_gbps, f32_gflops,\n"
-		"bf16_gflops, int8_gops, weight_mb, peak_rss_mb.\n\n"
+		"bf16_gflops, int8_gops, weight_mb, peak_rss_mb. Of --quality: quality {model,\n"
+		"tokens, perplexity (with f32), types {type: {weight_mb, decode and prompt {kl,\n"
+		"same_top, perplexity}}}}; kl in nats, the mean over tokens.\n\n"
 		"Example: what heads gain at 7B, 4 bits, on this machine:\n"
 		"  vita bench --synthetic vita-audio-7b -s llm.dtype=q4_0\n",
 };

@@ -12,8 +12,9 @@
 
 struct bench {
 	struct cli *cli;
-	const char *synthetic, *compare, *save;
-	uint32_t runs, n_prompt, n_tokens, seconds, parts;
+	const char *synthetic, *compare, *save, *quality, *against;
+	uint32_t runs, n_prompt, seconds, parts;
+	uint32_t n_tokens;               /* 0: not said */
 	char setting[128];
 	int32_t *ids;                    /* of prompts */
 	vita_conversation *conversation;
@@ -30,5 +31,8 @@ vita_status bench_codec(struct bench *b);
 
 /* The language model of the config, written to b->save. */
 vita_status bench_save(struct bench *b);
+
+/* What types of weights cost in quality on the text b->quality; prints it, gives the exit code. */
+int bench_quality(struct bench *b);
 
 #endif

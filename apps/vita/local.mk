@@ -5,6 +5,7 @@ bin_PROGRAMS += %D%/vita
 	%D%/asr.c \
 	%D%/bench.c \
 	%D%/bench.h \
+	%D%/bench_quality.c \
 	%D%/bench_save.c \
 	%D%/bench_sound.c \
 	%D%/common.c \

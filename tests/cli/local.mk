@@ -3,6 +3,7 @@
 
 installed_tests = \
 	%D%/answer.sh \
+	%D%/bench.sh \
 	%D%/codec2.sh \
 	%D%/convert.sh \
 	%D%/flow_hift.sh \
