@@ -89,7 +89,8 @@ typedef void row_kernel(const void *w, int64_t w_stride, int n_w, const void *x,
 typedef void widen_kernel(uint32_t dtype, const void *w, int64_t w_stride, int n_w, int64_t k, void *tile);
 typedef void wide_kernel(const void *tile, const void *x, int64_t x_stride, int n, int64_t k, float *out, bool add);
 
-/* Many rows against packed weights. A tile's rows become bytes that share a scale over each span of columns:
+/* Many rows against packed weights. A tile's rows become bytes that share a scale over each of the spans of columns over
+ * which activations do:
  *   bytes  [k / 4][TILE][4], value + 128
  *   scale  [spans][TILE]: scale · value is the weight
  * and meet groups of up to BYTE_ROWS rows, which lie as above but for

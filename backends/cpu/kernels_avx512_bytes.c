@@ -5,7 +5,7 @@
  * The kernels for few rows leave weights as they are and bring each block's sums to scale by themselves, a third of their
  * work. Many rows pay for laying out a tile anew: bytes that share one scale for each weight row and span of 256
  * columns, so that nearly all that is left is multiplying. Rounding them once more moves a 4-bit weight by less than a
- * tenth of its step.
+ * tenth of its step. q8_0, whose step is as fine as a byte's, would lose by that: its blocks keep their scales.
  */
 #include "kernels_avx512.h"
 #include "tiles.h"
@@ -44,10 +44,7 @@ INLINE struct rescale rescale_of(uint32_t dtype, const unsigned char *head, int 
 	struct rescale r;
 	UNROLL
 	for (int t = 0; t < 2; t++) {
-		if (dtype == VITA_Q8_0) {
-			r.step[t] = halves(head + (HALVES + 8 * GROUP) * b + 32 * t);
-			r.least[t] = _mm512_mul_ps(r.step[t], _mm512_set1_ps(-128));
-		} else if (dtype == VITA_Q4_0) {
+		if (dtype == VITA_Q4_0) {
 			r.step[t] = halves(head + (HALVES + 4 * GROUP) * b + 32 * t);
 			r.least[t] = _mm512_mul_ps(r.step[t], _mm512_set1_ps(-8));
 		} else if (dtype == VITA_Q4_1) {
@@ -70,7 +67,7 @@ INLINE struct rescale rescale_of(uint32_t dtype, const unsigned char *head, int 
 
 INLINE float most_of(uint32_t dtype)
 {
-	return dtype == VITA_Q8_0 ? 255 : dtype == VITA_Q6_K ? 63 : 15;
+	return dtype == VITA_Q6_K ? 63 : 15;
 }
 
 /* A word for each column of four of 16 rows. */
@@ -91,18 +88,6 @@ INLINE __m512i rescaled(__m512i q, __m512i m, __m512i a)
 	return _mm512_xor_si512(even, _mm512_set1_epi8(-128));
 }
 
-/* The same for q8_0, whose q need all of a word's 16 bits: m is 32768 step / D, at most 32767. */
-INLINE __m512i rescaled_bytes(__m512i q, __m512i m)
-{
-	const __m512i sign = _mm512_set1_epi8(-128), low = _mm512_set1_epi16(255);
-	q = _mm512_xor_si512(q, sign);
-	__m512i even = _mm512_srai_epi16(_mm512_slli_epi16(q, 8), 8), odd = _mm512_srai_epi16(q, 8);
-	even = _mm512_min_epi16(_mm512_mulhrs_epi16(even, m), _mm512_set1_epi16(127));
-	odd = _mm512_min_epi16(_mm512_mulhrs_epi16(odd, m), _mm512_set1_epi16(127));
-	even = _mm512_ternarylogic_epi32(even, low, _mm512_slli_epi16(odd, 8), 0xea);
-	return _mm512_xor_si512(even, sign);
-}
-
 INLINE __m512i nibbles(const unsigned char *p, int high)
 {
 	__m512i w = _mm512_load_si512(p);
@@ -113,8 +98,6 @@ INLINE __m512i nibbles(const unsigned char *p, int high)
 /* Four columns, number 4 · j of block b, of half t of the rows. */
 INLINE __m512i load_q(uint32_t dtype, const unsigned char *head, int b, int j, int t)
 {
-	if (dtype == VITA_Q8_0)
-		return _mm512_load_si512(head + (HALVES + 8 * GROUP) * b + HALVES + GROUP * j + 64 * t);
 	if (dtype == VITA_Q4_0)
 		return nibbles(head + (HALVES + 4 * GROUP) * b + HALVES + GROUP * (j & 3) + 64 * t, j >= 4);
 	if (dtype == VITA_Q4_1)
@@ -142,8 +125,6 @@ INLINE void largest_of(uint32_t dtype, const struct rescale *r, __m512 largest[2
 INLINE void spread_span(uint32_t dtype, const unsigned char *head, int blocks, unsigned char *bytes, float *scale)
 {
 	const int parts_per_block = dtype == VITA_Q6_K ? 2 : 1;
-	const float factor = dtype == VITA_Q8_0 ? 32767 : 1 << FRACTION_BITS;
-	const float reach = dtype == VITA_Q8_0 ? 128 : 127; /* q8_0 may have a -128 */
 	__m512 largest[2] = { _mm512_setzero_ps(), _mm512_setzero_ps() }, inverse[2];
 	for (int part = 0; part < 2 * blocks; part += 2 / parts_per_block) {
 		const struct rescale r = rescale_of(dtype, head, part);
@@ -151,10 +132,10 @@ INLINE void spread_span(uint32_t dtype, const unsigned char *head, int blocks, u
 	}
 	UNROLL
 	for (int t = 0; t < 2; t++) {
-		const __m512 d = _mm512_mul_ps(largest[t], _mm512_set1_ps(1 / reach));
+		const __m512 d = _mm512_mul_ps(largest[t], _mm512_set1_ps(1.0f / 127));
 		const __mmask16 some = _mm512_cmp_ps_mask(d, _mm512_set1_ps(1e-30f), _CMP_NLE_UQ);
 		_mm512_storeu_ps(scale + 16 * t, _mm512_maskz_mov_ps(some, d));
-		inverse[t] = _mm512_maskz_div_ps(some, _mm512_set1_ps(factor), d);
+		inverse[t] = _mm512_maskz_div_ps(some, _mm512_set1_ps(1 << FRACTION_BITS), d);
 	}
 	for (int part = 0; part < 2 * blocks; part += 2 / parts_per_block) {
 		const struct rescale r = rescale_of(dtype, head, part);
@@ -165,8 +146,7 @@ INLINE void spread_span(uint32_t dtype, const unsigned char *head, int blocks, u
 			const __m512i a = as_words(_mm512_fmadd_ps(r.least[t], inverse[t], _mm512_set1_ps(1 << (FRACTION_BITS - 1))));
 			for (int j = first; j < first + n; j++) {
 				const __m512i q = load_q(dtype, head, b, j, t);
-				_mm512_store_si512(bytes + GROUP * (8 * b + j) + 64 * t,
-				                   dtype == VITA_Q8_0 ? rescaled_bytes(q, m) : rescaled(q, m, a));
+				_mm512_store_si512(bytes + GROUP * (8 * b + j) + 64 * t, rescaled(q, m, a));
 			}
 		}
 	}
@@ -183,10 +163,21 @@ INLINE void spread(uint32_t dtype, const unsigned char *tile, int64_t k, unsigne
 	}
 }
 
+/* Bytes as they are, and a scale for each block. */
+INLINE void spread_q8_0(const unsigned char *tile, int64_t k, unsigned char *bytes, float *scale)
+{
+	for (int64_t b = 0; b < k / 32; b++, tile += HALVES + 8 * GROUP, bytes += 8 * GROUP, scale += TILE) {
+		_mm512_storeu_ps(scale, halves(tile));
+		_mm512_storeu_ps(scale + 16, halves(tile + 32));
+		UNROLL
+		for (int j = 0; j < 8 * GROUP; j += 64) _mm512_store_si512(bytes + j, _mm512_load_si512(tile + HALVES + j));
+	}
+}
+
 void avx512_spread(uint32_t dtype, const unsigned char *tile, int64_t k, unsigned char *bytes, float *scale)
 {
 	switch (dtype) {
-	case VITA_Q8_0: spread(VITA_Q8_0, tile, k, bytes, scale); break;
+	case VITA_Q8_0: spread_q8_0(tile, k, bytes, scale); break;
 	case VITA_Q4_0: spread(VITA_Q4_0, tile, k, bytes, scale); break;
 	case VITA_Q4_1: spread(VITA_Q4_1, tile, k, bytes, scale); break;
 	case VITA_Q4_K: spread(VITA_Q4_K, tile, k, bytes, scale); break;
@@ -220,55 +211,32 @@ INLINE void add_products(const unsigned char *bytes, const int8_t *q, int n, int
 	}
 }
 
-/* to (+)= i · scale, that of each row's activations. */
-INLINE void add_scaled(__m512i i[BYTE_ROWS][2], const float *scale, int n, bool add, float *to)
-{
-	UNROLL
-	for (int r = 0; r < n; r++) {
-		const __m512 factor = _mm512_set1_ps(scale[r]);
-		UNROLL
-		for (int t = 0; t < 2; t++) {
-			float *at = to + r * TILE + 16 * t;
-			const __m512 v = _mm512_cvtepi32_ps(i[r][t]);
-			_mm512_storeu_ps(at, add ? _mm512_fmadd_ps(v, factor, _mm512_loadu_ps(at)) : _mm512_mul_ps(v, factor));
-		}
-	}
-}
-
-/* Columns that share a scale: sum (+)= Σ · scale */
-INLINE void add_step(const unsigned char *bytes, struct part x, int n, int columns, bool add, float *sum)
+/* Columns that share a scale, `columns` of them: out += Σ · scale of the activations · scale of the weights */
+INLINE void add_step(const unsigned char *bytes, const float *scale, struct part x, int n, int columns, float *out)
 {
 	__m512i i[BYTE_ROWS][2];
 	UNROLL
 	for (int r = 0; r < n; r++) i[r][0] = i[r][1] = _mm512_set1_epi32(x.sums[r]);
 	add_products(bytes, x.q, n, columns, i);
-	add_scaled(i, x.scale, n, add, sum);
-}
-
-/* One span; step, the columns that share a scale of activations, is a constant too: out += scale · Σ */
-INLINE void span_n(const unsigned char *bytes, const float *scale, struct part x, int n, int columns, int step, float *out)
-{
-	const __m512 d0 = _mm512_loadu_ps(scale), d1 = _mm512_loadu_ps(scale + 16);
-	float sum[BYTE_ROWS * TILE] __attribute__((aligned(64)));
-	add_step(bytes, x, n, columns < step ? columns : step, false, sum);
-	for (int done = step; done < columns; done += step) {
-		bytes += step * TILE;
-		x.q += step * n, x.scale += n, x.sums += n;
-		add_step(bytes, x, n, columns - done < step ? columns - done : step, true, sum);
-	}
+	const __m512 d[2] = { _mm512_loadu_ps(scale), _mm512_loadu_ps(scale + 16) };
 	UNROLL
 	for (int r = 0; r < n; r++) {
-		float *to = out + r * TILE;
-		_mm512_storeu_ps(to, _mm512_fmadd_ps(d0, _mm512_load_ps(sum + r * TILE), _mm512_loadu_ps(to)));
-		_mm512_storeu_ps(to + 16, _mm512_fmadd_ps(d1, _mm512_load_ps(sum + r * TILE + 16), _mm512_loadu_ps(to + 16)));
+		const __m512 factor = _mm512_set1_ps(x.scale[r]);
+		UNROLL
+		for (int t = 0; t < 2; t++) {
+			float *to = out + r * TILE + 16 * t;
+			const __m512 v = _mm512_mul_ps(_mm512_cvtepi32_ps(i[r][t]), factor);
+			_mm512_storeu_ps(to, _mm512_fmadd_ps(v, d[t], _mm512_loadu_ps(to)));
+		}
 	}
 }
 
+/* step, the columns that share a scale, is a constant too. */
 INLINE void bytes_n(const struct byte_tile *w, struct part x, int n, int64_t k, int step, float *out)
 {
-	for (int64_t j = 0; j < k; j += SPAN) {
-		span_n(w->bytes + j * TILE, w->scale + j / SPAN * TILE, x, n, k - j < SPAN ? (int)(k - j) : SPAN, step, out);
-		x.q += SPAN * n, x.scale += SPAN / step * n, x.sums += SPAN / step * n;
+	for (int64_t j = 0; j < k; j += step) {
+		add_step(w->bytes + j * TILE, w->scale + j / step * TILE, x, n, k - j < step ? (int)(k - j) : step, out);
+		x.q += step * n, x.scale += n, x.sums += n;
 	}
 }
 

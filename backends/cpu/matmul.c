@@ -20,6 +20,7 @@
 #define CHUNK_BYTES (512 * 1024) /* of activations that meet one tile after another */
 #define ROUNDED_LEAST 65536      /* values of a weight whose activations may be rounded: small models stay exact */
 #define BYTE_COLUMNS 512         /* of a tile made bytes at a time: it stays in the first-level cache */
+#define BYTE_SCALES (BYTE_COLUMNS / 32 * TILE) /* at most */
 #define WIDE_COLUMNS 2048        /* of a tile laid out at a time: it stays in the second-level cache */
 #define WIDE_CHUNK 512           /* rows that meet it */
 #define PACKED_GROUP 12          /* rows of a group where there are many: the integer kernels take six at a time */
@@ -167,7 +168,7 @@ void matmul_multiply_needs(struct step *s)
 	const struct product p = product_of(s->backend, s->c);
 	if (p.way == WAY_TILES && !is_packed(s->c->in[1])) s->own = (uint64_t)packed_tile_bytes(p.dtype, p.k);
 	if (p.way == WAY_BYTES)
-		s->own = BYTE_COLUMNS * TILE + BYTE_COLUMNS / SPAN * TILE * sizeof(float) + WIDE_CHUNK * TILE * sizeof(float);
+		s->own = BYTE_COLUMNS * TILE + BYTE_SCALES * sizeof(float) + WIDE_CHUNK * TILE * sizeof(float);
 	if (p.way == WAY_WIDE) s->own = aligned(WIDE_COLUMNS * WIDE * sizeof(float)) + WIDE_CHUNK * WIDE * sizeof(float);
 	if (p.way == WAY_ONEDNN) onednn_needs(s);
 }
@@ -284,7 +285,7 @@ static void multiply_bytes(const struct tile *t, int64_t row, int64_t end, int t
 	const struct cpu_kernels *kernels = t->step->backend->kernels;
 	unsigned char *own = own_scratch(t->step, thread);
 	const struct byte_tile w = { own, (float *)(void *)(own + BYTE_COLUMNS * TILE) };
-	float *out = w.scale + BYTE_COLUMNS / SPAN * TILE;
+	float *out = w.scale + BYTE_SCALES;
 	const struct quantised_rows x = quantised(p, t->step->scratch, t->plane);
 	const int64_t groups = (end - row + p->per_group - 1) / p->per_group, run_bytes = packed_tile_bytes(p->dtype, BYTE_COLUMNS);
 	memset(out, 0, (size_t)((end - row) * TILE) * sizeof *out);
