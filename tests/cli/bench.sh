@@ -28,6 +28,8 @@ for type in q4_0 q8_0 bf16; do
 	done
 done
 expect_exit 0 "$vita" bench --synthetic nano -s llm.dtype=q8_0 --runs 1 --prompt-tokens 1 --tokens 2 --save "$scratch/named.gguf"
+expect_exit 0 "$vita" info --tensors "$scratch/named.gguf"
+expect_match "$scratch/out" 'tokenizer.ggml.model  *none' # other programs want to be told
 cmp -s "$scratch/named.gguf" "$scratch/q8_0/model.gguf" || fail "a file's name and a directory give different models"
 expect_exit 1 "$vita" bench --synthetic nano -s llm.dtype=q8_0 --runs 1 --save "$scratch/named.gguf/below"
 expect_exit 2 "$vita" bench --synthetic glm4-voice-decoder --save "$scratch/codec"

@@ -267,8 +267,11 @@ vita_status vita_plan_put_tokenizer(const vita_plan *plan, vita_gguf_writer *w, 
 	vita_status status = VITA_OK;
 	if (plan->config) status = read_tokenizer(&t);
 	if (status == VITA_OK && t.document) status = put_all(&t, w);
-	if (status == VITA_OK && !t.document)
+	if (status == VITA_OK && !t.document) {
+		/* Without this word other programs refuse the file. */
+		vita_gguf_put_text(w, "tokenizer.ggml.model", "none", 4);
 		vita_plan_note(plan, "the model has no tokenizer.json, and so the file has no tokenizer");
+	}
 	vita_tokenizer_close(t.tokenizer);
 	json_decref(t.document);
 	json_decref(t.config);

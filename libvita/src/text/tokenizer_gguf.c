@@ -302,9 +302,16 @@ static vita_status assemble(const vita_gguf *gguf, const cutting *c, json_t **ou
 	return status;
 }
 
+/* Does the metadata name a kind of tokenizer? Some files say that they have none. */
+static bool names_kind(const vita_gguf *gguf)
+{
+	vita_gguf_text kind = text_of(gguf, "tokenizer.ggml.model", "none");
+	return !is_name(&kind, "none") && !is_name(&kind, "no_vocab");
+}
+
 bool vita_gguf_has_tokenizer(const vita_gguf *gguf)
 {
-	return vita_gguf_find(gguf, "tokenizer.ggml.model") || vita_gguf_find(gguf, VITA_GGUF_TOKENIZER_KEY);
+	return names_kind(gguf) || vita_gguf_find(gguf, VITA_GGUF_TOKENIZER_KEY);
 }
 
 vita_status vita_gguf_tokenizer_document(const vita_gguf *gguf, json_t **out, vita_error *err)
@@ -316,8 +323,7 @@ vita_status vita_gguf_tokenizer_document(const vita_gguf *gguf, json_t **out, vi
 	if (whole && vita_gguf_string(whole, &text))
 		return vita_json_parse(text.data, (size_t)text.size, "its " VITA_GGUF_TOKENIZER_KEY, out,
 		                       err);
-	if (!vita_gguf_find(gguf, "tokenizer.ggml.model"))
-		return vita_fail(err, VITA_E_NOTFOUND, "has no tokenizer");
+	if (!names_kind(gguf)) return vita_fail(err, VITA_E_NOTFOUND, "has no tokenizer");
 	vita_status status = check_kind(gguf, &c, err);
 	return status == VITA_OK ? assemble(gguf, c, out, err) : status;
 }
