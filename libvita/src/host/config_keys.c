@@ -16,7 +16,7 @@
 #define WEIGHT_TYPES "as-is f32 f16 bf16 q8_0 q4_0 q4_1 q4_k q6_k"
 
 #define PLUGIN(what) KEY(STRING, "plugin", NULL, what, NULL, 0, 0)
-#define BACKEND KEY(STRING, "backend", NULL, "backend to compute on, instead of [backend] name", NULL, 0, 0)
+#define BACKEND KEY(STRING, "backend", NULL, "backend to compute on, instead of [backend] name; NAME:DEVICE names a device of it too", NULL, 0, 0)
 
 static const vita_key *const vita_keys[] = {
 	KEY(STRING, "plugin_path", NULL,

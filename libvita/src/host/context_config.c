@@ -93,6 +93,13 @@ static const vita_key *declared_key(const vita_factory *factory, const char *nam
 	return NULL;
 }
 
+/* NAME:DEVICE of a section is about the module NAME. */
+static int is_backend(const char *value, const char *name)
+{
+	size_t n = strlen(name);
+	return strncmp(value, name, n) == 0 && (value[n] == '\0' || value[n] == ':');
+}
+
 /* Does the config name exactly which modules a section's keys go to? For [backend] other sections do too. */
 static int names_module(const vita_context *context, const vita_section *section, const char *name)
 {
@@ -100,7 +107,7 @@ static int names_module(const vita_context *context, const vita_section *section
 	if (chosen && strcmp(chosen, name) == 0) return 1;
 	for (uint32_t i = 0; strcmp(section->name, "backend") == 0 && i < VITA_N_SECTIONS; i++) {
 		const char *backend = vita_config_get(context->config, vita_sections[i].name, "backend");
-		if (backend && strcmp(backend, name) == 0) return 1;
+		if (backend && is_backend(backend, name)) return 1;
 	}
 	return 0;
 }

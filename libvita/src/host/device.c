@@ -26,7 +26,7 @@ struct vita_open_device {
 
 /* What a section asks for. */
 typedef struct choice {
-	const char *name;   /* a backend's, or "auto" */
+	char name[64];      /* a backend's, or "auto" */
 	const char *device; /* index, part of a name, or "" */
 	int strict;         /* the device must match */
 	const char *name_origin, *device_origin;
@@ -34,25 +34,33 @@ typedef struct choice {
 
 /* ---- choosing -------------------------------------------------------------------------------------- */
 
+/* NAME or NAME:DEVICE of a section: a backend, and a device of its own. */
+static void take_section(choice *c, const char *text)
+{
+	const size_t n = strcspn(text, ":");
+	(void)snprintf(c->name, sizeof c->name, "%.*s", (int)n, text);
+	if (text[n] == '\0') return;
+	c->device = text + n + 1;
+	c->device_origin = c->name_origin;
+}
+
 static choice read_choice(const vita_context *context, const char *section)
 {
 	choice c = { .name = "", .strict = 1 };
 	const vita_section *own = vita_section_find(section);
-	int overridden = 0;
-	if (own && own->kind && strcmp(section, "backend") != 0) {
-		c.name = vita_context_string(context, section, "backend");
-		c.name_origin = vita_context_origin(context, section, "backend");
-		overridden = *c.name != '\0';
-	}
-	const char *common = vita_context_string(context, "backend", "name");
-	if (!overridden) {
-		c.name = *common ? common : "auto";
-		c.name_origin = vita_context_origin(context, "backend", "name");
-	}
+	const char *common = vita_context_string(context, "backend", "name"), *text = "";
 	c.device = vita_context_string(context, "backend", "device");
 	c.device_origin = vita_context_origin(context, "backend", "device");
+	if (own && own->kind && strcmp(section, "backend") != 0) text = vita_context_string(context, section, "backend");
+	if (!*text) {
+		(void)snprintf(c.name, sizeof c.name, "%s", *common ? common : "auto");
+		c.name_origin = vita_context_origin(context, "backend", "name");
+		return c;
+	}
+	c.name_origin = vita_context_origin(context, section, "backend");
+	take_section(&c, text);
 	/* [backend] device is about [backend] name; a section's other backend takes it where it fits. */
-	if (overridden && strcmp(c.name, "auto") != 0 && strcmp(c.name, common) != 0) c.strict = 0;
+	if (!strchr(text, ':') && strcmp(c.name, "auto") != 0 && strcmp(c.name, common) != 0) c.strict = 0;
 	return c;
 }
 
