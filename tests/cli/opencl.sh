@@ -36,6 +36,79 @@ expect_match "$scratch/err" 'are missing; with llm.dtype = q[0-9a-z_]* the weigh
 expect_exit 1 "$vita" bench --synthetic glm4-voice-decoder -s backend.name=opencl -s backend.memory=100
 expect_match "$scratch/err" 'does not fit on .*codec .*are missing'
 
+# Sections on devices of their own: the same words and tokens wherever the parts are. PoCL shows a processor twice if
+# asked; what it calls it depends on its version.
+count_devices() { "$vita" plugins --json | tr -d ' \n' | grep -o '"name":"opencl"[^}]*"available":true' | wc -l; }
+for POCL_DEVICES in "cpu cpu" "pthread pthread"; do
+	export POCL_DEVICES
+	devices=$(count_devices)
+	[ "$devices" -eq 0 ] || break
+done
+if [ -e "$plugindir/codec-mel-vq.so" ]; then
+	nano=$VITA_SRCDIR/models/nano
+	expect_exit 0 "$vita" init tiny "$scratch/model" -q --audio-tokens 512
+	answer() { # the recording, the codec's backend, the language model's, more
+		speech=$1 codec=$2 llm=$3
+		shift 3
+		expect_exit 0 "$vita" run --json -q -s encoder.model="$nano/mel-vq" -s llm.model="$scratch/model" \
+			-s codec.model="$nano/mel-vq" -s generation.temperature=0 --max-tokens 24 -s codec.backend="$codec" \
+			-s llm.backend="$llm" -s heads.backend="$llm" "$@" -o "$scratch/answer.wav" "$speech"
+		tr -d ' \n' <"$scratch/out" | sed 's/,"timing".*//' >"$scratch/answer"
+		[ -s "$scratch/answer.wav" ] || fail "no sound with codec $codec and llm $llm"
+	}
+	answer "$nano/question.wav" cpu cpu -s encoder.backend=cpu
+	mv "$scratch/answer" "$scratch/on-cpu"
+	expect_match "$scratch/on-cpu" '"audio_tokens":'
+	for where in "cpu opencl" "opencl cpu" "opencl opencl"; do
+		answer "$nano/question.wav" ${where% *} ${where#* } -s encoder.backend=${where% *}
+		cmp "$scratch/on-cpu" "$scratch/answer" || fail "another answer with the codec and the model on $where"
+	done
+	if [ "$devices" -gt 1 ]; then
+		answer "$nano/question.wav" opencl:0 opencl:1 -s heads.backend=opencl:0 -s encoder.backend=opencl:1
+		cmp "$scratch/on-cpu" "$scratch/answer" || fail "another answer on two devices"
+	fi
+fi
+expect_exit 2 generate -s llm.backend=opencl:banana
+expect_match "$scratch/err" 'banana.*found opencl 0'
+[ "$devices" -lt 2 ] || expect_exit 0 generate -s llm.backend=opencl:1 -s heads.backend=opencl:0 -s backend.name=reference
+unset POCL_DEVICES
+
+# The cache: two processes that start with none at once, one that is damaged, and a folder that nobody may write.
+# Few kernels, for each is compiled several times.
+few() { generate -s heads.count=0 --ids 5 --max-tokens 3; }
+few >"$scratch/expected"
+cached() { XDG_CACHE_HOME=$1 few; }
+mkdir "$scratch/empty"
+cached "$scratch/empty" >"$scratch/first" &
+first=$!
+cached "$scratch/empty" >"$scratch/second" || fail "a process beside another with an empty cache"
+wait $first || fail "a process beside another with an empty cache"
+for which in first second; do cmp "$scratch/expected" "$scratch/$which" || fail "other tokens beside another process"; done
+n=$(find "$scratch/empty/vita" -name 'opencl-*' | wc -l)
+[ "$n" -gt 3 ] || fail "only $n files in the cache"
+find "$scratch/empty/vita" -name '*.??????' | grep -q . && fail "half-written files left in the cache"
+n=0
+for file in "$scratch"/empty/vita/opencl-*; do # a file for each kind of damage
+	n=$((n + 1))
+	case $n in
+	1) : >"$file" ;;
+	2) head -c 100 "$file" >"$scratch/cut" && cp "$scratch/cut" "$file" ;;
+	3) printf spoilt | dd of="$file" bs=1 seek=900 conv=notrunc 2>/dev/null ;;
+	4) cp "$before" "$file" ;;
+	esac
+	before=$file
+done
+cached "$scratch/empty" >"$scratch/first" || fail "a damaged cache"
+cmp "$scratch/expected" "$scratch/first" || fail "other tokens with a damaged cache"
+mkdir "$scratch/locked" "$scratch/file"
+chmod 500 "$scratch/locked"
+: >"$scratch/file/vita"
+for folder in locked file; do
+	cached "$scratch/$folder" >"$scratch/first" || fail "a cache that cannot be written ($folder)"
+	cmp "$scratch/expected" "$scratch/first" || fail "other tokens without a cache ($folder)"
+done
+chmod 700 "$scratch/locked"
+
 mkdir "$scratch/stub"
 echo "$VITA_BUILDDIR/tests/stubs/.libs/lying_icd.so" >"$scratch/stub/stub.icd"
 OCL_ICD_VENDORS=$scratch/stub
