@@ -5,6 +5,10 @@
 #include "tiles.h"
 
 #define GATED (UINT64_C(1) << 25)           /* in a variant */
+#define FEW_SUMS 4                        /* of a work-item, with which work-groups may be large */
+#define SLICES_OF_FEW 16                  /* where nothing was measured */
+#define SLICES_OF_MANY 8
+#define SUMS_LIMIT 16384                  /* bytes of local memory; OpenCL 1.2 has 32768 everywhere */
 #define SCRATCH_LIMIT (INT64_C(32) << 20) /* bytes of x in 8 bits at a time */
 
 /* As in kernels/tiles.cl. */
@@ -78,29 +82,35 @@ static int64_t rows_of_block(const vita_backend *backend, const vita_tensor *w, 
 	return n <= TILES_MOST_ROWS ? n : n <= 2 * TILES_MOST_ROWS ? (n + 1) / 2 : most;
 }
 
-/* Work-items one behind the other, on devices that want many: each with two steps at least. */
-static int64_t slices_of(const vita_backend *backend, const vita_tensor *w)
+/* Work-items one behind the other, on devices that want many: each with two steps at least. One row of x and a weight of
+ * some thousand rows make a hundred work-groups, fewer than a large GPU could run at once, so that what a group has under
+ * way decides how much of the bandwidth is used: with few rows it is made larger, as far as the sums fit into local
+ * memory. With many rows registers are what is short. */
+static int64_t slices_of(const vita_backend *backend, const vita_tensor *w, int64_t rows, bool gated)
 {
 	const int64_t block = vita_dtype_block(w->dtype), steps = op_last(w, 0) / (block > 1 ? block : 8);
-	const int64_t most = (int64_t)backend->device.group_limit / backend->lanes;
-	const int64_t wish = backend->tuned.slices[w->dtype] ? backend->tuned.slices[w->dtype] : 8;
-	int64_t slices = 1;
+	const int64_t sums = rows * (gated ? 2 : 1), row_bytes = backend->lanes * (int64_t)sizeof(float);
+	int64_t most = (int64_t)backend->device.group_limit / backend->lanes, slices = 1;
+	const int64_t wish = sums > FEW_SUMS               ? SLICES_OF_MANY
+	                     : backend->tuned.slices[w->dtype] ? backend->tuned.slices[w->dtype]
+	                                                       : SLICES_OF_FEW;
 	if (backend->is_cpu) return 1;
+	if (most > SUMS_LIMIT / (sums * row_bytes)) most = SUMS_LIMIT / (sums * row_bytes);
 	while (slices < wish && slices * 2 <= most && slices * 4 <= steps) slices *= 2;
 	return slices;
 }
 
-static uint64_t variant_of(const vita_backend *backend, const vita_tensor *w, int64_t rows)
+static uint64_t variant_of(const vita_backend *backend, const vita_tensor *w, int64_t rows, bool gated)
 {
-	return (uint64_t)w->dtype | (uint64_t)rows << 8 | (uint64_t)slices_of(backend, w) << 16 |
-	       (uint64_t)tiles_quantise(backend, w) << 24;
+	return (uint64_t)w->dtype | (uint64_t)rows << 8 | (uint64_t)slices_of(backend, w, rows, gated) << 16 |
+	       (uint64_t)tiles_quantise(backend, w) << 24 | (gated ? GATED : 0);
 }
 
 vita_status matmul_warm(vita_backend *backend, const vita_tensor *w, vita_error *err)
 {
 	cl_kernel kernel;
 	(void)pthread_mutex_lock(&backend->lock);
-	vita_status status = program_kernel(backend, &multiply, variant_of(backend, w, 1), &kernel, err);
+	vita_status status = program_kernel(backend, &multiply, variant_of(backend, w, 1, false), &kernel, err);
 	if (status == VITA_OK) status = program_kernel(backend, &norm_quantise, 0, &kernel, err);
 	(void)pthread_mutex_unlock(&backend->lock);
 	return status;
@@ -164,7 +174,7 @@ static cl_mem memory_of(const vita_tensor *t)
 }
 
 /* On CPU devices a work-item takes all blocks of rows with its tile in the cache, unless tiles are few. */
-static vita_status run(struct launch *l, const vita_tensor *w, const struct rows *r, int64_t block, int64_t tiles)
+static vita_status run(struct launch *l, const vita_tensor *w, const struct rows *r, int64_t block, bool gated, int64_t tiles)
 {
 	const vita_backend *backend = l->backend;
 	const int64_t blocks = (r->n + block - 1) / block, wanted = 4 * (int64_t)backend->device.compute_units;
@@ -173,7 +183,7 @@ static vita_status run(struct launch *l, const vita_tensor *w, const struct rows
 		if (shares > blocks) shares = blocks;
 		return launch_run(l, 1, (const int64_t[]){ tiles, shares, 1 });
 	}
-	const int64_t slices = slices_of(backend, w);
+	const int64_t slices = slices_of(backend, w, block, gated);
 	return launch_run_2d(l, backend->lanes, (size_t)slices,
 	                     (const int64_t[]){ tiles * backend->lanes, blocks * slices, 1 });
 }
@@ -186,7 +196,7 @@ static vita_status multiply_rows(vita_backend *backend, const op_call *const *ca
 	const struct part none = { 0 };
 	int64_t tiles = 0;
 	const uint64_t activation = ((const vita_matmul_params *)calls[0]->params)->activation;
-	struct launch l = launch_begin(backend, calls[0], &multiply, variant_of(backend, w, block) | activation << 26, err);
+	struct launch l = launch_begin(backend, calls[0], &multiply, variant_of(backend, w, block, false) | activation << 26, err);
 	put_shared(&l, r, w);
 	for (uint32_t i = 0; i < TILES_MOST; i++) {
 		const op_call *c = i < n ? calls[i] : NULL;
@@ -198,7 +208,7 @@ static vita_status multiply_rows(vita_backend *backend, const op_call *const *ca
 		launch_buffer(&l, memory_of(c ? c->out[0] : NULL));
 		launch_bytes(&l, &part, sizeof part);
 	}
-	return run(&l, w, r, block, tiles);
+	return run(&l, w, r, block, false, tiles);
 }
 
 static vita_status gated_rows(vita_backend *backend, const op_call *gate, const op_call *up, const struct rows *r,
@@ -208,7 +218,7 @@ static vita_status gated_rows(vita_backend *backend, const op_call *gate, const 
 	int64_t block = rows_of_block(backend, w, r->n);
 	if (block > TILES_MOST_ROWS / 2) block = (block + 1) / 2; /* two sums a row and lane */
 	const struct part pg = part_of(backend, gate, r), pu = part_of(backend, up, r);
-	struct launch l = launch_begin(backend, gate, &multiply_gated, variant_of(backend, w, block) | GATED, err);
+	struct launch l = launch_begin(backend, gate, &multiply_gated, variant_of(backend, w, block, true), err);
 	put_shared(&l, r, w);
 	launch_buffer(&l, memory_of(w));
 	launch_buffer(&l, memory_of(gate->in[2]));
@@ -218,7 +228,7 @@ static vita_status gated_rows(vita_backend *backend, const op_call *gate, const 
 	launch_buffer(&l, memory_of(up->in[2]));
 	launch_buffer(&l, memory_of(up->out[0]));
 	launch_bytes(&l, &pu, sizeof pu);
-	return run(&l, w, r, block, pg.tiles);
+	return run(&l, w, r, block, true, pg.tiles);
 }
 
 /* ---- x in 8 bits ----------------------------------------------------------------------------------- */

@@ -17,7 +17,7 @@ static void key_of(const vita_backend *backend, char *key, size_t size)
 {
 	uint64_t hash = CACHE_HASH_BEGIN;
 	for (const struct kernel_file *f = kernel_files; f->name; f++) hash = cache_hash(hash, f->text, f->size);
-	(void)snprintf(key, size, "tune 1|%s|%s|%s|%u|%d|%016llx", backend->device.platform_name, backend->device.name,
+	(void)snprintf(key, size, "tune 2|%s|%s|%s|%u|%d|%016llx", backend->device.platform_name, backend->device.name,
 	               backend->device.driver, (unsigned)backend->device.compute_units, (int)backend->is_cpu,
 	               (unsigned long long)hash);
 }
@@ -32,7 +32,7 @@ void tune_open(vita_backend *backend)
 	free(table);
 	for (uint32_t i = 0; i < TUNED_TYPES; i++) { /* never believed further than it can be used */
 		if (backend->tuned.rows[i] > TILES_MOST_ROWS) backend->tuned.rows[i] = 0;
-		if (backend->tuned.slices[i] > 8) backend->tuned.slices[i] = 0;
+		if (backend->tuned.slices[i] > 32) backend->tuned.slices[i] = 0;
 	}
 }
 
@@ -64,6 +64,7 @@ static void choose(vita_backend *backend, const op_call *c, uint8_t *choice, con
 	for (; *candidates; candidates++) {
 		*choice = *candidates;
 		const double took = time_product(backend, c);
+		if (took < 0) backend->lost = CL_SUCCESS; /* a launch that is too large for this device */
 		if (took < 0 || (best >= 0 && took >= best)) continue;
 		best = took;
 		quickest = *candidates;
@@ -73,7 +74,7 @@ static void choose(vita_backend *backend, const op_call *c, uint8_t *choice, con
 
 static void measure(vita_backend *backend, const vita_tensor *w, vita_buffer *x_buffer, vita_buffer *y_buffer)
 {
-	static const uint8_t rows[] = { 12, 8, 6, 4, 0 }, slices[] = { 8, 4, 2, 1, 0 };
+	static const uint8_t rows[] = { 12, 8, 6, 4, 0 }, slices[] = { 16, 32, 8, 4, 2, 1, 0 };
 	static const vita_matmul_params params = { sizeof params, VITA_UNARY_NONE };
 	vita_tensor part = *w, x, y;
 	op_call c;
