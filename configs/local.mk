@@ -11,9 +11,16 @@ nobase_dist_vitadata_DATA += \
 	%D%/vita-audio-plus-boost.ini \
 	%D%/vita-audio-plus-vanilla.ini \
 	models/nano/README.md \
+	models/nano/config.json \
+	models/nano/generation_config.json \
+	models/nano/model.safetensors \
+	models/nano/tokenizer.json \
 	models/nano/mel-vq/config.json \
 	models/nano/mel-vq/model.safetensors \
-	models/nano/question.wav
+	models/nano/question.wav \
+	models/nano/questions/calendar.wav \
+	models/nano/questions/capital.wav \
+	models/nano/questions/difference.wav
 
 EXTRA_DIST += \
 	tests/data/README.md \

@@ -301,6 +301,6 @@ const struct verb verb_init = {
 		"      --audio-tokens N       size of the codec's codebook [2048, as codec2 in\n"
 		"                             mode 700C]\n\n"
 		"JSON: model; shape; parameters.\n\n"
-		"Example: what configs/nano.ini needs\n"
-		"  vita init --audio-tokens 512 nano models/nano\n",
+		"Example: a model of the shape of models/nano, untrained\n"
+		"  vita init --audio-tokens 512 nano untrained\n",
 };

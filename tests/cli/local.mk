@@ -12,6 +12,7 @@ installed_tests = \
 	%D%/layout.sh \
 	%D%/opencl.sh \
 	%D%/mel-vq.sh \
+	%D%/nano.sh \
 	%D%/outside.sh \
 	%D%/published.sh \
 	%D%/plot.sh \

@@ -1,0 +1,21 @@
+# How the shipped language model was trained: configurations and logs; not installed.
+
+EXTRA_DIST += \
+	%D%/1a.ini \
+	%D%/1a.jsonl \
+	%D%/1b.ini \
+	%D%/1b.jsonl \
+	%D%/1c.ini \
+	%D%/1c.jsonl \
+	%D%/1d.ini \
+	%D%/1d.jsonl \
+	%D%/1e.ini \
+	%D%/1e.jsonl \
+	%D%/2.ini \
+	%D%/2.jsonl \
+	%D%/3.ini \
+	%D%/3.jsonl \
+	%D%/4.ini \
+	%D%/4.jsonl \
+	%D%/README.md \
+	%D%/loss.svg
