@@ -10,6 +10,9 @@ conversations in which audio tokens stand written out:
     asr.jsonl       a recording; what it says
     tts.jsonl       a text; its words, each followed by its own sound
     txt.jsonl       a question in text; the question again and its answer
+    worked.jsonl    those of them whose answers must be worked out
+    sums.jsonl      more of these, and
+    copies.jsonl    of words to be repeated or spelled; only what comes after the sound, and no question before it
     s2s.jsonl       a spoken question; the question in text, its answer in text, and the answer's words with their sound
     held-*.jsonl    the same of what is held out, to be evaluated on the way
 
@@ -66,7 +69,7 @@ class Builder:
                 self.voice[job["answer"]] = text
 
     def asr(self):
-        for name in ("transcripts", "questions"):
+        for name in ("transcripts", "questions", "numbers"):
             for job in read(self.packs, name + ".codes.jsonl"):
                 yield conversation(ASR + sound(job["codes"]), job["question"])
 
@@ -74,21 +77,35 @@ class Builder:
         for text, said in self.voice.items():
             yield conversation(TTS + text, said)
 
-    def txt(self):
+    def txt(self, families=None):
         for line in read(self.lists, "sentences.jsonl"):
-            yield conversation(line["question"], line["question"] + "\n" + line["answer"])
+            if families is None or line["family"] in families:
+                yield conversation(line["question"], line["question"] + "\n" + line["answer"])
 
-    def questions(self, name, wanted=None):
-        for job in read(self.packs, name + ".codes.jsonl"):
+    def worked(self):
+        return self.txt(("add", "sub", "next", "prev", "compare", "count"))
+
+    def drill(self, name):
+        for line in read(self.lists, name + ".jsonl"):
+            yield conversation("", line["question"] + "\n" + line["answer"])
+
+    def sums(self):
+        return self.drill("sums")
+
+    def copies(self):
+        return self.drill("copies")
+
+    def questions(self, names, wanted=None):
+        for job in (job for name in names for job in read(self.packs, name + ".codes.jsonl")):
             said = self.voice.get(job["answer"])
             if said and all(job.get(key) == value for key, value in (wanted or {}).items()):
                 yield conversation(sound(job["codes"]), "\n".join([job["question"], job["answer"], said]))
 
     def s2s(self):
-        return self.questions("questions")
+        return self.questions(["questions", "numbers"])
 
     def held_s2s(self):
-        return self.questions("eval", {"content": "held", "voices": "variant"})
+        return self.questions(["eval"], {"content": "held", "voices": "variant"})
 
     def held_asr(self):
         for job in read(self.packs, "eval.codes.jsonl"):
@@ -110,7 +127,7 @@ def main():
     arguments = parser.parse_args()
     builder = Builder(arguments.lists, arguments.packs)
     os.makedirs(arguments.out, exist_ok=True)
-    for name in ("asr", "tts", "txt", "s2s", "held-asr", "held-tts", "held-s2s"):
+    for name in ("asr", "tts", "txt", "worked", "sums", "copies", "s2s", "held-asr", "held-tts", "held-s2s"):
         path, n = os.path.join(arguments.out, name + ".jsonl"), 0
         with open(path + ".new", "w", encoding="utf-8") as out:
             for line in getattr(builder, name.replace("-", "_"))():

@@ -27,6 +27,7 @@ EXTRA_DIST += \
 	%D%/domain.json \
 	%D%/festival.py \
 	%D%/make \
+	%D%/notice.py \
 	%D%/stage1.ini \
 	%D%/stage2.ini \
 	%D%/stage3.ini \

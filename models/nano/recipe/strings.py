@@ -8,11 +8,13 @@ OUT gets one file of JSON lines a list. A line is a job for `speak` (text, voice
 question, answer, family, content and voices are for those who read its index afterwards:
 
     questions      questions in many voices, through rooms and microphones, with their answers
+    numbers        the shortest of them: a number said alone, to be said back
     transcripts    word strings in the same voices, to be written down
     speech         in the output voice: every answer to the above, and word strings of all kinds
     eval           questions for the evaluation: content seen or held out, voices seen, unseen, of an unseen engine
     speech-held    in the output voice: strings that `speech` does not hold
     sentences      questions and answers in text alone (no jobs: nobody speaks them)
+    sums, copies   the same of the families that take the most practice
     words          every word, for the tokenizer
 
 What is held out is decided by a hash of the content (the pair of numbers, the words), never by the recording, so
@@ -31,8 +33,12 @@ FAMILIES = DOMAIN["families"]
 ONES, TENS = DOMAIN["numbers"]["ones"], DOMAIN["numbers"]["tens"]
 
 # At scale 1; `eval` has so many of each of its six kinds.
-COUNTS = {"questions": 60000, "transcripts": 20000, "speech": 24000, "sentences": 100000, "eval": 200,
-          "speech-held": 600, "words": 1}
+COUNTS = {"questions": 60000, "numbers": 8000, "transcripts": 20000, "speech": 24000, "sentences": 100000, "sums": 220000,
+          "copies": 150000, "eval": 200, "speech-held": 600, "words": 1}
+
+# What takes the most practice: how much of each family.
+DRILLS = {"sums": {"add": 0.36, "sub": 0.36, "compare": 0.12, "next": 0.05, "prev": 0.05, "count": 0.06},
+          "copies": {"repeat": 0.75, "spell": 0.15, "count": 0.1}}
 
 # ---- contents --------------------------------------------------------------------------------------------------
 
@@ -268,12 +274,15 @@ class Lists:
     def count(self, name):
         return max(1, int(COUNTS[name] * self.scale))
 
-    def questions(self):
-        for i in range(self.count("questions")):
-            rng = self.rng("questions", i)
-            family, question, answer, _ = self.content.question(rng, held=False)
+    def questions(self, name="questions", only=None):
+        for i in range(self.count(name)):
+            rng = self.rng(name, i)
+            family, question, answer, _ = self.content.question(rng, held=False, family=only)
             yield {"text": question, **input_voice(rng), **microphone(rng), "family": family, "question": question,
                    "answer": answer}
+
+    def numbers(self):
+        return self.questions("numbers", "echo")
 
     def transcripts(self):
         for i in range(self.count("transcripts")):
@@ -318,6 +327,19 @@ class Lists:
         for i in range(self.count("sentences")):
             family, question, answer, _ = self.content.question(self.rng("sentences", i), held=False)
             yield {"family": family, "question": question, "answer": answer}
+
+    def drill(self, name):
+        for i in range(self.count(name)):
+            rng = self.rng(name, i)
+            family = rng.choices(list(DRILLS[name]), list(DRILLS[name].values()))[0]
+            family, question, answer, _ = self.content.question(rng, held=False, family=family)
+            yield {"family": family, "question": question, "answer": answer}
+
+    def sums(self):
+        return self.drill("sums")
+
+    def copies(self):
+        return self.drill("copies")
 
     def words(self):
         for word in self.content.lexicon:
