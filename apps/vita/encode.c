@@ -97,14 +97,17 @@ static vita_status encode_pieces(struct encoding *e, float *pcm, uint64_t capaci
 	return VITA_OK;
 }
 
-/* A pipe is heard as it comes. Of a file the encoder gets a minute at a time: it may make more of sound whose
- * continuation it knows. */
+/* A pipe is heard as it comes. Of a file the encoder gets a segment or a minute at a time: it may make more of sound
+ * whose continuation it knows. */
 static vita_status encode(struct encoding *e, const char *path)
 {
-	uint64_t n_done = 0,
-		 capacity = e->n_expected < 0 ? BLOCK : (uint64_t)e->cli->info.encoder_info->sample_rate * 60;
-	float *pcm = malloc(capacity * sizeof *pcm);
-	if (!pcm) return vita_fail(&e->cli->err, VITA_E_NOMEM, "no memory for a minute of sound");
+	const vita_encoder_info *info = e->cli->info.encoder_info;
+	uint64_t n_done = 0, capacity = BLOCK;
+	if (e->n_expected >= 0) capacity = info->segment ? info->segment : (uint64_t)info->sample_rate * 60;
+	float *pcm = capacity <= SIZE_MAX / sizeof *pcm ? malloc(capacity * sizeof *pcm) : NULL;
+	if (!pcm)
+		return vita_fail(&e->cli->err, VITA_E_NOMEM, "no memory for %llu samples of sound",
+				 (unsigned long long)capacity);
 	vita_status status = encode_pieces(e, pcm, capacity, &n_done);
 	free(pcm);
 	if (status == VITA_OK && n_done == 0)
@@ -152,14 +155,28 @@ static vita_status write_features(struct encoding *e)
 	return vita_safetensors_write(e->features_path, &array, 1, NULL, 0, &e->cli->err);
 }
 
+/* How far the tokens are from those of the recording as a whole. */
+static json_t *json_deviation(const struct encoding *e)
+{
+	vita_encoder *encoder;
+	vita_deviation deviation;
+	VITA_INIT(&deviation);
+	(void)vita_engine_encoder(e->cli->engine, &encoder);
+	const vita_deviation_api *api = VITA_HAS(e->api, vita_encoder_api, get_extension)
+						? e->api->get_extension(encoder, VITA_DEVIATION_ID)
+						: NULL;
+	if (api && VITA_HAS(api, vita_deviation_api, measure)) api->measure(e->stream, &deviation);
+	return json_pack("{s:I, s:f}", "tokens", (json_int_t)deviation.n_tokens, "db", deviation.most_db);
+}
+
 static int print_result(struct encoding *e)
 {
 	if (!e->cli->json) {
 		if (e->n_printed > 0) (void)putchar('\n');
 		return EXIT_DONE;
 	}
-	json_t *document = json_pack("{s:o, s:f}", "tokens", json_ids(e->ids.id, e->ids.n), "rate",
-				     e->cli->info.encoder_info->rate);
+	json_t *document = json_pack("{s:o, s:f, s:o}", "tokens", json_ids(e->ids.id, e->ids.n), "rate",
+				     e->cli->info.encoder_info->rate, "deviation", json_deviation(e));
 	if (e->features_path)
 		(void)json_object_set_new(document, "rows", json_integer((json_int_t)e->n_rows));
 	return cli_print_json(e->cli, document);
@@ -199,7 +216,9 @@ const struct verb verb_encode = {
 		"      --features FILE        for an encoder that gives feature rows: write them\n"
 		"                             to a safetensors file, f32 \"features\" [rows,\n"
 		"                             width]\n\n"
-		"JSON: tokens; rate, tokens a second of sound.\n\n"
+		"JSON: tokens; rate, tokens a second of sound; deviation: from a pipe, which is\n"
+		"heard as it comes, tokens may come before all is known that matters to them;\n"
+		"how many did, and by how many db features that they were made from are off.\n\n"
 		"Example: through encoder and codec and back, without any model:\n"
 		"  vita encode -s encoder.plugin=codec2 question.wav |\n"
 		"  vita decode -s codec.plugin=codec2 -o round.wav -\n",

@@ -32,7 +32,8 @@ const struct verb verb_run = {
 		"JSON: text; audio_tokens (of the codec); timing with listen_ms, to the end of\n"
 		"the question, and from there on encode_ms, prefill_ms, first_audio_ms and\n"
 		"total_ms, and rtf, the time taken for a second of answer; samples; tokens,\n"
-		"counted as by vita generate.\n\n"
+		"counted as by vita generate; deviation, as by vita encode, of a question from\n"
+		"a pipe.\n\n"
 		"Example: let the small model answer the recording that ships with it, and hear it at once:\n"
 		"  vita run -c configs/nano.ini models/nano/question.wav -o - | aplay\n",
 };

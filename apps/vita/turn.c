@@ -66,6 +66,7 @@ static vita_status open_ends(struct answer *answer, const char *recording)
 		vita_status status = vita_audio_open(recording, encoder->sample_rate, encoder->mix,
 		                                     &answer->question, &cli->err);
 		if (status != VITA_OK) return status;
+		vita_audio_describe(answer->question, NULL, NULL, &answer->n_question);
 	}
 	if (!cli->output) return VITA_OK;
 	return vita_audio_create(cli->output, cli->info.codec_info->sample_rate, VITA_PCM16, &answer->sound,
@@ -91,6 +92,7 @@ static vita_status run_turn(struct answer *answer, uint32_t task, const char *te
 	turn.text = text;
 	turn.source = answer->question ? give_question : NULL;
 	turn.source_user = answer;
+	turn.recorded = answer->n_question >= 0; /* a pipe is heard as it comes */
 	turn.max_tokens = max_tokens;
 	turn.cancel = cli_cancel;
 	turn.events = &events;
@@ -120,12 +122,13 @@ static int print_answer(struct answer *answer)
 		"first_audio_ms", json_ms(result->first_audio_ms),
 		"total_ms", json_ms(result->total_ms),
 		"rtf", json_ms(rtf));
-	json_t *document = json_pack("{s:o, s:o, s:o, s:I, s:o}",
+	json_t *document = json_pack("{s:o, s:o, s:o, s:I, s:o, s:{s:I, s:f}}",
 		"text", json_stringn(answer->text ? answer->text : "", answer->text_size),
 		"audio_tokens", json_ids(answer->audio_tokens.id, answer->audio_tokens.n),
 		"timing", timing,
 		"samples", (json_int_t)result->n_samples,
-		"tokens", json_counts(result));
+		"tokens", json_counts(result),
+		"deviation", "tokens", (json_int_t)result->n_deviating, "db", result->deviation_db);
 	return cli_print_json(cli, document);
 }
 

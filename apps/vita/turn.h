@@ -11,6 +11,7 @@
 struct answer {
 	struct cli *cli;
 	vita_audio_reader *question;
+	int64_t n_question;       /* its samples; -1: not known before its end */
 	vita_audio_writer *sound; /* NULL: nobody wants to hear it */
 	int prints_text;          /* to stdout as it comes */
 	struct ids audio_tokens;  /* of the codec's codebook */

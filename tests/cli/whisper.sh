@@ -30,6 +30,15 @@ cp "$scratch/out" "$scratch/once"
 expect_exit 0 sh -c "cat '$golden/audio/speech.wav' | '$vita' encode -s encoder.model='$scratch/model' -s encoder.loudest=segment -"
 cmp "$scratch/out" "$scratch/once" || fail "from a pipe the tokens are others"
 
+# A file is heard whole whatever the verb; from a pipe tokens come before a louder sound is known, and that is said.
+{ head -c 32000 /dev/zero && tail -c +45 "$golden/audio/speech.wav"; } >"$scratch/samples"
+wav 1 1 16000 16 "$scratch/samples" >"$scratch/late.wav"
+expect_exit 0 "$vita" encode --json -s encoder.model="$scratch/model" "$scratch/late.wav"
+expect_match "$scratch/out" '"deviation": *{"tokens": *0, *"db": *0'
+expect_exit 0 sh -c "cat '$scratch/late.wav' | '$vita' encode --json -s encoder.model='$scratch/model' -"
+expect_match "$scratch/out" '"deviation": *{"tokens": *[1-9]'
+expect_match "$scratch/err" 'louder'
+
 # The names of its tensors as converted checkpoints have them.
 if command -v perl >/dev/null; then
 	perl -0777 -e 'open F, "<:raw", $ARGV[0]; $_ = <F>; $n = unpack "Q<", $_; $h = substr $_, 8, $n; $d = substr $_, 8 + $n;
@@ -42,8 +51,12 @@ fi
 # A question in speech: 64 of the language model's audio tokens are this encoder's.
 expect_exit 0 "$vita" init tiny "$scratch/llm" -q
 expect_exit 0 "$vita" asr --json -s llm.model="$scratch/llm" -s encoder.model="$golden/tokenizer/tiny" \
-	-s generation.max_tokens=4 "$golden/audio/speech.wav"
+	-s generation.max_tokens=4 "$scratch/late.wav"
 expect_match "$scratch/out" '"text"'
+expect_match "$scratch/out" '"deviation": *{"tokens": *0, *"db": *0'
+expect_exit 0 sh -c "cat '$scratch/late.wav' | '$vita' asr --json -s llm.model='$scratch/llm' \
+	-s encoder.model='$golden/tokenizer/tiny' -s generation.max_tokens=4 -"
+expect_match "$scratch/out" '"deviation": *{"tokens": *[1-9]'
 
 # What it gets wrong is said.
 little_endian 0 3200 >"$scratch/samples"
@@ -53,6 +66,15 @@ expect_exit 0 "$vita" encode --json -s encoder.model="$golden/tokenizer/tiny" "$
 : >"$scratch/samples"
 wav 1 1 16000 16 "$scratch/samples" >"$scratch/empty.wav"
 expect_refusal "$vita" encode -s encoder.model="$golden/tokenizer/tiny" "$scratch/empty.wav"
+expect_refusal "$vita" asr -s llm.model="$scratch/llm" -s encoder.model="$golden/tokenizer/tiny" "$scratch/empty.wav"
+expect_match "$scratch/err" 'too short'
+{ head -c 4000 /dev/zero && printf '\0\0\300\177' && head -c 4000 /dev/zero; } >"$scratch/samples"
+wav 3 1 16000 32 "$scratch/samples" >"$scratch/nan.wav"
+for verb in encode "asr -s llm.model=$scratch/llm"; do
+	# shellcheck disable=SC2086 # a list of arguments
+	expect_refusal "$vita" $verb -s encoder.model="$golden/tokenizer/tiny" "$scratch/nan.wav"
+	expect_match "$scratch/err" '0.062500 s is not a finite number'
+done
 expect_refusal "$vita" encode -s encoder.model="$golden/llm/tiny" "$scratch/silence.wav"
 head -c 600000 "$golden/tokenizer/tiny/model.safetensors" >"$scratch/model/model.safetensors"
 expect_refusal "$vita" encode -s encoder.model="$scratch/model" "$scratch/silence.wav"

@@ -301,6 +301,8 @@ static vita_status encoder_push(vita_encoder_stream *stream, const float *pcm, u
 	(void)pcm;
 	(void)cancel;
 	if (stream->last) return vita_fail(err, VITA_E_STATE, "push after the last");
+	stream->f->pushed[stream->f->n_pushed] = n;
+	if (stream->f->n_pushed < 63) stream->f->n_pushed++;
 	stream->n_samples += n;
 	stream->last = last;
 	return VITA_OK;
@@ -320,8 +322,23 @@ static vita_status encoder_pull(vita_encoder_stream *stream, int32_t *ids, float
 	return stream->last && *n == 0 ? VITA_END : VITA_OK;
 }
 
+/* As if the first two tokens had come too early. */
+static void encoder_deviation(const vita_encoder_stream *stream, vita_deviation *out)
+{
+	out->n_tokens = stream->n_given < 2 ? stream->n_given : 2;
+	out->most_db = 1.5;
+}
+
+static const void *encoder_extension(vita_encoder *encoder, const char *id)
+{
+	static const vita_deviation_api deviation = { sizeof deviation, 0, encoder_deviation };
+	(void)encoder;
+	return strcmp(id, VITA_DEVIATION_ID) == 0 ? &deviation : NULL;
+}
+
 static const vita_encoder_api encoder_api = {
 	.struct_size = sizeof encoder_api,
+	.get_extension = encoder_extension,
 	.stream_open = encoder_stream_open,
 	.stream_close = encoder_stream_close,
 	.push = encoder_push,
@@ -657,6 +674,7 @@ vita_status hear_speech(vita_conversation *c, heard *h, uint32_t task, uint64_t 
 	turn.task = task;
 	turn.source = give_silence;
 	turn.source_user = &n_samples;
+	turn.recorded = h->recorded;
 	turn.max_tokens = max_tokens;
 	return hear(c, h, &turn);
 }

@@ -44,6 +44,8 @@ typedef struct fake {
 	int32_t codes[256];          /* all that the codec was given */
 	uint32_t n_codes;
 	int codec_ended;
+	uint64_t pushed[64];         /* samples of each push of the encoder; the last stands for all further ones */
+	uint32_t n_pushed;
 } fake;
 
 /* With tokenizer = 0 only ids can be continued. */
@@ -80,6 +82,7 @@ typedef struct heard {
 	double worst;                 /* largest difference from them */
 	uint32_t n_vocab;
 	uint32_t cancel_at, fail_at;  /* token of the answer, counted from 1, at which to; 0: never */
+	uint32_t recorded;            /* of the turn: the question lies there whole */
 	vita_cancel *cancel;
 	vita_turn_result result;
 	vita_error err;

@@ -341,6 +341,34 @@ static void test_listening_ahead(void **state)
 	tear_down(&whole);
 }
 
+/* Of a recording that lies there whole the encoder gets its segments, of speech what comes. */
+static void test_recorded(void **state)
+{
+	(void)state;
+	stage s = set_up();
+	s.f->engine.encoder_info.segment = 5000;
+	ok(hear_speech(s.c, s.h, VITA_TASK_SPEECH, 12000, 0), s.h);
+	assert_int_equal(s.f->pushed[0], 1000);
+	assert_int_equal(s.f->n_pushed, 13);
+	assert_int_equal(s.h->result.n_deviating, 2);
+	assert_true(s.h->result.deviation_db > 1.4 && s.h->result.deviation_db < 1.6);
+	ok(vita_conversation_reset(s.c, NULL), s.h);
+	s.f->n_pushed = 0;
+	s.h->recorded = 1;
+	ok(hear_speech(s.c, s.h, VITA_TASK_SPEECH, 12000, 0), s.h);
+	assert_int_equal(s.f->n_pushed, 3);
+	assert_int_equal(s.f->pushed[0], 5000);
+	assert_int_equal(s.f->pushed[1], 5000);
+	assert_int_equal(s.f->pushed[2], 2000);
+	assert_int_equal(s.h->result.n_question_tokens, 1200);
+	ok(vita_conversation_reset(s.c, NULL), s.h);
+	s.f->n_pushed = 0;
+	s.f->engine.encoder_info.segment = 0; /* an encoder that does not mind */
+	ok(hear_speech(s.c, s.h, VITA_TASK_SPEECH, 3000, 0), s.h);
+	assert_int_equal(s.f->pushed[0], 1000);
+	tear_down(&s);
+}
+
 static void test_bad_recordings(void **state)
 {
 	(void)state;
@@ -387,6 +415,7 @@ int main(void)
 		cmocka_unit_test(test_cancelled_turn_goes_on),
 		cmocka_unit_test(test_feature_rows),
 		cmocka_unit_test(test_listening_ahead),
+		cmocka_unit_test(test_recorded),
 		cmocka_unit_test(test_bad_recordings),
 		cmocka_unit_test(test_hostile_codec),
 	};

@@ -394,6 +394,32 @@ static void test_long(void **state)
 	free(json);
 }
 
+/* Two blocks, the second louder: only the first came out too early, and by as much as its floor was too low. */
+static void test_deviation(void **state)
+{
+	const uint64_t n = make_long(25600);
+	(void)state;
+	for (uint64_t i = 0; i < n; i++)
+		sound[i] *= i < 12800 ? 1e-5f : 1;
+	opened o = open_encoder(golden("tokenizer/tiny"), "auto", NULL);
+	const vita_deviation_api *api = o.api->get_extension(o.encoder, VITA_DEVIATION_ID);
+	assert_non_null(api);
+	for (int whole = 0; whole <= 1; whole++) {
+		int32_t ids[MAX_IDS];
+		vita_deviation deviation;
+		vita_encoder_stream *stream = open_stream(&o);
+		for (uint64_t at = 0, now = whole ? n : 3200; at < n; at += now)
+			assert_int_equal(o.api->push(stream, sound + at, now, at + now == n, NULL, NULL), VITA_OK);
+		assert_int_equal(take(&o, stream, ids), n / 1280);
+		VITA_INIT(&deviation);
+		api->measure(stream, &deviation);
+		assert_int_equal(deviation.n_tokens, whole ? 0 : 10);
+		assert_int_equal(deviation.most_db > 1, !whole);
+		o.api->stream_close(stream);
+	}
+	close_all(&o);
+}
+
 /* ---- as it comes ---------------------------------------------------------------------------------------- */
 
 /* With the loudest sound first, blocks come as soon as they are full, and are those of the whole recording. */
@@ -467,6 +493,11 @@ static void test_describe(void **state)
 	assert_int_equal(info.vocab_size, 64);
 	assert_true(info.rate == 12.5);
 	assert_true(fabs(info.latency_s - 0.72) < 1e-9);
+	assert_int_equal(info.segment, 480000);
+	info.segment = 7; /* what a host that knows no segment has behind its struct stays */
+	info.struct_size = offsetof(vita_encoder_info, segment);
+	o.api->describe(o.encoder, &info);
+	assert_int_equal(info.segment, 7);
 	close_all(&o);
 }
 
@@ -623,6 +654,7 @@ int main(void)
 		cmocka_unit_test(test_stages),
 		cmocka_unit_test(test_tokens),
 		cmocka_unit_test(test_long),
+		cmocka_unit_test(test_deviation),
 		cmocka_unit_test(test_streaming),
 		cmocka_unit_test(test_counts),
 		cmocka_unit_test(test_describe),

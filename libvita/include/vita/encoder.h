@@ -32,7 +32,29 @@ typedef struct vita_encoder_info {
 	uint32_t width;         /* FEATURES: values a row, the LLM's hidden size */
 	double rate;            /* tokens or rows a second of sound, on average */
 	double latency_s;       /* sound needed beyond a token's own before it can come out */
+	/* Samples, counted from the start of the recording, that are best pushed in one piece where they are at
+	 * hand: then all tokens are those of the whole recording. 0: they are so whatever the pieces. */
+	uint64_t segment;
 } vita_encoder_info;
+
+/* How far the tokens of a stream are from those of the recording as a whole, because they came out before all that
+ * matters to them was known. get_extension(encoder, VITA_DEVIATION_ID) gives a vita_deviation_api where that can be. */
+#define VITA_DEVIATION_ID "vita.deviation/1"
+
+typedef struct vita_deviation {
+	uint32_t struct_size;
+	uint32_t reserved;
+	uint64_t n_tokens;      /* made from features that are other in the whole; later ones may depend on them */
+	double most_db;         /* by how much such a feature was too low, at most; dB of power */
+} vita_deviation;
+
+typedef struct vita_deviation_api {
+	uint32_t struct_size;
+	uint32_t reserved;
+
+	/* Of the sound pushed so far whose segment has ended. Fills *out as far as its struct_size reaches. [one-thread] */
+	void (*measure)(const vita_encoder_stream *stream, vita_deviation *out);
+} vita_deviation_api;
 
 /* get_extension(NULL, VITA_MATCH_ID) gives a vita_match_api (vita/host.h), with which the host finds the plugin for
  * [encoder] model where the config names none. */

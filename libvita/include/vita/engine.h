@@ -131,6 +131,11 @@ typedef struct vita_turn {
 	const vita_cancel *cancel;    /* may be NULL */
 	const vita_turn_events *events;
 	const char *schedule;         /* as [heads] schedule, for this turn; NULL: as the config says */
+	/* 1: the question is a recording that lies there whole. An encoder then gets it in pieces of its segments
+	 * (vita_encoder_info), so that its tokens are those of the whole. 0: it comes as it is spoken, and waits for
+	 * nothing. */
+	uint32_t recorded;
+	uint32_t reserved;
 } vita_turn;
 
 typedef struct vita_turn_result {
@@ -152,6 +157,10 @@ typedef struct vita_turn_result {
 	/* Start of the turn to the end of the question. Encoder and LLM work while it comes in; so a turn
 	 * whose question is a file, which waits for nobody, took listen_ms + total_ms in all. */
 	double listen_ms;
+	/* Of the question's tokens, those that came out before the encoder knew all that matters to them, and by how
+	 * much they are off at most (vita_deviation of vita/encoder.h); 0, 0 where they are those of the whole. */
+	uint64_t n_deviating;
+	double deviation_db;
 } vita_turn_result;
 
 /* A conversation keeps the KV cache from turn to turn.                                  [any-thread] */

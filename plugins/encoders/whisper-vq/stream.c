@@ -27,6 +27,8 @@ struct vita_encoder_stream {
 	float *floors;   /* [blocks] that they were encoded with */
 	int32_t *ids;    /* ready: from ids_at to n_ids */
 	uint64_t n_ids, ids_at, capacity;
+	uint64_t n_deviating; /* tokens of blocks that a louder sound came after */
+	float most;           /* by which log10 of a feature's power was too low */
 	int32_t ended, warned;
 };
 
@@ -109,9 +111,13 @@ static void report_deviation(vita_encoder_stream *s)
 	const int64_t block = c->block * WHISPER_STRIDE;
 	uint64_t changed = 0;
 	float most = 0;
-	for (int64_t b = 0; (b + 1) * c->block <= s->done && (b + 1) * block <= s->features.n_rows; b++)
-		changed += whisper_features_changed(&s->features, b * block, block, s->floors[b], &most);
+	for (int64_t b = 0; (b + 1) * c->block <= s->done && (b + 1) * block <= s->features.n_rows; b++) {
+		uint64_t n = whisper_features_changed(&s->features, b * block, block, s->floors[b], &most);
+		s->n_deviating += n > 0 ? (uint64_t)(c->block / c->pool) : 0;
+		changed += n;
+	}
 	if (changed == 0) return;
+	if (most > s->most) s->most = most;
 	vita_logf(
 		s->encoder->host, s->warned ? VITA_LOG_INFO : VITA_LOG_WARNING, "whisper-vq",
 		"segment from %.0f s: a sound came that was louder than all before it, and %llu of %llu "
@@ -205,4 +211,10 @@ vita_status whisper_pull(vita_encoder_stream *s, int32_t *ids, float *rows, uint
 	if (s->ids_at < s->n_ids) return VITA_OK;
 	s->ids_at = s->n_ids = 0;
 	return *n == 0 && s->ended ? VITA_END : VITA_OK;
+}
+
+void whisper_deviation(const vita_encoder_stream *s, vita_deviation *out)
+{
+	const vita_deviation all = {out->struct_size, 0, s->n_deviating, 10 * (double)s->most};
+	memcpy(out, &all, out->struct_size < sizeof all ? out->struct_size : sizeof all);
 }

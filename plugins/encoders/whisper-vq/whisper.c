@@ -85,14 +85,17 @@ static void describe(const vita_encoder *encoder, vita_encoder_info *info)
 	info->width = 0;
 	info->rate = (double)c->rate_hz / (double)whisper_code_samples(c);
 	int64_t wait = encoder->exact ? c->segment : c->block * whisper_frame_samples(c);
+	if (VITA_COVERS(info, vita_encoder_info, segment)) info->segment = encoder->exact ? 0 : (uint64_t)c->segment;
 	info->latency_s = (double)(wait - whisper_code_samples(c)) / (double)c->rate_hz;
 }
 
 static const void *get_extension(vita_encoder *encoder, const char *id)
 {
 	static const vita_match_api matching = {sizeof matching, 0, match};
+	static const vita_deviation_api deviation = {sizeof deviation, 0, whisper_deviation};
 	(void)encoder;
-	return strcmp(id, VITA_MATCH_ID) == 0 ? &matching : NULL;
+	if (strcmp(id, VITA_MATCH_ID) == 0) return &matching;
+	return strcmp(id, VITA_DEVIATION_ID) == 0 ? &deviation : NULL;
 }
 
 /* ---- what the module tells its host ------------------------------------------------------------------- */
@@ -124,9 +127,8 @@ static const vita_key loudest_key = {
 	.type = VITA_KEY_CHOICE,
 	.name = "loudest",
 	.fallback = "so-far",
-	.help = "sound that features are measured against: the loudest so far, for tokens every block, or of "
-		"the segment, "
-		"as the reference does",
+	.help = "sound that features are measured against: the loudest that was heard, for tokens every block, or of "
+		"the segment, as the reference does; recordings that lie there whole are exact with both",
 	.choices = "so-far segment",
 };
 

@@ -154,5 +154,6 @@ vita_status whisper_push(vita_encoder_stream *stream, const float *pcm, uint64_t
 			 const vita_cancel *cancel, vita_error *err);
 vita_status whisper_pull(vita_encoder_stream *stream, int32_t *ids, float *rows, uint64_t capacity,
 			 uint64_t *n, vita_error *err);
+void whisper_deviation(const vita_encoder_stream *stream, vita_deviation *out);
 
 #endif
