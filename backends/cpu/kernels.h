@@ -21,12 +21,12 @@
  * rows everything lies in the order in which a kernel walks: block by block of 32 along k, row by row in a
  * block.
  *   q       [groups][k / 32][N][32]
- *   scale   [groups][spans][N]: q · scale is the activation; a span is 32 values for q8_0 weights and 256
- *           for the others, whose own error is larger
+ *   scale   [groups][spans][N]: q · scale is the activation; a span is 32 values for q8_0 and q4_1 weights and 256
+ *           for the others, whose own error is larger, or who are meant to be fast
  *   sums    what takes the zero point, or a block's minimum, off the weights:
  *           q8_0 q4_0  int32 [groups][k / 32][N]     -zero_point · Σ q
  *           q6_k       int32 [groups][k / 16][N]     -zero_point · Σ q
- *           q4_1       float [groups][k / 32][N]     Σ q
+ *           q4_1       float [groups][k / 32][N]     scale · Σ q
  *           q4_k       int16 [groups][k / 64][N][2]  Σ q
  */
 struct quantised_rows {
@@ -42,7 +42,7 @@ struct quantised_rows {
 /* Values that share a scale. */
 static inline int64_t scale_span(uint32_t dtype)
 {
-	return dtype == VITA_Q8_0 ? 32 : SPAN;
+	return dtype == VITA_Q8_0 || dtype == VITA_Q4_1 ? 32 : SPAN;
 }
 
 /* Values that share an entry of sums. */

@@ -127,14 +127,14 @@ INLINE void span_32(uint32_t dtype, const struct span *s)
 			__m256i i = dtype == VITA_Q8_0 ? dot_8bit(w, q) : dot_4bit(w, q);
 			__m256 factor = load_halves(d);
 			if (dtype == VITA_Q4_0) i = _mm256_add_epi32(i, _mm256_set1_epi32(((const int32_t *)s->sums)[at + r]));
-			if (dtype == VITA_Q8_0) factor = _mm256_mul_ps(factor, _mm256_set1_ps(s->scale[at + r]));
+			if (dtype != VITA_Q4_0) factor = _mm256_mul_ps(factor, _mm256_set1_ps(s->scale[at + r]));
 			sum[r] = accumulate(sum[r], i, factor);
 			if (dtype == VITA_Q4_1)
 				sum[r] = _mm256_fmadd_ps(load_halves(d + HALVES), _mm256_set1_ps(((const float *)s->sums)[at + r]),
 				                         sum[r]);
 		}
 	}
-	add_to_out(s, dtype == VITA_Q8_0 ? NULL : s->scale, sum);
+	add_to_out(s, dtype == VITA_Q4_0 ? s->scale : NULL, sum);
 }
 
 static void span_q8_0(const struct span *s)

@@ -124,7 +124,7 @@ INLINE void span_32(uint32_t dtype, const struct span *s, int rows, bool shared)
 			UNROLL
 			for (int t = 0; t < 2; t++) {
 				__m512 factor = d[t];
-				if (dtype == VITA_Q8_0)
+				if (dtype != VITA_Q4_0)
 					factor = _mm512_mul_ps(d[t], _mm512_set1_ps(s->scale[(int64_t)s->stride * b + r]));
 				sum[r][t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(i[r][t]), factor, sum[r][t]);
 			}
@@ -137,7 +137,7 @@ INLINE void span_32(uint32_t dtype, const struct span *s, int rows, bool shared)
 			sum[r][1] = _mm512_fmadd_ps(m[1], _mm512_set1_ps(whole[r]), sum[r][1]);
 		}
 	}
-	add_to_out(s, rows, dtype == VITA_Q8_0 ? NULL : s->scale, sum);
+	add_to_out(s, rows, dtype == VITA_Q4_0 ? s->scale : NULL, sum);
 }
 
 INLINE void span_q8_0(const struct span *s, int rows, bool shared)
@@ -400,12 +400,12 @@ void avx512_quantise(const float *x, int64_t row, const struct quantised_rows *o
 	const __m512i ones = _mm512_set1_epi8(1);
 	float *scale = (float *)(uintptr_t)g.scale + r;
 	char *sums = (char *)(uintptr_t)g.sums;
-	float inverse = 0;
+	float whole = 0, inverse = 0;
 	for (int64_t b = 0; b < blocks; b++) {
 		int8_t *q = (int8_t *)(uintptr_t)g.q + (b * n + r) * 32;
 		if (b % span == 0) {
 			const int64_t left = blocks - b < span ? blocks - b : span;
-			scale[b / span * n] = quantiser(largest_bits(x + 32 * b, 32 * left), &inverse);
+			scale[b / span * n] = whole = quantiser(largest_bits(x + 32 * b, 32 * left), &inverse);
 		}
 		const __m512 factor = _mm512_set1_ps(inverse);
 		const __m512i i0 = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(x + 32 * b), factor));
@@ -420,7 +420,7 @@ void avx512_quantise(const float *x, int64_t row, const struct quantised_rows *o
 		p = _mm_add_epi32(p, _mm_unpackhi_epi64(p, p));
 		const int32_t s0 = _mm_cvtsi128_si32(p), s1 = _mm_extract_epi32(p, 1);
 		switch (out->dtype) {
-		case VITA_Q4_1: ((float *)(void *)sums)[b * n + r] = (float)(s0 + s1); break;
+		case VITA_Q4_1: ((float *)(void *)sums)[b * n + r] = whole * (float)(s0 + s1); break;
 		case VITA_Q4_K: ((int16_t *)(void *)sums)[2 * (b / 2 * n + r) + b % 2] = (int16_t)(s0 + s1); break;
 		case VITA_Q6_K:
 			((int32_t *)(void *)sums)[2 * b * n + r] = -zero * s0;

@@ -5,7 +5,8 @@
  * The kernels for few rows leave weights as they are and bring each block's sums to scale by themselves, a third of their
  * work. Many rows pay for laying out a tile anew: bytes that share one scale for each weight row and span of 256
  * columns, so that nearly all that is left is multiplying. Rounding them once more moves a 4-bit weight by less than a
- * tenth of its step. q8_0, whose step is as fine as a byte's, would lose by that: its blocks keep their scales.
+ * tenth of its step. q8_0, whose step is as fine as a byte's, would lose by that, and its blocks keep
+ * their scales, as q4_1's do.
  */
 #include "kernels_avx512.h"
 #include "tiles.h"
@@ -154,11 +155,11 @@ INLINE void spread_span(uint32_t dtype, const unsigned char *head, int blocks, u
 
 INLINE void spread(uint32_t dtype, const unsigned char *tile, int64_t k, unsigned char *bytes, float *scale)
 {
-	const int64_t span_bytes = tile_block_bytes(dtype) * SPAN / tile_block_columns(dtype);
-	for (int64_t b = 0; b < k / 32; b += SPAN_BLOCKS) {
-		spread_span(dtype, tile, k / 32 - b < SPAN_BLOCKS ? (int)(k / 32 - b) : SPAN_BLOCKS, bytes, scale);
+	const int64_t span = scale_span(dtype), span_bytes = tile_block_bytes(dtype) * span / tile_block_columns(dtype);
+	for (int64_t j = 0; j < k; j += span) {
+		spread_span(dtype, tile, (int)((k - j < span ? k - j : span) / 32), bytes, scale);
 		tile += span_bytes;
-		bytes += SPAN * TILE;
+		bytes += span * TILE;
 		scale += TILE;
 	}
 }

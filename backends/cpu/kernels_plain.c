@@ -33,30 +33,30 @@ static int32_t integer_dot(const uint8_t *w, const int8_t *x, int n)
 	return sum;
 }
 
-/* What block b of a weight row adds to its product with row r of a group, in units of the latter's scale. */
+/* What block b of a weight row adds to its product with row r of a group, whose scale there is `scale`. */
 static float block_product(uint32_t dtype, const unsigned char *head, const struct group *x, int64_t b, int row, int r,
-                           const uint8_t *w)
+                           float scale, const uint8_t *w)
 {
 	const int8_t *q = x->q + (b * x->n + r) * 32;
 	const int64_t entry = b * x->n + r;
-	const float d = vita_block_scale(head + 2 * row);
+	const float d = scale * vita_block_scale(head + 2 * row);
 	switch (dtype) {
 	case VITA_Q4_1:
 		return d * (float)integer_dot(w, q, 32) +
 		       vita_block_scale(head + HALVES + 2 * row) * ((const float *)x->sums)[entry];
 	case VITA_Q4_K: {
 		const int16_t sum = ((const int16_t *)x->sums)[2 * (b / 2 * x->n + r) + b % 2];
-		const int scale = head[Q4_K_SCALES + b % 8 * TILE + row];
+		const int factor = head[Q4_K_SCALES + b % 8 * TILE + row];
 		const int minimum = head[Q4_K_MINIMA + b % 8 / 2 * 2 * TILE + 2 * row + b % 2];
-		return d * (float)(scale * integer_dot(w, q, 32)) -
-		       vita_block_scale(head + HALVES + 2 * row) * (float)(minimum * sum);
+		return d * (float)(factor * integer_dot(w, q, 32)) -
+		       scale * vita_block_scale(head + HALVES + 2 * row) * (float)(minimum * sum);
 	}
 	case VITA_Q6_K: {
 		int32_t sum = 0;
 		for (int part = 0; part < 2; part++) {
-			const int scale = (int8_t)head[Q6_K_SCALES + (b % 8 * 2 + part) * TILE + row];
+			const int factor = (int8_t)head[Q6_K_SCALES + (b % 8 * 2 + part) * TILE + row];
 			const int32_t offset = ((const int32_t *)x->sums)[(2 * b + part) * x->n + r];
-			sum += scale * (integer_dot(w + 16 * part, q + 16 * part, 16) + offset);
+			sum += factor * (integer_dot(w + 16 * part, q + 16 * part, 16) + offset);
 		}
 		return d * (float)sum;
 	}
@@ -76,8 +76,8 @@ static void tile_plain(const unsigned char *tile, const struct quantised_rows *r
 			uint8_t w[32];
 			row_values(dtype, head, b, row, w);
 			for (int r = 0; r < x.n; r++)
-				out[r * TILE + row] += x.scale[b / per_scale * x.n + r] *
-				                       block_product(dtype, head, &x, b, row, r, w);
+				out[r * TILE + row] +=
+					block_product(dtype, head, &x, b, row, r, x.scale[b / per_scale * x.n + r], w);
 		}
 	}
 }
@@ -97,7 +97,7 @@ void cpu_quantise_plain(const float *x, int64_t row, const struct quantised_rows
 	const struct group g = group_of(out, row / out->per_group);
 	const int64_t n = g.n, r = row % out->per_group, per_scale = scale_span(out->dtype) / 32;
 	const int32_t zero = zero_point(out->dtype);
-	float inverse = 0;
+	float scale = 0, inverse = 0;
 	for (int64_t b = 0; b < out->k / 32; b++) {
 		if (b % per_scale == 0) {
 			const int64_t left = out->k / 32 - b, blocks = left < per_scale ? left : per_scale;
@@ -106,13 +106,13 @@ void cpu_quantise_plain(const float *x, int64_t row, const struct quantised_rows
 				const uint32_t bits = vita_f32_bits(x[32 * b + j]) & 0x7fffffffu;
 				if (bits > largest) largest = bits;
 			}
-			((float *)(uintptr_t)g.scale)[b / per_scale * n + r] = quantiser(largest, &inverse);
+			((float *)(uintptr_t)g.scale)[b / per_scale * n + r] = scale = quantiser(largest, &inverse);
 		}
 		int32_t sum[2];
 		quantise_block(x + 32 * b, inverse, (int8_t *)(uintptr_t)g.q + (b * n + r) * 32, sum);
 		void *sums = (void *)(uintptr_t)g.sums;
 		switch (out->dtype) {
-		case VITA_Q4_1: ((float *)sums)[b * n + r] = (float)(sum[0] + sum[1]); break;
+		case VITA_Q4_1: ((float *)sums)[b * n + r] = scale * (float)(sum[0] + sum[1]); break;
 		case VITA_Q4_K: ((int16_t *)sums)[2 * (b / 2 * n + r) + b % 2] = (int16_t)(sum[0] + sum[1]); break;
 		case VITA_Q6_K:
 			((int32_t *)sums)[2 * b * n + r] = -zero * sum[0];
