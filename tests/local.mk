@@ -41,6 +41,14 @@ check-asan:
 	cd asan && { test -f Makefile || '$(abs_top_srcdir)/configure' --enable-asan --enable-ubsan \
 		CC='$(CC)' CXX='$(CXX)' CFLAGS='-g -O1'; } && $(MAKE) $(AM_MAKEFLAGS) check
 
+# Those whose parts run in several threads; other people's threads (OpenCL drivers, OpenMP) cannot be looked into.
+tsan_tests = %D%/unit/test_cpu_ops %D%/unit/test_cpu_products %D%/unit/test_qwen2 %D%/unit/test_mctp \
+	%D%/unit/test_text_parts %D%/unit/test_turn %D%/unit/test_synthetic %D%/unit/test_host
+check-tsan:
+	$(MKDIR_P) tsan
+	cd tsan && { test -f Makefile || '$(abs_top_srcdir)/configure' --enable-tsan --disable-backend-opencl --without-onednn \
+		CC='$(CC)' CXX='$(CXX)' CFLAGS='-g -O1'; } && $(MAKE) $(AM_MAKEFLAGS) check TESTS='$(tsan_tests)'
+
 valgrind = valgrind -q --error-exitcode=99 --leak-check=full --suppressions=$(abs_top_srcdir)/%D%/valgrind.supp
 EXTRA_DIST += %D%/valgrind.supp
 
@@ -48,4 +56,4 @@ check-valgrind: all
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(check_PROGRAMS)' \
 		LOG_COMPILER='$(abs_top_builddir)/libtool --mode=execute $(valgrind)'
 
-.PHONY: check-asan check-valgrind
+.PHONY: check-asan check-tsan check-valgrind
