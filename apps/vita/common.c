@@ -4,6 +4,7 @@
  */
 #include "common.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -53,7 +54,7 @@ static const struct option common_options[] = {
 	{ "help", no_argument, NULL, 'h' },
 };
 #define N_COMMON (sizeof common_options / sizeof *common_options)
-#define MAX_OWN 8
+#define MAX_OWN 16
 
 static int stop(struct cli *cli, int exit_code)
 {
@@ -111,7 +112,10 @@ int cli_option(struct cli *cli, int argc, char **argv, const struct option *own)
 	char name[128];
 	size_t n = N_COMMON;
 	memcpy(all, common_options, sizeof common_options);
-	for (; own && own->name; own++) all[n++] = *own;
+	for (; own && own->name; own++) {
+		assert(n < N_COMMON + MAX_OWN);
+		all[n++] = *own;
+	}
 	opterr = 0;
 	for (;;) {
 		optopt = 0;
