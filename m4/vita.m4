@@ -26,11 +26,11 @@ AC_DEFUN([VITA_COMPILER], [
 # HAVE_NAME (names in capitals).
 AC_DEFUN([VITA_LIBRARY], [
 	m4_pushdef([NAME], m4_toupper(m4_translit([$1], [-.], [__])))
-	AC_ARG_WITH([$1], [AS_HELP_STRING([--with-$1=auto|yes|no], [$1, for $3 @<:@auto@:>@])], [], [with_$1=auto])
+	AC_ARG_WITH([$1], [AS_HELP_STRING([--with-$1=auto|yes|no], [$1, for $3 @<:@auto@:>@])], [], [AS_TR_SH([with_$1])=auto])
 	vita_have=no
-	AS_IF([test "x$with_$1" != xno], [
+	AS_IF([test "x$AS_TR_SH([with_$1])" != xno], [
 		PKG_CHECK_MODULES(NAME, [$2], [vita_have=yes], [
-			AS_IF([test "x$with_$1" = xyes],
+			AS_IF([test "x$AS_TR_SH([with_$1])" = xyes],
 				[AC_MSG_ERROR([--with-$1 was asked for, but pkg-config does not find $2: $]NAME[_PKG_ERRORS])])])])
 	AM_CONDITIONAL([HAVE_]NAME, [test $vita_have = yes])
 	VITA_SUMMARY([$1], [$vita_have ($3)])
