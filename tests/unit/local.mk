@@ -92,10 +92,16 @@ check_PROGRAMS += %D%/test_mel_vq
 	$(unit_ldadd) $(JANSSON_LIBS)
 
 check_PROGRAMS += %D%/test_sensevoice
-%C%_test_sensevoice_SOURCES = %D%/test_sensevoice.c %D%/unit.h
-%C%_test_sensevoice_CPPFLAGS = $(unit_cppflags) -I$(top_srcdir)/plugins/common -I$(top_srcdir)/plugins/encoders/sensevoice
-%C%_test_sensevoice_CFLAGS = $(unit_cflags) $(JANSSON_CFLAGS)
-%C%_test_sensevoice_LDADD = plugins/encoders/sensevoice/libsensevoice.la $(unit_ldadd) $(JANSSON_LIBS)
+%C%_test_sensevoice_SOURCES = %D%/test_sensevoice.c %D%/sensevoice_support.h %D%/unit.h
+%C%_test_sensevoice_CPPFLAGS = $(unit_cppflags)
+%C%_test_sensevoice_CFLAGS = $(unit_cflags)
+%C%_test_sensevoice_LDADD = $(unit_ldadd)
+
+check_PROGRAMS += %D%/test_sensevoice_front
+%C%_test_sensevoice_front_SOURCES = %D%/test_sensevoice_front.c %D%/sensevoice_support.h %D%/unit.h
+%C%_test_sensevoice_front_CPPFLAGS = $(unit_cppflags) -I$(top_srcdir)/plugins/common -I$(top_srcdir)/plugins/encoders/sensevoice
+%C%_test_sensevoice_front_CFLAGS = $(unit_cflags) $(JANSSON_CFLAGS)
+%C%_test_sensevoice_front_LDADD = plugins/encoders/sensevoice/libsensevoice.la $(unit_ldadd) $(JANSSON_LIBS)
 endif
 
 check_PROGRAMS += %D%/test_synthetic
