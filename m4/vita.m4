@@ -89,15 +89,23 @@ AC_DEFUN([VITA_CPU_KERNELS], [
 ])
 
 # VITA_ONEDNN: --with-onednn=auto|yes|no; sets HAVE_ONEDNN and ONEDNN_LIBS. Debian's has no pkg-config file.
-# Which of its two APIs (2.x, 3.x) is there, the backend asks the header.
+# Versions 2 and 3 have the functions that are called. A build whose threads are TBB's is left alone: it cannot be held to
+# the calling thread.
 AC_DEFUN([VITA_ONEDNN], [
 	AC_ARG_WITH([onednn], [AS_HELP_STRING([--with-onednn=auto|yes|no], [oneDNN, for large products of the cpu backend @<:@auto@:>@])],
 		[], [with_onednn=auto])
 	vita_have=no
 	AS_IF([test "x$with_onednn" != xno], [
-		AC_CHECK_HEADER([oneapi/dnnl/dnnl.h], [AC_CHECK_LIB([dnnl], [dnnl_engine_create], [vita_have=yes])])
+		AC_CHECK_HEADER([oneapi/dnnl/dnnl.h], [AC_CHECK_LIB([dnnl], [dnnl_sgemm], [vita_have=yes])])
+		AS_IF([test $vita_have = yes], [
+			AC_CACHE_CHECK([whether oneDNN computes in the thread that calls it], [vita_cv_onednn_one_thread],
+				[AC_COMPILE_IFELSE([AC_LANG_PROGRAM([[#include <oneapi/dnnl/dnnl.h>
+#if DNNL_CPU_THREADING_RUNTIME == DNNL_RUNTIME_TBB
+#error threads of TBB
+#endif]])], [vita_cv_onednn_one_thread=yes], [vita_cv_onednn_one_thread=no])])
+			vita_have=$vita_cv_onednn_one_thread])
 		AS_IF([test "x$with_onednn$vita_have" = xyesno],
-			[AC_MSG_ERROR([--with-onednn was asked for, but oneapi/dnnl/dnnl.h or libdnnl was not found])])])
+			[AC_MSG_ERROR([--with-onednn was asked for, but oneapi/dnnl/dnnl.h or libdnnl was not found, or its threads are TBB's])])])
 	AS_IF([test $vita_have = yes], [AC_SUBST([ONEDNN_LIBS], [-ldnnl])
 		AS_VAR_APPEND([vita_kernels], [", oneDNN"])])
 	AM_CONDITIONAL([HAVE_ONEDNN], [test $vita_have = yes])

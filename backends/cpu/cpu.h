@@ -29,7 +29,7 @@ struct vita_buffer {
 struct vita_backend {
 	const vita_host *host;
 	const struct cpu_kernels *kernels;
-	struct onednn *onednn;  /* NULL: the backend's own kernels do everything */
+	int64_t onednn_least;   /* weights of so many values go to oneDNN where there are many rows; 0: none do */
 	struct planner *planner;
 	struct rope_table *rope_tables;
 	struct slabs slabs;
@@ -87,6 +87,9 @@ static inline void *row_of_plane(const vita_tensor *t, int64_t plane, int64_t ro
 {
 	return (char *)view_at(t, 2, plane) + row * op_step(t, 1);
 }
+
+/* Are all rows one stride apart? */
+bool evenly_spaced(const vita_tensor *t);
 
 /* The data of an optional vector. */
 static inline const float *vector_data(const vita_tensor *t)

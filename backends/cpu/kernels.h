@@ -112,12 +112,12 @@ typedef void bytes_kernel(const struct byte_tile *w, const struct quantised_rows
 typedef void block_kernel(const float *a, int64_t a_row, int64_t a_step, const float *b, const int64_t *b_at, int64_t k,
                           int n, float *c, int64_t c_row, bool add);
 
-/* What stands at the end of a product: rows of up to TILE columns, y = act(x + bias) + residual. x has rows of TILE
- * floats; strides are in bytes; bias and residual may be NULL, and the residual may be y. */
+/* What stands at the end of a product: rows of up to TILE columns, y = act(x + bias) + residual. Rows of x are x_stride
+ * floats apart; the other strides are in bytes; bias and residual may be NULL, and the residual may be y. */
 struct finish {
 	float *y;
 	const float *bias, *residual;
-	int64_t y_stride, residual_stride;
+	int64_t x_stride, y_stride, residual_stride;
 	uint32_t activation;
 	int count;
 };

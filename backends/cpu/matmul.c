@@ -49,17 +49,6 @@ static bool is_block(uint32_t dtype)
 	return vita_dtype_block(dtype) > 1;
 }
 
-/* Are all rows of x one stride apart? */
-static bool evenly_spaced(const vita_tensor *x)
-{
-	int64_t step = op_step(x, 1) * op_last(x, 1);
-	for (uint32_t back = 2; back < x->rank; back++) {
-		if (op_last(x, back) > 1 && op_step(x, back) != step) return false;
-		step = step * op_last(x, back);
-	}
-	return true;
-}
-
 static int32_t even_groups(int64_t n, int64_t most)
 {
 	const int64_t groups = (n + most - 1) / most;
@@ -229,7 +218,8 @@ static void finish_rows(const struct tile *t, int64_t row, int64_t n, const floa
 	const op_call *c = t->step->c;
 	const vita_tensor *residual = c->in[3], *y = c->out[0];
 	const bool together = evenly_spaced(y) && (!residual || evenly_spaced(residual));
-	struct finish f = { .count = t->count, .activation = ((const vita_matmul_params *)c->params)->activation };
+	struct finish f = { .x_stride = TILE, .count = t->count };
+	f.activation = ((const vita_matmul_params *)c->params)->activation;
 	f.bias = c->in[2] ? vector_data(c->in[2]) + t->column : NULL;
 	f.y_stride = op_step(y, 1);
 	f.residual_stride = residual ? op_step(residual, 1) : 0;
@@ -459,7 +449,7 @@ void matmul_multiply_step(const struct step *s, int thread, int n_threads)
 {
 	const struct product p = product_of(s->backend, s->c);
 	if (p.way == WAY_ONEDNN) {
-		onednn_multiply(s, thread, n_threads);
+		onednn_multiply(s, thread);
 		return;
 	}
 	struct work w = { .s = s, .p = &p, .runs = runs_of(tiles_of(s, &p), n_threads), .chunk = chunk_of(s, &p) };

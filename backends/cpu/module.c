@@ -18,8 +18,8 @@ static vita_status probe(const vita_host *host, uint32_t index, vita_backend_dev
 	out->available = 1;
 	out->score = kernels == &cpu_kernels_plain ? 50 : 100;
 	const char *version = onednn_version();
-	(void)snprintf(out->details, sizeof out->details, "%d threads, %s%s", cpu_limit(), *version ? "oneDNN " : "no oneDNN",
-	               version);
+	(void)snprintf(out->details, sizeof out->details, "%d threads, %s%s%s", cpu_limit(), *version ? "oneDNN " : "no oneDNN",
+	               version, !*version ? "" : onednn_least(kernels) > 0 ? " for large products" : " not used");
 	return VITA_OK;
 }
 
@@ -51,7 +51,7 @@ static vita_status open_device(const vita_host *host, const vita_settings *setti
 		return status;
 	}
 	slabs_open(&backend->slabs);
-	backend->onednn = onednn_open();
+	backend->onednn_least = onednn_least(kernels);
 	*out = backend;
 	return VITA_OK;
 }
@@ -60,7 +60,6 @@ static void close_device(vita_backend *backend)
 {
 	if (!backend) return;
 	planner_close(backend);
-	onednn_close(backend->onednn);
 	rope_close(backend);
 	slabs_close(&backend->slabs);
 	trainer_close(backend);

@@ -1,22 +1,23 @@
 /* SPDX-License-Identifier: MIT
  *
- * Products through oneDNN. The only file that knows oneDNN is onednn.c; without it these functions decline.
+ * Products of many rows with plain weights through oneDNN. The only file that knows oneDNN is onednn.c; without it
+ * these functions decline.
  */
 #ifndef VITA_CPU_ONEDNN_H
 #define VITA_CPU_ONEDNN_H
 
 #include "cpu.h"
 
-/* NULL without oneDNN, or where it finds nothing to run on. */
-struct onednn *onednn_open(void);
-void onednn_close(struct onednn *onednn);
-
-/* 2 or 3 with minor and patch, "" without. */
+/* The library's version, "2.6.3" for one; "" without it. */
 const char *onednn_version(void);
 
-/* Is this product one for oneDNN? Then matmul.c's steps call the others. */
+/* Of how many values on shall weights go through oneDNN where there are many rows? 0: none. It is quicker on x86-64 beside
+ * kernels that have none of their own for many rows. $VITA_CPU_ONEDNN = yes or no: all that can go there, or none. */
+int64_t onednn_least(const struct cpu_kernels *kernels);
+
+/* Is this product of many rows one for oneDNN? Then matmul.c's steps call the others. */
 bool onednn_takes(const vita_backend *backend, const op_call *c);
 void onednn_needs(struct step *s);
-void onednn_multiply(const struct step *s, int thread, int n_threads);
+void onednn_multiply(const struct step *s, int thread);
 
 #endif

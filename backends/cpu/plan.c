@@ -7,7 +7,6 @@
 #include <stdlib.h>
 
 #include "cpu.h"
-#include "onednn.h"
 
 #define MAX_OPS 64
 #define MAX_STEPS (2 * MAX_OPS)

@@ -338,7 +338,7 @@ static void vector_finish(const struct finish *f, const float *x, int64_t n_rows
 {
 	char *y = (char *)f->y;
 	const char *r = (const char *)f->residual;
-	for (int64_t i = 0; i < n_rows; i++, x += TILE, y += f->y_stride) {
+	for (int64_t i = 0; i < n_rows; i++, x += f->x_stride, y += f->y_stride) {
 		float *to = (float *)(void *)y;
 		const float *residual = r ? (const float *)(const void *)(r + i * f->residual_stride) : NULL;
 		if (f->count == TILE && f->activation == VITA_UNARY_NONE)

@@ -21,6 +21,24 @@ int cpu_open(test_device *device, const char *kernels, int64_t threads)
 	return 0;
 }
 
+int cpu_open_onednn(test_device *device, const char *kernels, int64_t threads)
+{
+	vita_backend_device found;
+	vita_error err;
+
+	assert_int_equal(setenv("VITA_CPU_ONEDNN", "yes", 1), 0);
+	int opened = cpu_open(device, kernels, threads);
+	if (opened) {
+		VITA_INIT(&found);
+		assert_int_equal(device->api->probe(&device->host, 0, &found, &err), VITA_OK);
+		opened = strstr(found.details, "no oneDNN") == NULL;
+		if (opened) assert_non_null(strstr(found.details, " for large products"));
+		else test_device_close(device);
+	}
+	assert_int_equal(unsetenv("VITA_CPU_ONEDNN"), 0);
+	return opened;
+}
+
 void reference_open(test_device *device)
 {
 	char why[1024];

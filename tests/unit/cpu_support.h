@@ -22,6 +22,8 @@
 
 /* Opens cpu with these kernels (NULL: its choice) and threads. 0 where this machine does not run them. */
 int cpu_open(test_device *device, const char *kernels, int64_t threads);
+/* The same with oneDNN for every product of many rows that it takes. 0 also where the backend was built without it. */
+int cpu_open_onednn(test_device *device, const char *kernels, int64_t threads);
 void reference_open(test_device *device);
 
 /* Calls test with the device opened with each set of kernels that there is, `threads` threads. */

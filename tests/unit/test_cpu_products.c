@@ -73,9 +73,11 @@ static float *run(const test_device *device, const struct product *p, int64_t fi
 	return out;
 }
 
-static void compare(const test_device *cpu, const test_device *reference, const struct product *p, int packed)
+/* tolerance: relative to √k, as product_tolerance gives it. */
+static void compare_within(const test_device *cpu, const test_device *reference, const struct product *p, int packed,
+                           double tolerance)
 {
-	double largest, worst, allowed = product_tolerance(p->dtype, p->n) * sqrt((double)p->k) + 1e-5;
+	double largest, worst, allowed = tolerance * sqrt((double)p->k) + 1e-5;
 	float *found = run(cpu, p, 0, p->n, packed), *expected = run(reference, p, 0, p->n, 0);
 	worst = difference(found, expected, p->n * p->m, &largest);
 	if (!(worst <= allowed))
@@ -84,6 +86,11 @@ static void compare(const test_device *cpu, const test_device *reference, const 
 		         (long long)p->first, (long long)p->k, worst, largest, allowed);
 	free(found);
 	free(expected);
+}
+
+static void compare(const test_device *cpu, const test_device *reference, const struct product *p, int packed)
+{
+	compare_within(cpu, reference, p, packed, product_tolerance(p->dtype, p->n));
 }
 
 /* ---- against the reference --------------------------------------------------------------------------- */
@@ -170,6 +177,87 @@ static void threads_agree_with(const char *kernels)
 		free_product(&p);
 	}
 	for (int i = 0; i < 3; i++) test_device_close(&device[i]);
+}
+
+/* ---- oneDNN --------------------------------------------------------------------------------------------- */
+
+/* Weights of all plain types come to it as f32, so f32's tolerance holds for them too. */
+static void shapes_through_onednn(const test_device *cpu, const test_device *reference)
+{
+	static const int64_t rows[] = { 33, 131, 513, 1100 };
+	for (size_t t = 0; t < 3; t++) {
+		for (int64_t n = 1; n <= 17; n++) {
+			struct product p = random_product(types[t], n, random_between(120, 400), random_between(130, 400));
+			compare_within(cpu, reference, &p, 1, product_tolerance(VITA_F32, n));
+			free_product(&p);
+		}
+		for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+			struct product p = random_product(types[t], rows[i], random_between(50, 700), random_between(330, 500));
+			compare_within(cpu, reference, &p, 1, product_tolerance(VITA_F32, rows[i]));
+			free_product(&p);
+		}
+	}
+	/* so long that slices of f16 and bf16 weights are short */
+	struct product p = random_product(VITA_BF16, 20, 130, 5001);
+	compare_within(cpu, reference, &p, 1, product_tolerance(VITA_F32, p.n));
+	free_product(&p);
+}
+
+static void through_onednn(void **state)
+{
+	static const char *const kernels[] = { "plain", "avx2", "avx512" };
+	test_device cpu, reference;
+	(void)state;
+	reference_open(&reference);
+	for (int64_t threads = 1; threads <= 3; threads++)
+		for (size_t i = 0; i < sizeof kernels / sizeof *kernels; i++) {
+			if (!cpu_open_onednn(&cpu, kernels[i], threads)) continue;
+			random_seed((uint64_t)threads);
+			shapes_through_onednn(&cpu, &reference);
+			test_device_close(&cpu);
+		}
+	test_device_close(&reference);
+}
+
+static int threads_there_are(void)
+{
+	char line[128];
+	int n = 0;
+	FILE *f = fopen("/proc/self/status", "re");
+	while (f && fgets(line, sizeof line, f))
+		if (sscanf(line, "Threads: %d", &n) == 1) break;
+	if (f) (void)fclose(f);
+	return n;
+}
+
+/* oneDNN multiplies in the team's threads, starts none of its own, and sums do not depend on how many there are. Sums
+ * come in another order than in the backend's own kernels: they would be the same if oneDNN were not asked. */
+static void onednn_threads(void **state)
+{
+	test_device with[3], without;
+	random_seed(7);
+	struct product p = random_product(VITA_F32, 600, 500, 700);
+	float *out[3], *own;
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		if (!cpu_open_onednn(&with[i], "plain", i + 1)) skip();
+		const int before = threads_there_are();
+		out[i] = run(&with[i], &p, 0, p.n, 1);
+		assert_int_equal(threads_there_are(), before > 0 ? before + i : 0);
+		assert_memory_equal(out[i], out[0], (size_t)(p.n * p.m) * sizeof *out[i]);
+	}
+	assert_int_equal(setenv("VITA_CPU_ONEDNN", "no", 1), 0);
+	assert_int_equal(cpu_open(&without, "plain", 1), 1);
+	assert_int_equal(unsetenv("VITA_CPU_ONEDNN"), 0);
+	own = run(&without, &p, 0, p.n, 1);
+	assert_true(memcmp(own, out[0], (size_t)(p.n * p.m) * sizeof *own) != 0);
+	for (int i = 0; i < 3; i++) {
+		free(out[i]);
+		test_device_close(&with[i]);
+	}
+	free(own);
+	free_product(&p);
+	test_device_close(&without);
 }
 
 /* ---- packed weights as data ---------------------------------------------------------------------------- */
@@ -285,7 +373,8 @@ int main(void)
 		cmocka_unit_test(test_large_weights),        cmocka_unit_test(test_plain_blocks),
 		cmocka_unit_test(test_rows_stand_alone),     cmocka_unit_test(threads_agree),
 		cmocka_unit_test(test_packed_rows_come_back), cmocka_unit_test(test_packed_rows_as_numbers),
-		cmocka_unit_test(test_packed_rows_misused),
+		cmocka_unit_test(test_packed_rows_misused),   cmocka_unit_test(through_onednn),
+		cmocka_unit_test(onednn_threads),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
