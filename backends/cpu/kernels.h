@@ -162,6 +162,13 @@ struct cpu_kernels {
 	void (*from_f32)(uint32_t dtype, const float *x, void *y, int64_t n); /* as vita_row_from_f32 */
 	void (*round_bf16)(const float *x, uint16_t *y, int64_t n);           /* activations: quick, tiny values may become 0 */
 
+	/* Minimal filtering; see vectors_filter.h. */
+	void (*filter_weights)(int taps, const float *w, int64_t w_step, float *u, int64_t u_step, int64_t n);
+	void (*filter_input)(int taps, const float *x, int64_t x_step, int64_t next, float *v, int64_t v_step, int64_t n);
+	void (*filter_output)(int taps, const float *m, int64_t m_step, float bias, float *y, int64_t y_step, int64_t n);
+	void (*filter_split)(const float *x, int64_t run, float *y, int64_t y_step, int64_t n);
+	void (*filter_weave)(const float *x, int64_t x_step, int64_t run, float *y, int64_t n);
+
 	/* Training; see vectors_train.h. */
 	void (*add_scaled)(float *y, const float *x, float factor, int64_t n);
 	void (*add_product)(float *y, const float *a, const float *b, float factor, int64_t n);

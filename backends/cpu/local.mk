@@ -5,7 +5,8 @@ if BACKEND_CPU
 cpu_cppflags = $(AM_CPPFLAGS)
 cpu_vector_cflags = $(AM_CFLAGS) $(CPU_VECTOR_CFLAGS)
 noinst_LTLIBRARIES += %D%/libplain.la
-%C%_libplain_la_SOURCES = %D%/kernels.h %D%/kernels_plain.c %D%/tiles.h %D%/vectors.h %D%/vectors_train.h
+%C%_libplain_la_SOURCES = %D%/kernels.h %D%/kernels_plain.c %D%/tiles.h %D%/vectors.h %D%/vectors_filter.h \
+	%D%/vectors_train.h
 %C%_libplain_la_CFLAGS = $(cpu_vector_cflags)
 cpu_kernels = %D%/libplain.la
 if CPU_KERNELS_AVX2
@@ -27,7 +28,7 @@ cpu_cppflags += -DHAVE_ONEDNN
 endif
 module_LTLIBRARIES += %D%/backend-cpu.la
 %C%_backend_cpu_la_SOURCES = \
-	%D%/attention.c %D%/conv.c %D%/cpu.h %D%/detect.c %D%/elementwise.c %D%/limits.c %D%/limits.h %D%/matmul.c \
+	%D%/attention.c %D%/conv.c %D%/conv.h %D%/conv_filter.c %D%/cpu.h %D%/detect.c %D%/elementwise.c %D%/limits.c %D%/limits.h %D%/matmul.c \
 	%D%/memory.c %D%/module.c %D%/move.c %D%/norm.c %D%/onednn.c %D%/onednn.h %D%/pack.c %D%/plan.c %D%/roof.c %D%/roof.h \
 	%D%/rope.c %D%/select.c %D%/slab.c %D%/slab.h %D%/team.c %D%/team.h %D%/timeline.c %D%/train.c %D%/train.h \
 	%D%/train_attention.c %D%/train_loss.c %D%/train_product.c %D%/train_rows.c %D%/view.c

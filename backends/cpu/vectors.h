@@ -398,10 +398,11 @@ static inline void vector_round_bf16(const float *x, uint16_t *y, int64_t n)
 	vector_from_f32(VITA_BF16, x, y, n);
 }
 
+#include "vectors_filter.h"
 #include "vectors_train.h"
 
 #define VECTOR_KERNELS \
-	VECTOR_TRAIN_KERNELS, \
+	VECTOR_TRAIN_KERNELS, VECTOR_FILTER_KERNELS, \
 	.sum = vector_sum, .sum_squares = vector_sum_squares, .squared_distance = vector_squared_distance, \
 	.largest = vector_largest, .normalise = vector_normalise, .scale = vector_scale, \
 	.exponentials = vector_exponentials, .unary = vector_unary, .snake = vector_snake, .glu = vector_glu, \

@@ -49,14 +49,15 @@ expect_near "converted weights" "$scratch/converted.wav" "$scratch/auto.wav" 1
 expect_exit 0 "$vita" decode -s codec.noise="$golden/noise.safetensors" -s codec.model="$golden" -o "$scratch/found.wav" "$ids"
 expect_near "the plugin that was found" "$scratch/found.wav" "$scratch/auto.wav" 0
 
-# In chunks, from arguments and from a pipe: all of the speech, the same either way.
+# In chunks, from arguments and from a pipe: all of the speech, the same either way but for samples that round the other
+# way: a pipe ends later than its last chunk, so the vocoder's windows lie elsewhere.
 for chunk in 5 8,16 0; do
 	decode "$scratch/chunks.wav" -s codec.chunk=$chunk -s codec.steps=2
 	[ "$(samples "$scratch/chunks.wav" | wc -l)" = 44032 ] || fail "chunks of $chunk: another number of samples"
 	# shellcheck disable=SC2086
 	echo "$ids" | "$vita" decode $decoder -s codec.model="$golden" -s codec.chunk=$chunk -s codec.steps=2 \
 		-o "$scratch/piped.wav" - || fail "decoding from a pipe failed"
-	[ $chunk = 0 ] || expect_near "chunks of $chunk from a pipe" "$scratch/chunks.wav" "$scratch/piped.wav" 0
+	[ $chunk = 0 ] || expect_near "chunks of $chunk from a pipe" "$scratch/chunks.wav" "$scratch/piped.wav" 1
 done
 
 refuse() { # status, what the sentence says, arguments

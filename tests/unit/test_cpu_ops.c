@@ -142,6 +142,9 @@ static const struct conv convs[] = {
 	{ 1, 64, 40, 37, 16, 1, 8, 1, 4, 4, 0, VITA_F32 },    { 1, 30, 30, 100, 4, 5, 2, 1, 1, 1, 1, VITA_F16 },
 	{ 1, 20, 24, 50, 3, 2, 3, 4, 0, 2, 2, VITA_F32 },     { 1, 16, 16, 1, 11, 1, 5, 1, 3, 3, 0, VITA_F32 },
 	{ 1, 24, 13, 70, 7, 1, 1, 1, 6, 0, 0, VITA_BF16 },    { 1, 8, 8, 40, 4, 1, 2, 1, -3, 1, 0, VITA_F32 },
+	{ 0, 64, 64, 700, 3, 1, 1, 1, 1, 1, 0, VITA_F32 },    { 0, 128, 70, 433, 11, 1, 1, 5, 25, 25, 0, VITA_F32 },
+	{ 0, 200, 26, 600, 7, 1, 1, 3, 9, 9, 0, VITA_BF16 },  { 0, 64, 48, 510, 9, 2, 1, 4, -3, 40, 0, VITA_F16 },
+	{ 0, 300, 40, 490, 4, 1, 1, 1, 0, 3, 0, VITA_F32 },    { 0, 32, 36, 2500, 5, 1, 1, 7, 30, -20, 0, VITA_F32 },
 };
 
 static float *convolve(const test_device *device, const struct conv *c, const float *x, const void *w, const float *bias,
@@ -170,7 +173,8 @@ static float *convolve(const test_device *device, const struct conv *c, const fl
 	return out;
 }
 
-/* f32 sums in another order: 3e-6 for each of √(terms). */
+/* f32 sums in another order: 3e-6 for each of √(terms); minimal filtering, which long enough filters get, up to three times
+ * that. */
 static void convolutions_agree(const test_device *cpu, const test_device *reference)
 {
 	for (size_t i = 0; i < sizeof convs / sizeof *convs; i++) {
@@ -181,7 +185,8 @@ static void convolutions_agree(const test_device *cpu, const test_device *refere
 		int64_t n;
 		float *found = convolve(cpu, c, x, w, bias, &n), *expected = convolve(reference, c, x, w, bias, &n);
 		double largest, worst = difference(found, expected, n, &largest);
-		if (!(worst <= 3e-6 * (1 + sqrt((double)terms)))) fail_msg("convolution %d: off by %g of %g", (int)i, worst, largest);
+		const double unit = !c->transposed && c->stride == 1 && c->kernel > 2 && c->groups < c->c_in ? 9e-6 : 3e-6;
+		if (!(worst <= unit * (1 + sqrt((double)terms)))) fail_msg("convolution %d: off by %g of %g", (int)i, worst, largest);
 		free(x), free(bias), free(w), free(found), free(expected);
 	}
 }

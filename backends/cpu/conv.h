@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A convolution as sizes, and its two ways: sums written out (conv.c) and minimal filtering (conv_filter.c).
+ */
+#ifndef VITA_CPU_CONV_H
+#define VITA_CPU_CONV_H
+
+#include "cpu.h"
+
+/* Tiles of minimal filtering: FILTER_OUTPUTS outputs each, of `taps` taps from `points` products. A longer filter is cut
+ * into pieces of FILTER_OUTPUTS taps. */
+#define FILTER_OUTPUTS 4
+struct filter {
+	int taps, points;                  /* taps 0: the sums are written out */
+	int64_t pieces, terms;             /* terms: input channels of a group times pieces */
+	int64_t tiles, runs;               /* of all moments, for each of `dilation` phases; runs of per_run tiles */
+	int64_t per_run, lanes, padded;    /* lanes: tiles of a run times phases; padded to whole blocks */
+	int64_t width;                     /* floats of a row of transformed input */
+	int64_t parts;                     /* a run's output channels are cut into parts, for all threads to have work */
+};
+
+struct conv {
+	const vita_tensor *x, *w, *y;
+	const float *bias;
+	int64_t planes, c_in, c_out, groups, in_group, out_group, kernel; /* _group: channels of one */
+	int64_t blocks, per_block;             /* of BLOCK_ROWS output channels of a group at most */
+	int64_t t_in, t_out, stride, dilation, pad;
+	bool transposed, by_rows;
+	struct filter filter;
+	bool lays_out;                         /* weights: they do not lie as rows of f32 */
+	int64_t slots, phases, first, moments; /* a phase's moments first … first + moments - 1 */
+	int64_t runs;                          /* of at most RUN moments */
+	int64_t before, width;                 /* zeros before a transposed input; floats of a run's spread row */
+	int64_t phase_taps;                    /* of a phase, at most */
+};
+
+/* to[i] = x[i · stride + shift] for 0 <= i < n, 0 outside of x, which has t values. */
+void conv_spread_row(const float *x, int64_t t, int64_t stride, int64_t shift, float *to, int64_t n);
+
+/* The weights of one output channel, [in_group][kernel], where they lie or as f32 in `room`. Not transposed. */
+const float *conv_weights(const struct step *s, const struct conv *c, int64_t channel, float *room);
+
+/* Is filtering worth it? Fills in c->filter. */
+void filter_plan(struct conv *c, int n_threads);
+uint64_t filter_shared(const struct conv *c);
+uint64_t filter_prepare_own(const struct conv *c);
+uint64_t filter_multiply_own(const struct conv *c);
+void filter_prepare(const struct step *s, const struct conv *c, int thread, int n_threads);
+void filter_multiply(const struct step *s, const struct conv *c, int thread);
+
+#endif
