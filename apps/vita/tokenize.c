@@ -57,7 +57,7 @@ const struct verb verb_tokenize = {
 		"Usage: vita tokenize -c CONFIG TEXT\n\n"
 		"TEXT - is all of standard input, its last newline included. Markers such as\n"
 		"<|im_start|> become one token. Only llm.model is needed, and of that only\n"
-		"tokenizer.json.\n\n"
+		"tokenizer.json, or vocab.json and merges.txt as Qwen2 has them.\n\n"
 		"JSON: ids.\n\n"
 		"Example:\n"
 		"  vita tokenize -s llm.model=DIR \"Hello world\"\n",

@@ -247,6 +247,80 @@ static void broken_companions_are_errors(void **state)
 	}
 }
 
+/* vocab.json, merges.txt and added_tokens.json of a tokenizer.json, as Qwen2's Python tokenizer writes them. */
+static void put_older_files(void)
+{
+	json_t *document = golden_json("tokenizer.json"), *model = json_object_get(document, "model"), *entry;
+	json_t *added = json_object();
+	size_t i;
+	FILE *file = fopen(in_scratch("merges.txt"), "wb");
+	assert_non_null(file);
+	(void)fputs("#version: 0.2\n", file);
+	json_array_foreach(json_object_get(model, "merges"), i, entry)
+		(void)fprintf(file, "%s %s\n", json_string_value(json_array_get(entry, 0)),
+			      json_string_value(json_array_get(entry, 1)));
+	assert_int_equal(fclose(file), 0);
+	json_array_foreach(json_object_get(document, "added_tokens"), i, entry)
+		json_object_set(added, json_string_value(json_object_get(entry, "content")),
+				json_object_get(entry, "id"));
+	put_json("vocab.json", json_incref(json_object_get(model, "vocab")));
+	put_json("added_tokens.json", added);
+	json_decref(document);
+}
+
+static void older_files_say_the_same(void **state)
+{
+	static const char *const names[] = {"encode.jsonl", "encode_edge.jsonl"};
+	vita_tokenizer *tokenizer;
+	vita_error err;
+	(void)state;
+	put_older_files();
+	assert_ok(vita_tokenizer_open(in_scratch("tokenizer.json"), &tokenizer, &err), &err);
+	for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
+		json_t *lines = golden_lines(names[k]), *line;
+		size_t i;
+		json_array_foreach(lines, i, line)
+		{
+			const json_t *text = json_object_get(line, "text");
+			if (!json_is_false(json_object_get(line, "unanimous")))
+				assert_encodes(tokenizer, json_string_value(text), json_string_length(text), 0,
+					       json_object_get(line, "ids"));
+		}
+		json_decref(lines);
+	}
+	assert_encodes_to(tokenizer, "<|im_end|>", 0, "[151645]");
+	vita_tokenizer_close(tokenizer);
+}
+
+static void assert_older_refused(vita_status expected, const char *text)
+{
+	vita_tokenizer *tokenizer;
+	vita_error err;
+	assert_failure(vita_tokenizer_open(in_scratch("tokenizer.json"), &tokenizer, &err), expected, &err, text);
+	assert_null(tokenizer);
+}
+
+static void broken_older_files_are_errors(void **state)
+{
+	json_t *document = byte_document(BYTES);
+	(void)state;
+	put_json("vocab.json", json_incref(json_object_get(json_object_get(document, "model"), "vocab")));
+	json_decref(document);
+	assert_older_refused(VITA_E_NOTFOUND, "merges.txt");
+	put_text(in_scratch("merges.txt"), "#version: 0.2\r\na\r\n");
+	assert_older_refused(VITA_E_FORMAT, "merge 0");
+	put_text(in_scratch("merges.txt"), "a \xff\n");
+	assert_older_refused(VITA_E_FORMAT, "merges.txt:1");
+	put_text(in_scratch("merges.txt"), "");
+	put_text(in_scratch("tokenizer_config.json"), "{\"tokenizer_class\": \"GPT2Tokenizer\"}");
+	assert_older_refused(VITA_E_UNSUPPORTED, "GPT2Tokenizer");
+	put_text(in_scratch("tokenizer_config.json"), "{\"tokenizer_class\": \"Qwen2TokenizerFast\"}");
+	put_text(in_scratch("vocab.json"), "{\"a\": \"b\"}");
+	assert_older_refused(VITA_E_FORMAT, "\"a\"");
+	put_text(in_scratch("vocab.json"), "{");
+	assert_older_refused(VITA_E_FORMAT, "vocab.json");
+}
+
 static void unreadable_files_are_errors(void **state)
 {
 	vita_tokenizer *tokenizer;
@@ -432,6 +506,9 @@ int main(void)
 		cmocka_unit_test(added_tokens_win_over_the_vocabulary),
 		cmocka_unit_test_setup_teardown(companions_fill_gaps, setup_directory, teardown_directory),
 		cmocka_unit_test_setup_teardown(broken_companions_are_errors, setup_directory,
+						teardown_directory),
+		cmocka_unit_test_setup_teardown(older_files_say_the_same, setup_directory, teardown_directory),
+		cmocka_unit_test_setup_teardown(broken_older_files_are_errors, setup_directory,
 						teardown_directory),
 		cmocka_unit_test_setup_teardown(unreadable_files_are_errors, setup_directory,
 						teardown_directory),

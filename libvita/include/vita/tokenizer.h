@@ -25,7 +25,8 @@ typedef struct vita_text_stream vita_text_stream;
 /* Read a tokenizer.json. Files in the same directory complete it where present:
  * added_tokens.json and tokenizer_config.json ("added_tokens_decoder") may add tokens. Its pre-tokenizer
  * ends with ByteLevel, before which Split, Digits and Punctuation may stand; its normalizer, if it has
- * one, is NFC, NFD, NFKC or NFKD.
+ * one, is NFC, NFD, NFKC or NFKD. Where it is missing, vocab.json and merges.txt beside it stand for it, if they are
+ * those of a Qwen2Tokenizer.
  * Or read the tokenizer within a GGUF file: its tokens, merges and the name of its way to cut text, or the
  * tokenizer.json that it carries.
  * OK | E_NOTFOUND (no such file, or no tokenizer in it) | E_IO | E_FORMAT | E_UNSUPPORTED (not a

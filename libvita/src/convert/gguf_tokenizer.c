@@ -7,12 +7,11 @@
 
 #include "files/json.h"
 #include "text/tokenizer_gguf.h"
+#include "text/tokenizer_parts.h"
 #include "text/tokenizer_private.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
-
-#define MAX_FILE_BYTES ((uint64_t)1 << 29)
 
 typedef struct tokens {
 	const vita_plan *plan;
@@ -32,15 +31,6 @@ static vita_status fail_memory(const tokens *t)
 }
 
 /* ---- reading -------------------------------------------------------------------------------------- */
-
-static vita_status read_json(tokens *t, const char *name, json_t **out)
-{
-	const char *path = vita_model_file_path(t->plan->model, name);
-	*out = NULL;
-	if (!path) return fail_memory(t);
-	vita_status status = vita_json_read(path, MAX_FILE_BYTES, out, t->err);
-	return status == VITA_E_NOTFOUND ? VITA_OK : status;
-}
 
 /* The companions' added tokens join the document's list: the tokenizer knows which of them count. */
 static vita_status complete(tokens *t)
@@ -82,9 +72,9 @@ static vita_status read_tokenizer(tokens *t)
 {
 	const char *path = vita_model_file_path(t->plan->model, "tokenizer.json");
 	if (!path) return fail_memory(t);
-	vita_status status = read_json(t, "tokenizer.json", &t->document);
-	if (status != VITA_OK || !t->document) return status;
-	status = read_json(t, "tokenizer_config.json", &t->config);
+	vita_status status = vita_tokenizer_document(path, &t->document, t->err);
+	if (status == VITA_E_NOTFOUND) return VITA_OK;
+	if (status == VITA_OK) status = vita_tokenizer_companion(path, "tokenizer_config.json", &t->config, t->err);
 	if (status == VITA_OK) status = vita_tokenizer_open(path, &t->tokenizer, t->err);
 	if (status != VITA_OK) return status;
 	t->n = vita_tokenizer_size(t->tokenizer);
@@ -270,7 +260,7 @@ vita_status vita_plan_put_tokenizer(const vita_plan *plan, vita_gguf_writer *w, 
 	if (status == VITA_OK && !t.document) {
 		/* Without this word other programs refuse the file. */
 		vita_gguf_put_text(w, "tokenizer.ggml.model", "none", 4);
-		vita_plan_note(plan, "the model has no tokenizer.json, and so the file has no tokenizer");
+		vita_plan_note(plan, "the model has no tokenizer.json, nor vocab.json and merges.txt, and so the file has no tokenizer");
 	}
 	vita_tokenizer_close(t.tokenizer);
 	json_decref(t.document);

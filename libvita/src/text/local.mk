@@ -20,6 +20,8 @@ libvita_libcore_la_SOURCES += \
 	%D%/tokenizer_gguf.c \
 	%D%/tokenizer_gguf.h \
 	%D%/tokenizer_json.c \
+	%D%/tokenizer_parts.c \
+	%D%/tokenizer_parts.h \
 	%D%/tokenizer_private.h \
 	%D%/utf8.c \
 	%D%/utf8.h \

@@ -4,27 +4,9 @@
  */
 #include "text/tokenizer_private.h"
 
-#include "files/json.h"
 #include "text/tokenizer_gguf.h"
+#include "text/tokenizer_parts.h"
 #include "text/utf8.h"
-
-/* Many times the largest tokenizer in use. */
-#define MAX_FILE_BYTES ((uint64_t)1 << 29)
-
-/* Read a file beside path, where there is one. */
-static vita_status read_companion(const char *path, const char *name, json_t **out, vita_error *err)
-{
-	const char *slash = strrchr(path, '/');
-	size_t folder = slash ? (size_t)(slash - path) + 1 : 0;
-	char *file = malloc(folder + strlen(name) + 1);
-	*out = NULL;
-	if (!file) return vita_fail(err, VITA_E_NOMEM, "%s: no memory to read it", path);
-	memcpy(file, path, folder);
-	strcpy(file + folder, name);
-	vita_status status = vita_json_read(file, MAX_FILE_BYTES, out, err);
-	free(file);
-	return status == VITA_E_NOTFOUND ? VITA_OK : status;
-}
 
 static vita_status open_gguf(const vita_map *map, const char *path, vita_tokenizer **out, vita_error *err)
 {
@@ -45,9 +27,9 @@ static vita_status open_json(const char *path, vita_tokenizer **out, vita_error 
 {
 	json_t *document = NULL, *added = NULL, *config = NULL;
 	vita_error reason;
-	vita_status status = vita_json_read(path, MAX_FILE_BYTES, &document, err);
-	if (status == VITA_OK) status = read_companion(path, "added_tokens.json", &added, err);
-	if (status == VITA_OK) status = read_companion(path, "tokenizer_config.json", &config, err);
+	vita_status status = vita_tokenizer_document(path, &document, err);
+	if (status == VITA_OK) status = vita_tokenizer_companion(path, "added_tokens.json", &added, err);
+	if (status == VITA_OK) status = vita_tokenizer_companion(path, "tokenizer_config.json", &config, err);
 	if (status == VITA_OK) {
 		status = vita_tokenizer_build(document, added, config, out, &reason);
 		if (status < 0) (void)vita_fail(err, status, "%s: %s", path, reason.message);
@@ -63,6 +45,7 @@ vita_status vita_tokenizer_open(const char *path, vita_tokenizer **out, vita_err
 	vita_map map;
 	*out = NULL;
 	vita_status status = vita_map_open(path, &map, err);
+	if (status == VITA_E_NOTFOUND) return open_json(path, out, err); /* other files may stand for it */
 	if (status != VITA_OK) return status;
 	bool is_gguf = vita_is_gguf(map.data, map.size);
 	if (is_gguf) status = open_gguf(&map, path, out, err);

@@ -262,7 +262,7 @@ static vita_status check_kind(const vita_gguf *gguf, const cutting **out, vita_e
 	                 vita_gguf_show(shown, vita_gguf_find(gguf, "tokenizer.ggml.pre")));
 }
 
-/* Empty lists and objects of a tokenizer.json, to be filled. */
+/* A tokenizer.json around these. */
 static json_t *frame(const cutting *c, json_t *vocab, json_t *merges, json_t *added)
 {
 	json_t *model = json_pack("{s:s, s:n, s:n, s:n, s:n, s:b, s:b, s:b, s:O, s:O}", "type", "BPE",
@@ -276,6 +276,13 @@ static json_t *frame(const cutting *c, json_t *vocab, json_t *merges, json_t *ad
 	return json_pack("{s:s, s:n, s:n, s:O, s:o, s:o, s:n, s:o, s:o}", "version", "1.0", "truncation",
 	                 "padding", "added_tokens", added, "normalizer", normalizer, "pre_tokenizer",
 	                 cutting_to_json(c), "post_processor", "decoder", decoder, "model", model);
+}
+
+json_t *vita_tokenizer_frame(const char *pre, json_t *vocab, json_t *merges, json_t *added)
+{
+	const vita_gguf_text name = { pre, strlen(pre) };
+	const cutting *c = find_cutting(&name);
+	return c ? frame(c, vocab, merges, added) : NULL;
 }
 
 static vita_status assemble(const vita_gguf *gguf, const cutting *c, json_t **out, vita_error *err)

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The document of a directory's tokenizer: its tokenizer.json, or one that says the same as the vocab.json and
+ * merges.txt which Qwen2's Python tokenizer writes. Those do not say how text is cut; the tokenizer's class does.
+ */
+#include "text/tokenizer_parts.h"
+
+#include "files/json.h"
+#include "files/map.h"
+#include "text/tokenizer_gguf.h"
+
+/* Many times the largest tokenizer in use. */
+#define MAX_FILE_BYTES ((uint64_t)1 << 29)
+
+char *vita_tokenizer_beside(const char *path, const char *name)
+{
+	const char *slash = strrchr(path, '/');
+	size_t folder = slash ? (size_t)(slash - path) + 1 : 0;
+	char *file = malloc(folder + strlen(name) + 1);
+	if (!file) return NULL;
+	memcpy(file, path, folder);
+	strcpy(file + folder, name);
+	return file;
+}
+
+vita_status vita_tokenizer_companion(const char *path, const char *name, json_t **out, vita_error *err)
+{
+	char *file = vita_tokenizer_beside(path, name);
+	*out = NULL;
+	if (!file) return vita_fail(err, VITA_E_NOMEM, "%s: no memory to read it", path);
+	vita_status status = vita_json_read(file, MAX_FILE_BYTES, out, err);
+	free(file);
+	return status == VITA_E_NOTFOUND ? VITA_OK : status;
+}
+
+/* A merge a line, "LEFT RIGHT"; the first line may be "#version: …". */
+static vita_status list_merges(const vita_map *map, const char *file, json_t *list, vita_error *err)
+{
+	const char *at = (const char *)map->data, *end = at + map->size;
+	for (size_t line = 1; at < end; line++) {
+		const char *newline = memchr(at, '\n', (size_t)(end - at));
+		size_t size = (size_t)((newline ? newline : end) - at);
+		if (size > 0 && at[size - 1] == '\r') size--;
+		if (memchr(at, 0, size) || !vita_is_utf8(at, size))
+			return vita_fail(err, VITA_E_FORMAT, "%s:%zu: is no UTF-8 text without NULs", file,
+			                 line);
+		bool wanted = size > 0 && !(line == 1 && size > 8 && memcmp(at, "#version", 8) == 0);
+		if (wanted && json_array_append_new(list, json_stringn_nocheck(at, size)) != 0)
+			return vita_fail(err, VITA_E_NOMEM, "%s: no memory to read it", file);
+		at = newline ? newline + 1 : end;
+	}
+	return VITA_OK;
+}
+
+static vita_status read_merges(const char *path, json_t *list, vita_error *err)
+{
+	vita_map map;
+	char *file = vita_tokenizer_beside(path, "merges.txt");
+	if (!file) return vita_fail(err, VITA_E_NOMEM, "%s: no memory to read it", path);
+	vita_status status = vita_map_open(file, &map, err);
+	if (status == VITA_OK) {
+		status = list_merges(&map, file, list, err);
+		vita_map_close(&map);
+	}
+	free(file);
+	return status;
+}
+
+/* Qwen2Tokenizer cuts in one known way; without a class the file is taken for Qwen2's. */
+static vita_status check_class(const char *path, vita_error *err)
+{
+	json_t *config;
+	vita_shown shown;
+	vita_status status = vita_tokenizer_companion(path, "tokenizer_config.json", &config, err);
+	const char *class = json_string_value(json_object_get(config, "tokenizer_class"));
+	if (status == VITA_OK && class && strncmp(class, "Qwen2Tokenizer", 14) != 0)
+		status = vita_fail(err, VITA_E_UNSUPPORTED,
+		                   "%s: is missing, and how a %s cuts text, vocab.json and merges.txt do not say; "
+		                   "only for a Qwen2Tokenizer is it known",
+		                   path, vita_show(shown, class));
+	json_decref(config);
+	return status;
+}
+
+static vita_status assemble(const char *path, json_t *vocab, json_t **out, vita_error *err)
+{
+	json_t *merges = json_array(), *added = json_array();
+	vita_status status = check_class(path, err);
+	if (status == VITA_OK) status = read_merges(path, merges, err);
+	if (status == VITA_OK && !(*out = vita_tokenizer_frame("qwen2", vocab, merges, added)))
+		status = vita_fail(err, VITA_E_NOMEM, "%s: no memory for its tokenizer", path);
+	json_decref(merges);
+	json_decref(added);
+	return status;
+}
+
+vita_status vita_tokenizer_document(const char *path, json_t **out, vita_error *err)
+{
+	json_t *vocab;
+	vita_error ignored;
+	const char *slash = strrchr(path, '/');
+	vita_status status = vita_json_read(path, MAX_FILE_BYTES, out, err);
+	if (status != VITA_E_NOTFOUND || strcmp(slash ? slash + 1 : path, "tokenizer.json") != 0) return status;
+	status = vita_tokenizer_companion(path, "vocab.json", &vocab, &ignored);
+	if (status != VITA_OK) return vita_fail(err, status, "%s", ignored.message);
+	if (!vocab) return VITA_E_NOTFOUND; /* err says so of tokenizer.json */
+	status = assemble(path, vocab, out, err);
+	json_decref(vocab);
+	return status;
+}

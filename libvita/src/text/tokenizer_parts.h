@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Inside libvita: the files of a directory's tokenizer. `path` is always that of its tokenizer.json, whether it is
+ * there or not.
+ */
+#ifndef VITA_TEXT_TOKENIZER_PARTS_H
+#define VITA_TEXT_TOKENIZER_PARTS_H
+
+#include <vita/types.h>
+
+#include <jansson.h>
+
+/* The path of a file beside it; NULL when memory is out. The caller frees it. */
+char *vita_tokenizer_beside(const char *path, const char *name);
+
+/* Read a document beside it; *out is NULL where there is none.
+ * OK | E_IO | E_FORMAT | E_NOMEM */
+vita_status vita_tokenizer_companion(const char *path, const char *name, json_t **out, vita_error *err);
+
+/* Its tokenizer.json, or where that is missing one made of vocab.json and merges.txt. Added tokens of companions
+ * (added_tokens.json, tokenizer_config.json) are not in it.
+ * OK | E_NOTFOUND (neither is there) | E_IO | E_FORMAT | E_UNSUPPORTED (no Qwen2Tokenizer) | E_NOMEM */
+vita_status vita_tokenizer_document(const char *path, json_t **out, vita_error *err);
+
+#endif
