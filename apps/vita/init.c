@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum { OPTION_SEED = 256, OPTION_AUDIO_TOKENS };
 
@@ -181,18 +182,22 @@ static vita_status save_json(json_t *document, const char *folder, const char *n
 	return status;
 }
 
+static const char *const model_files[] = { "model.safetensors", "config.json", "tokenizer.json",
+	                                   "generation_config.json" };
+#define N_MODEL_FILES (sizeof model_files / sizeof *model_files)
+
 /* The folder may be there; a model in it must not be, since it may have taken days to train. */
-static vita_status make_folder(const char *folder, vita_error *err)
+static vita_status make_folder(const char *folder, int *made, vita_error *err)
 {
-	static const char *const names[] = { "model.safetensors", "config.json", "tokenizer.json" };
 	char path[4096];
 	struct stat there;
 	if (strlen(folder) > sizeof path - 64)
 		return vita_fail(err, VITA_E_INVALID, "the folder's name is too long");
-	if (mkdir(folder, 0777) != 0 && errno != EEXIST)
+	*made = mkdir(folder, 0777) == 0;
+	if (!*made && errno != EEXIST)
 		return vita_fail(err, VITA_E_IO, "%s: cannot be made: %s", folder, strerror(errno));
-	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-		(void)snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+	for (size_t i = 0; i < N_MODEL_FILES; i++) {
+		(void)snprintf(path, sizeof path, "%s/%s", folder, model_files[i]);
 		if (stat(path, &there) == 0)
 			return vita_fail(
 				err, VITA_E_STATE,
@@ -202,18 +207,16 @@ static vita_status make_folder(const char *folder, vita_error *err)
 	return VITA_OK;
 }
 
-static vita_status save_all(struct untrained *u, const char *folder, int64_t n_audio, vita_error *err)
+/* The weights first, and config.json last: a folder without it is no model. */
+static vita_status fill_folder(struct untrained *u, const char *folder, int64_t n_audio, vita_error *err)
 {
 	struct init_markers markers;
 	char path[4096];
-	vita_status status = make_folder(folder, err);
-	if (status != VITA_OK) return status;
 	json_t *tokenizer = init_tokenizer((int32_t)n_audio, &markers);
 	u->vocab_size = ((int64_t)markers.size + 7) / 8 * 8;
 	u->random = (uint64_t)u->seed;
 	u->err = err;
-	status = add_weights(u);
-	/* The weights first, and config.json last: a folder without it is no model. */
+	vita_status status = add_weights(u);
 	(void)snprintf(path, sizeof path, "%s/model.safetensors", folder);
 	if (status == VITA_OK) status = vita_safetensors_write(path, u->tensors, u->n_tensors, NULL, 0, err);
 	if (status != VITA_OK) {
@@ -224,6 +227,23 @@ static vita_status save_all(struct untrained *u, const char *folder, int64_t n_a
 	if (status == VITA_OK)
 		status = save_json(make_generation_config(&markers), folder, "generation_config.json", err);
 	if (status == VITA_OK) status = save_json(make_config(u, &markers), folder, "config.json", err);
+	return status;
+}
+
+/* A whole model or nothing. */
+static vita_status save_all(struct untrained *u, const char *folder, int64_t n_audio, vita_error *err)
+{
+	char path[4096];
+	int made = 0;
+	vita_status status = make_folder(folder, &made, err);
+	if (status != VITA_OK) return status;
+	status = fill_folder(u, folder, n_audio, err);
+	if (status == VITA_OK) return status;
+	for (size_t i = 0; i < N_MODEL_FILES; i++) {
+		(void)snprintf(path, sizeof path, "%s/%s", folder, model_files[i]);
+		(void)unlink(path);
+	}
+	if (made) (void)rmdir(folder);
 	return status;
 }
 

@@ -71,4 +71,14 @@ expect_refusal "$vita" info "$scratch/hostile.gguf"
 expect_refusal "$vita" convert "$scratch/hostile.gguf" "$scratch/out.gguf"
 [ ! -e "$scratch/out.gguf" ] || fail "a refused conversion leaves a file"
 
+# A disk that is full after 4 kB: no half a model, and no directory that only it would have needed.
+full() { (trap '' XFSZ && ulimit -f 8 && "$vita" "$@"); }
+expect_refusal full convert "$golden/tiny" "$scratch/half"
+[ ! -e "$scratch/half" ] || fail "half a model is left behind by convert"
+expect_refusal full init tiny "$scratch/half"
+[ ! -e "$scratch/half" ] || fail "half a model is left behind by init"
+mkdir "$scratch/half" && : >"$scratch/half/notes"
+expect_refusal full convert "$golden/tiny" "$scratch/half"
+[ "$(ls -A "$scratch/half")" = notes ] || fail "convert leaves more in a directory that was there than it found"
+
 finish

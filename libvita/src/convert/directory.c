@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static vita_status fail_memory(const vita_plan *plan, vita_error *err)
 {
@@ -92,15 +93,17 @@ static vita_status copy_file(const vita_plan *plan, const char *name, vita_error
 	return status == VITA_E_NOTFOUND ? VITA_OK : status;
 }
 
+static const char *const tokenizer_files[] = { "tokenizer.json",     "tokenizer_config.json",
+	                                       "added_tokens.json",  "special_tokens_map.json",
+	                                       "vocab.json",         "merges.txt",
+	                                       "chat_template.jinja" };
+#define N_TOKENIZER_FILES (sizeof tokenizer_files / sizeof tokenizer_files[0])
+
 static vita_status copy_tokenizer(const vita_plan *plan, vita_error *err)
 {
-	static const char *const names[] = { "tokenizer.json",     "tokenizer_config.json",
-		                             "added_tokens.json",  "special_tokens_map.json",
-		                             "vocab.json",         "merges.txt",
-		                             "chat_template.jinja" };
 	vita_status status = VITA_OK;
-	for (size_t i = 0; i < sizeof names / sizeof names[0] && status == VITA_OK; i++)
-		status = copy_file(plan, names[i], err);
+	for (size_t i = 0; i < N_TOKENIZER_FILES && status == VITA_OK; i++)
+		status = copy_file(plan, tokenizer_files[i], err);
 	return status;
 }
 
@@ -146,26 +149,58 @@ static vita_status save_tokenizer(const vita_plan *plan, vita_error *err)
 
 /* ---- the directory -------------------------------------------------------------------------------- */
 
+static const char *const model_files[] = { "config.json", "model.safetensors", "model.safetensors.index.json",
+	                                   "tokenizer.json" };
+#define N_MODEL_FILES (sizeof model_files / sizeof model_files[0])
+
 /* A model that is there may have taken days to train. */
-static vita_status make_directory(const vita_plan *plan, vita_error *err)
+static vita_status check_empty(const vita_plan *plan, vita_error *err)
 {
-	static const char *const names[] = { "config.json", "model.safetensors",
-		                             "model.safetensors.index.json", "tokenizer.json" };
 	struct stat there;
-	if (mkdir(plan->path, 0777) != 0 && errno != EEXIST)
-		return vita_fail(err, errno == ENOENT || errno == ENOTDIR ? VITA_E_NOTFOUND : VITA_E_IO,
-		                 "%s: cannot be made: %s", plan->path, strerror(errno));
-	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-		char *path = path_in(plan, names[i]);
+	for (size_t i = 0; i < N_MODEL_FILES; i++) {
+		char *path = path_in(plan, model_files[i]);
 		if (!path) return fail_memory(plan, err);
 		int found = stat(path, &there);
 		free(path);
 		if (found == 0)
 			return vita_fail(err, VITA_E_STATE,
 			                 "%s: holds %s already, and stays as it is; name another directory",
-			                 plan->path, names[i]);
+			                 plan->path, model_files[i]);
 	}
 	return VITA_OK;
+}
+
+static vita_status fill(const vita_plan *plan, vita_error *err)
+{
+	char *weights = path_in(plan, "model.safetensors");
+	if (!weights) return fail_memory(plan, err);
+	vita_status status = vita_plan_write_safetensors(plan, weights, err);
+	free(weights);
+	if (status == VITA_OK)
+		status = plan->model->gguf ? save_tokenizer(plan, err) : copy_tokenizer(plan, err);
+	if (status == VITA_OK && json_object_size(plan->generation) > 0)
+		status = save_json(plan, "generation_config.json", plan->generation, JSON_INDENT(2), err);
+	return status == VITA_OK ? save_config(plan, err) : status;
+}
+
+static void remove_files(const vita_plan *plan, const char *const *names, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		char *path = path_in(plan, names[i]);
+		if (path) (void)unlink(path);
+		free(path);
+	}
+}
+
+/* Leave nothing of a model that could not be written whole. */
+static void clear(const vita_plan *plan, bool made)
+{
+	static const char *const generation[] = { "generation_config.json" };
+	remove_files(plan, model_files, N_MODEL_FILES);
+	if (!made) return;
+	remove_files(plan, tokenizer_files, N_TOKENIZER_FILES);
+	remove_files(plan, generation, 1);
+	(void)rmdir(plan->path);
 }
 
 vita_status vita_plan_write_directory(const vita_plan *plan, vita_error *err)
@@ -176,15 +211,13 @@ vita_status vita_plan_write_directory(const vita_plan *plan, vita_error *err)
 			"%s: has no settings, which a model directory needs; name a target that ends in "
 			".safetensors",
 			vita_model_path(plan->model));
-	vita_status status = make_directory(plan, err);
+	bool made = mkdir(plan->path, 0777) == 0;
+	if (!made && errno != EEXIST)
+		return vita_fail(err, errno == ENOENT || errno == ENOTDIR ? VITA_E_NOTFOUND : VITA_E_IO,
+		                 "%s: cannot be made: %s", plan->path, strerror(errno));
+	vita_status status = check_empty(plan, err);
 	if (status != VITA_OK) return status;
-	char *weights = path_in(plan, "model.safetensors");
-	if (!weights) return fail_memory(plan, err);
-	status = vita_plan_write_safetensors(plan, weights, err);
-	free(weights);
-	if (status == VITA_OK)
-		status = plan->model->gguf ? save_tokenizer(plan, err) : copy_tokenizer(plan, err);
-	if (status == VITA_OK && json_object_size(plan->generation) > 0)
-		status = save_json(plan, "generation_config.json", plan->generation, JSON_INDENT(2), err);
-	return status == VITA_OK ? save_config(plan, err) : status;
+	status = fill(plan, err);
+	if (status != VITA_OK) clear(plan, made);
+	return status;
 }
