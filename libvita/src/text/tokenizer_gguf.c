@@ -278,11 +278,10 @@ static json_t *frame(const cutting *c, json_t *vocab, json_t *merges, json_t *ad
 	                 cutting_to_json(c), "post_processor", "decoder", decoder, "model", model);
 }
 
-json_t *vita_tokenizer_frame(const char *pre, json_t *vocab, json_t *merges, json_t *added)
+json_t *vita_qwen2_document(json_t *vocab, json_t *merges, json_t *added)
 {
-	const vita_gguf_text name = { pre, strlen(pre) };
-	const cutting *c = find_cutting(&name);
-	return c ? frame(c, vocab, merges, added) : NULL;
+	static const vita_gguf_text name = { "qwen2", 5 };
+	return frame(find_cutting(&name), vocab, merges, added);
 }
 
 static vita_status assemble(const vita_gguf *gguf, const cutting *c, json_t **out, vita_error *err)

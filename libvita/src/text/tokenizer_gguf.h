@@ -26,10 +26,9 @@ bool vita_gguf_has_tokenizer(const vita_gguf *gguf);
  * E_FORMAT | E_NOMEM */
 vita_status vita_gguf_tokenizer_document(const vita_gguf *gguf, json_t **out, vita_error *err);
 
-/* A tokenizer.json that cuts text in the way that GGUF calls `pre` (tokenizer.ggml.pre), around a vocabulary (an
- * object), merges and added tokens (lists), which stay the caller's too; NULL for an unknown way and when memory
- * is out. */
-json_t *vita_tokenizer_frame(const char *pre, json_t *vocab, json_t *merges, json_t *added);
+/* A tokenizer.json that cuts text as Qwen2's does, around a vocabulary (an object), merges and added tokens (lists),
+ * which stay the caller's too; NULL when memory is out. */
+json_t *vita_qwen2_document(json_t *vocab, json_t *merges, json_t *added);
 
 /* What GGUF calls the way in which this tokenizer.json cuts text (tokenizer.ggml.pre); NULL where it has no
  * word for it. */

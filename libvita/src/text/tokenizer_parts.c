@@ -87,7 +87,7 @@ static vita_status assemble(const char *path, json_t *vocab, json_t **out, vita_
 	json_t *merges = json_array(), *added = json_array();
 	vita_status status = check_class(path, err);
 	if (status == VITA_OK) status = read_merges(path, merges, err);
-	if (status == VITA_OK && !(*out = vita_tokenizer_frame("qwen2", vocab, merges, added)))
+	if (status == VITA_OK && !(*out = vita_qwen2_document(vocab, merges, added)))
 		status = vita_fail(err, VITA_E_NOMEM, "%s: no memory for its tokenizer", path);
 	json_decref(merges);
 	json_decref(added);
