@@ -13,7 +13,7 @@
 #include <cpuid.h>
 
 struct features {
-	bool avx2, avx512, avx512_vnni, avx512_bf16;
+	bool avx2, avx512, avx512_vnni, avx512_bf16, avx512_fp16;
 	char brand[49];
 };
 
@@ -49,6 +49,7 @@ static struct features detect(void)
 	if ((saved & 0xe6) != 0xe6) return f;
 	f.avx512 = f.avx2 && (b & bit_AVX512F) && (b & bit_AVX512BW) && (b & bit_AVX512DQ) && (b & bit_AVX512VL);
 	f.avx512_vnni = f.avx512 && (c & bit_AVX512VNNI);
+	f.avx512_fp16 = f.avx512 && (d & 1u << 23);
 	f.avx512_bf16 = f.avx512 && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & 1u << 5);
 	return f;
 }
@@ -82,7 +83,7 @@ static bool bf16_is_quicker(void)
 
 const struct cpu_kernels *cpu_kernels_choose(char *description, size_t size)
 {
-	const struct cpu_kernels *tables[4], *best;
+	const struct cpu_kernels *tables[5], *best;
 	const char *brand = "CPU", *wish = getenv("VITA_CPU_KERNELS");
 	int n = 0;
 	tables[n++] = &cpu_kernels_plain;
@@ -98,6 +99,10 @@ const struct cpu_kernels *cpu_kernels_choose(char *description, size_t size)
 		const bool quicker = bf16_is_quicker();
 		tables[n++] = quicker ? &cpu_kernels_avx512 : &cpu_kernels_avx512_bf16;
 		tables[n++] = quicker ? &cpu_kernels_avx512_bf16 : &cpu_kernels_avx512;
+#ifdef HAVE_KERNELS_AVX512FP16
+		/* products in f16 are as quick as in bf16 where that is quick, and have three more bits */
+		if (f.avx512_fp16) tables[n++] = &cpu_kernels_avx512_fp16[quicker];
+#endif
 	}
 #endif
 #endif

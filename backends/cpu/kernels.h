@@ -89,6 +89,27 @@ typedef void row_kernel(const void *w, int64_t w_stride, int n_w, const void *x,
 typedef void widen_kernel(uint32_t dtype, const void *w, int64_t w_stride, int n_w, int64_t k, void *tile);
 typedef void wide_kernel(const void *tile, const void *x, int64_t x_stride, int n, int64_t k, float *out, bool add);
 
+/* Many rows against f16 and bf16 weights with f16 arithmetic, where the processor has it: operands of 11 bits, sums of
+ * HALF_SPAN products in f16, which then are added up in f32. Activations lie in groups of up to HALF_ROWS rows:
+ *   values  [groups][padded / 32][N][32] f16, zeros from k to padded, a multiple of 32
+ *   scale   [n]: scale · value is the activation
+ * and meet tiles [k, rounded up to 32][WIDE] f16, scale · value being the weight. halve gives that scale; multiply takes
+ * x from the group's block on in which k columns begin, and writes or adds to out[r · WIDE + i]. */
+#define HALF_ROWS 28
+#define HALF_SPAN 64
+struct half_rows {
+	uint16_t *values;
+	float *scale;
+	int64_t n, k, padded;
+	int32_t per_group;
+};
+struct half_kernels {
+	void (*halve_row)(const float *x, int64_t row, const struct half_rows *out);
+	float (*halve)(uint32_t dtype, const void *w, int64_t w_stride, int n_w, int64_t k, uint16_t *tile);
+	void (*multiply)(const uint16_t *tile, float tile_scale, const uint16_t *x, const float *scale, int n, int64_t k,
+	                 float *out, bool add);
+};
+
 /* Many rows against packed weights. A tile's rows become bytes that share a scale over each of the spans of columns over
  * which activations do:
  *   bytes  [k / 4][TILE][4], value + 128
@@ -139,6 +160,7 @@ struct cpu_kernels {
 	bytes_kernel *bytes;
 	widen_kernel *widen_f32, *widen_bf16;
 	wide_kernel *wide_f32, *wide_bf16;
+	const struct half_kernels *half; /* NULL: no f16 arithmetic */
 	block_kernel *block;
 
 	/* Vectors; y may be x. */
@@ -188,6 +210,7 @@ struct cpu_kernels {
 extern const struct cpu_kernels cpu_kernels_plain;
 extern const struct cpu_kernels cpu_kernels_avx2;
 extern const struct cpu_kernels cpu_kernels_avx512, cpu_kernels_avx512_bf16;
+extern const struct cpu_kernels cpu_kernels_avx512_fp16[2]; /* either of these, with products in f16 */
 
 /* The best table that this processor and operating system run; $VITA_CPU_KERNELS names another. */
 const struct cpu_kernels *cpu_kernels_choose(char *description, size_t size);

@@ -54,6 +54,48 @@ INLINE __m512i broadcast4(const void *p)
 	return _mm512_set1_epi32(v);
 }
 
+/* The first n lanes, all where n is larger. */
+INLINE __mmask16 tail16(int64_t n)
+{
+	return n >= 16 ? 0xffff : n <= 0 ? 0 : (__mmask16)((1u << n) - 1);
+}
+
+INLINE __mmask32 tail32(int64_t n)
+{
+	return n >= 32 ? 0xffffffffu : n <= 0 ? 0 : (__mmask32)((1u << n) - 1);
+}
+
+/* 16 × 16 words: r[i] becomes column i. */
+INLINE void transpose(__m512i r[16])
+{
+	__m512i t[16];
+	UNROLL
+	for (int i = 0; i < 16; i += 2) {
+		t[i] = _mm512_unpacklo_epi32(r[i], r[i + 1]);
+		t[i + 1] = _mm512_unpackhi_epi32(r[i], r[i + 1]);
+	}
+	UNROLL
+	for (int i = 0; i < 16; i += 4) {
+		r[i] = _mm512_unpacklo_epi64(t[i], t[i + 2]);
+		r[i + 1] = _mm512_unpackhi_epi64(t[i], t[i + 2]);
+		r[i + 2] = _mm512_unpacklo_epi64(t[i + 1], t[i + 3]);
+		r[i + 3] = _mm512_unpackhi_epi64(t[i + 1], t[i + 3]);
+	}
+	/* quarter q of r[4 g + c] holds column 4 q + c of rows 4 g … 4 g + 3 */
+	UNROLL
+	for (int c = 0; c < 4; c++) {
+		const __m512i a = _mm512_shuffle_i32x4(r[c], r[c + 4], 0x88), b = _mm512_shuffle_i32x4(r[c + 8], r[c + 12], 0x88);
+		const __m512i d = _mm512_shuffle_i32x4(r[c], r[c + 4], 0xdd), e = _mm512_shuffle_i32x4(r[c + 8], r[c + 12], 0xdd);
+		t[c] = _mm512_shuffle_i32x4(a, b, 0x88);
+		t[c + 8] = _mm512_shuffle_i32x4(a, b, 0xdd);
+		t[c + 4] = _mm512_shuffle_i32x4(d, e, 0x88);
+		t[c + 12] = _mm512_shuffle_i32x4(d, e, 0xdd);
+	}
+	UNROLL
+	for (int i = 0; i < 16; i++) r[i] = t[i];
+}
+
+extern const struct half_kernels avx512_half;
 tile_kernel avx512_tile_q8_0, avx512_tile_q4_0, avx512_tile_q4_1, avx512_tile_q4_k, avx512_tile_q6_k;
 quantise_kernel avx512_quantise, avx512_quantise_bytes;
 spread_kernel avx512_spread;

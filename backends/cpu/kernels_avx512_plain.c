@@ -10,16 +10,6 @@
 
 #if defined(KERNELS_AVX512)
 
-INLINE __mmask16 tail16(int64_t n)
-{
-	return n >= 16 ? 0xffff : n <= 0 ? 0 : (__mmask16)((1u << n) - 1);
-}
-
-INLINE __mmask32 tail32(int64_t n)
-{
-	return n >= 32 ? 0xffffffffu : n <= 0 ? 0 : (__mmask32)((1u << n) - 1);
-}
-
 /* The sums of four vectors' lanes. */
 INLINE __m128 add_lanes(__m512 a, __m512 b, __m512 c, __m512 d)
 {
@@ -138,36 +128,6 @@ INLINE __m512i load_pairs(uint32_t dtype, const char *w, int64_t j, int64_t k)
 	const __m512 low = _mm512_cvtph_ps(_mm512_castsi512_si256(halves));
 	const __m512 high = _mm512_cvtph_ps(_mm512_extracti64x4_epi64(halves, 1));
 	return (__m512i)_mm512_cvtne2ps_pbh(high, low);
-}
-
-/* 16 × 16 words: r[i] becomes column i. */
-INLINE void transpose(__m512i r[16])
-{
-	__m512i t[16];
-	UNROLL
-	for (int i = 0; i < 16; i += 2) {
-		t[i] = _mm512_unpacklo_epi32(r[i], r[i + 1]);
-		t[i + 1] = _mm512_unpackhi_epi32(r[i], r[i + 1]);
-	}
-	UNROLL
-	for (int i = 0; i < 16; i += 4) {
-		r[i] = _mm512_unpacklo_epi64(t[i], t[i + 2]);
-		r[i + 1] = _mm512_unpackhi_epi64(t[i], t[i + 2]);
-		r[i + 2] = _mm512_unpacklo_epi64(t[i + 1], t[i + 3]);
-		r[i + 3] = _mm512_unpackhi_epi64(t[i + 1], t[i + 3]);
-	}
-	/* quarter q of r[4 g + c] holds column 4 q + c of rows 4 g … 4 g + 3 */
-	UNROLL
-	for (int c = 0; c < 4; c++) {
-		const __m512i a = _mm512_shuffle_i32x4(r[c], r[c + 4], 0x88), b = _mm512_shuffle_i32x4(r[c + 8], r[c + 12], 0x88);
-		const __m512i d = _mm512_shuffle_i32x4(r[c], r[c + 4], 0xdd), e = _mm512_shuffle_i32x4(r[c + 8], r[c + 12], 0xdd);
-		t[c] = _mm512_shuffle_i32x4(a, b, 0x88);
-		t[c + 8] = _mm512_shuffle_i32x4(a, b, 0xdd);
-		t[c + 4] = _mm512_shuffle_i32x4(d, e, 0x88);
-		t[c + 12] = _mm512_shuffle_i32x4(d, e, 0xdd);
-	}
-	UNROLL
-	for (int i = 0; i < 16; i++) r[i] = t[i];
 }
 
 /* 16 words of 32 bits from word p on, each a pair of bf16 or an f32; all of them are there unless `last`. */
@@ -373,4 +333,10 @@ static double spin(uint32_t dtype, int64_t steps)
 const struct cpu_kernels cpu_kernels_avx512 = { .name = "avx512", COMMON_KERNELS };
 const struct cpu_kernels cpu_kernels_avx512_bf16 = { .name = "avx512_bf16", .widen_bf16 = widen_bf16, .wide_bf16 = wide_bf16,
 	                                             COMMON_KERNELS };
+#ifdef HAVE_KERNELS_AVX512FP16
+const struct cpu_kernels cpu_kernels_avx512_fp16[2] = {
+	{ .name = "avx512_fp16", .half = &avx512_half, COMMON_KERNELS },
+	{ .name = "avx512_fp16", .half = &avx512_half, .widen_bf16 = widen_bf16, .wide_bf16 = wide_bf16, COMMON_KERNELS },
+};
+#endif
 #endif

@@ -19,9 +19,17 @@ endif
 if CPU_KERNELS_AVX512
 noinst_LTLIBRARIES += %D%/libavx512.la
 %C%_libavx512_la_SOURCES = %D%/kernels_avx512.c %D%/kernels_avx512.h %D%/kernels_avx512_bytes.c %D%/kernels_avx512_plain.c
+%C%_libavx512_la_CPPFLAGS = $(cpu_cppflags)
 %C%_libavx512_la_CFLAGS = $(cpu_vector_cflags) $(CPU_AVX512_CFLAGS)
 cpu_kernels += %D%/libavx512.la
 cpu_cppflags += -DHAVE_KERNELS_AVX512
+endif
+if CPU_KERNELS_AVX512FP16
+noinst_LTLIBRARIES += %D%/libavx512fp16.la
+%C%_libavx512fp16_la_SOURCES = %D%/kernels_avx512_fp16.c
+%C%_libavx512fp16_la_CFLAGS = $(cpu_vector_cflags) $(CPU_AVX512FP16_CFLAGS)
+cpu_kernels += %D%/libavx512fp16.la
+cpu_cppflags += -DHAVE_KERNELS_AVX512FP16
 endif
 if HAVE_ONEDNN
 cpu_cppflags += -DHAVE_ONEDNN

@@ -11,7 +11,8 @@
  *                                                       they are used
  *   packed, large    more than 16   8-bit integers      spread and bytes, where there are such kernels
  *   f32, f16, bf16   up to 16       f32                 rows_*
- *   f16, bf16        more           bf16                wide_bf16, where there is one and the weight is large
+ *   f16, bf16        more           f16                 half, where there are such kernels and the weight is large
+ *   f16, bf16        more           bf16                wide_bf16, likewise
  *   f32, f16, bf16   more           f32                 oneDNN where it is quicker, wide_f32 where there is one, rows_*
  */
 #include "cpu.h"
@@ -30,6 +31,7 @@ enum way {
 	WAY_BYTES,  /* packed weights, many rows */
 	WAY_ROWS,   /* plain types, activations as they are */
 	WAY_WIDE,   /* plain types, many rows */
+	WAY_HALF,   /* f16 and bf16, many rows, in f16 */
 	WAY_ONEDNN
 };
 
@@ -73,11 +75,12 @@ static struct product product_of(const vita_backend *backend, const op_call *c)
 		p.way = WAY_ONEDNN;
 	} else {
 		if (p.n > MAX_ROWS && backend->kernels->wide_f32) {
-			p.way = WAY_WIDE;
-			p.per_group = even_groups(p.n, WIDE_ROWS);
-			p.rounds = w->dtype != VITA_F32 && backend->kernels->wide_bf16 && p.m * p.k >= ROUNDED_LEAST;
+			const bool may_round = w->dtype != VITA_F32 && p.m * p.k >= ROUNDED_LEAST;
+			p.way = may_round && backend->kernels->half ? WAY_HALF : WAY_WIDE;
+			p.per_group = even_groups(p.n, p.way == WAY_HALF ? HALF_ROWS : WIDE_ROWS);
+			p.rounds = p.way == WAY_WIDE && may_round && backend->kernels->wide_bf16;
 		}
-		p.gathers = !p.rounds && !evenly_spaced(x);
+		p.gathers = p.way != WAY_HALF && !p.rounds && !evenly_spaced(x);
 	}
 	return p;
 }
@@ -87,7 +90,7 @@ static struct product product_of(const vita_backend *backend, const op_call *c)
 bool matmul_converts(const vita_backend *backend, const op_call *c)
 {
 	const struct product p = product_of(backend, c);
-	return p.way == WAY_TILES || p.way == WAY_BYTES || p.rounds || p.gathers;
+	return p.way == WAY_TILES || p.way == WAY_BYTES || p.way == WAY_HALF || p.rounds || p.gathers;
 }
 
 bool matmul_converts_alike(const vita_backend *backend, const op_call *a, const op_call *b)
@@ -112,6 +115,15 @@ static struct quantised_rows quantised(const struct product *p, unsigned char *s
 	return x;
 }
 
+static struct half_rows halved(const struct product *p, unsigned char *scratch, int64_t plane)
+{
+	struct half_rows x = { .n = p->n, .k = p->k, .padded = (p->k + 31) / 32 * 32, .per_group = p->per_group };
+	const int64_t rows = p->planes * p->n;
+	x.values = (uint16_t *)(void *)scratch + plane * p->n * x.padded;
+	x.scale = (float *)(void *)(scratch + aligned((uint64_t)(rows * x.padded) * 2)) + plane * p->n;
+	return x;
+}
+
 /* Bytes from a converted row to the next; bf16 rows not a multiple of a page apart, or they would compete for the same
  * lines of the cache. */
 static int64_t converted_stride(const struct product *p)
@@ -126,6 +138,7 @@ void matmul_convert_needs(struct step *s)
 	if (p.way == WAY_TILES || p.way == WAY_BYTES)
 		s->shared = aligned(rows * k) + aligned(rows * (k / (uint64_t)scale_span(p.dtype) + 1) * sizeof(float)) +
 		            rows * (k / (uint64_t)sum_span(p.dtype) + 1) * 4;
+	else if (p.way == WAY_HALF) s->shared = aligned(rows * ((k + 31) / 32 * 32) * 2) + rows * sizeof(float);
 	else s->shared = rows * (uint64_t)converted_stride(&p);
 }
 
@@ -140,6 +153,9 @@ void matmul_convert_step(const struct step *s, int thread, int n_threads)
 		if (p.way == WAY_TILES || p.way == WAY_BYTES) {
 			const struct quantised_rows x = quantised(&p, s->scratch, i / p.n);
 			(p.way == WAY_TILES ? kernels->quantise : kernels->quantise_bytes)(from, i % p.n, &x);
+		} else if (p.way == WAY_HALF) {
+			const struct half_rows x = halved(&p, s->scratch, i / p.n);
+			kernels->half->halve_row(from, i % p.n, &x);
 		} else if (p.rounds) {
 			uint16_t *to = (uint16_t *)(void *)(s->scratch + i * converted_stride(&p));
 			to[p.k] = 0;
@@ -158,7 +174,8 @@ void matmul_multiply_needs(struct step *s)
 	if (p.way == WAY_TILES && !is_packed(s->c->in[1])) s->own = (uint64_t)packed_tile_bytes(p.dtype, p.k);
 	if (p.way == WAY_BYTES)
 		s->own = BYTE_COLUMNS * TILE + BYTE_SCALES * sizeof(float) + WIDE_CHUNK * TILE * sizeof(float);
-	if (p.way == WAY_WIDE) s->own = aligned(WIDE_COLUMNS * WIDE * sizeof(float)) + WIDE_CHUNK * WIDE * sizeof(float);
+	if (p.way == WAY_WIDE || p.way == WAY_HALF)
+		s->own = aligned(WIDE_COLUMNS * WIDE * sizeof(float)) + WIDE_CHUNK * WIDE * sizeof(float);
 	if (p.way == WAY_ONEDNN) onednn_needs(s);
 }
 
@@ -246,6 +263,12 @@ static void multiply_group(const struct tile *t, int64_t row, int n)
 	finish_rows(t, row, n, out);
 }
 
+static void multiply_groups(const struct tile *t, int64_t row, int64_t end)
+{
+	const int32_t most = t->p->per_group;
+	for (; row < end; row += most) multiply_group(t, row, end - row < most ? (int)(end - row) : most);
+}
+
 /* While group i of n is multiplied, bring some of what is read next into the cache: rows that each come from another page
  * would arrive slowly. Not before the last groups, or the activations of the others drive it out again. */
 static void fetch_next(const unsigned char *next, int64_t bytes, int64_t i, int64_t n)
@@ -321,6 +344,29 @@ static void multiply_wide(const struct tile *t, int64_t row, int64_t end, int th
 	finish_rows(t, row, end - row, out);
 }
 
+/* The same in f16. */
+static void multiply_halves(const struct tile *t, int64_t row, int64_t end, int thread)
+{
+	const struct product *p = t->p;
+	const struct half_kernels *kernels = t->step->backend->kernels->half;
+	const struct half_rows x = halved(p, t->step->scratch, t->plane);
+	uint16_t *tile = own_scratch(t->step, thread);
+	float *out = (float *)(void *)((char *)tile + aligned(WIDE_COLUMNS * WIDE * sizeof(float)));
+	const int64_t groups = (end - row + p->per_group - 1) / p->per_group, runs = (p->k + WIDE_COLUMNS - 1) / WIDE_COLUMNS;
+	int64_t part = 0;
+	for (int64_t j = 0; j < p->k; j += WIDE_COLUMNS) {
+		const int64_t columns = p->k - j < WIDE_COLUMNS ? p->k - j : WIDE_COLUMNS;
+		const float scale = kernels->halve(p->dtype, t->memory + j * 2, t->stride, t->count, columns, tile);
+		for (int64_t i = row; i < end; i += p->per_group) {
+			const int n = end - i < p->per_group ? (int)(end - i) : p->per_group;
+			fetch_next(t->next, t->bytes, part++, groups * runs);
+			kernels->multiply(tile, scale, x.values + i * x.padded + j * n, x.scale + i, n, columns, out + (i - row) * WIDE,
+			                  j > 0);
+		}
+	}
+	finish_rows(t, row, end - row, out);
+}
+
 /* Tile number `number` of a plane's weight; false where it has none of the view's rows. */
 static void find_tile(struct tile *t, int64_t number, int thread)
 {
@@ -360,7 +406,7 @@ static int64_t chunk_of(const struct step *s, const struct product *p)
 {
 	const int64_t bytes = p->k * (p->way == WAY_TILES ? 1 : 4);
 	int64_t rows = CHUNK_BYTES / (bytes > 0 ? bytes : 1);
-	if (p->way == WAY_WIDE || p->way == WAY_BYTES) rows = WIDE_CHUNK;
+	if (p->way == WAY_WIDE || p->way == WAY_BYTES || p->way == WAY_HALF) rows = WIDE_CHUNK;
 	if (p->way == WAY_TILES && !is_packed(s->c->in[1])) return p->n;
 	rows = rows / p->per_group * p->per_group;
 	return rows < p->per_group ? p->per_group : rows;
@@ -435,12 +481,10 @@ static int64_t multiply_run(const struct work *w, int64_t item)
 			if (next >= 0) t.next = t.memory + (next_tile - tile) * t.bytes;
 			else if (w->s->then) t.next = first_memory(w->s->then, w->thread, w->n_threads);
 		}
-		if (p->way == WAY_WIDE || p->way == WAY_BYTES) {
-			(p->way == WAY_WIDE ? multiply_wide : multiply_bytes)(&t, row0, row_end, w->thread);
-			continue;
-		}
-		for (int64_t row = row0; row < row_end; row += p->per_group)
-			multiply_group(&t, row, row_end - row < p->per_group ? (int)(row_end - row) : p->per_group);
+		if (p->way == WAY_WIDE) multiply_wide(&t, row0, row_end, w->thread);
+		else if (p->way == WAY_HALF) multiply_halves(&t, row0, row_end, w->thread);
+		else if (p->way == WAY_BYTES) multiply_bytes(&t, row0, row_end, w->thread);
+		else multiply_groups(&t, row0, row_end);
 	}
 	return next;
 }

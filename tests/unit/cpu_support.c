@@ -47,7 +47,7 @@ void reference_open(test_device *device)
 
 void with_kernels(int64_t threads, void (*test)(const test_device *cpu, const test_device *reference))
 {
-	static const char *const kernels[] = { "plain", "avx2", "avx512", "avx512_bf16" };
+	static const char *const kernels[] = { "plain", "avx2", "avx512", "avx512_bf16", "avx512_fp16" };
 	test_device cpu, reference;
 
 	reference_open(&reference);

@@ -131,6 +131,38 @@ static void large_weights(const test_device *cpu, const test_device *reference)
 	}
 }
 
+/* Weights and activations of any size do as well: times powers of two, which are exact in bf16, results are exactly
+ * that larger or smaller. */
+static void scaled_products(const test_device *cpu, const test_device *reference)
+{
+	static const int powers[][2] = { { 0, 0 }, { 30, -40 }, { -60, 20 }, { 3, 60 } };
+	const int64_t n = 37, m = 210, k = 401;
+	struct product p = random_product(VITA_BF16, n, m, k);
+	float *out[4];
+	(void)reference;
+	p.has_bias = p.has_residual = 0;
+	p.activation = VITA_UNARY_NONE;
+	for (int i = 0; i < 4; i++) {
+		struct product q = p;
+		q.w = malloc((size_t)(p.all * k * 2));
+		q.x = malloc((size_t)(n * k) * sizeof *q.x);
+		for (int64_t j = 0; j < p.all * k; j++)
+			((uint16_t *)q.w)[j] = vita_f32_to_bf16(ldexpf(vita_bf16_to_f32(((uint16_t *)p.w)[j]), powers[i][0]));
+		for (int64_t j = 0; j < n * k; j++) q.x[j] = ldexpf(p.x[j], powers[i][1]);
+		out[i] = run(cpu, &q, 0, n, 1);
+		for (int64_t j = 0; j < n * m; j++) {
+			const float expected = ldexpf(out[0][j], powers[i][0] + powers[i][1]);
+			if (out[i][j] != expected)
+				fail_msg("times 2^%d and 2^%d: %g, expected %g", powers[i][0], powers[i][1], (double)out[i][j],
+				         (double)expected);
+		}
+		free(q.w);
+		free(q.x);
+	}
+	for (int i = 0; i < 4; i++) free(out[i]);
+	free_product(&p);
+}
+
 static void plain_blocks(const test_device *cpu, const test_device *reference)
 {
 	for (size_t t = 3; t < N_TYPES; t++)
@@ -352,6 +384,7 @@ static void packed_rows_misused(const test_device *cpu, const test_device *refer
 EACH_KERNELS(every_number_of_rows)
 EACH_KERNELS(many_rows)
 EACH_KERNELS(large_weights)
+EACH_KERNELS(scaled_products)
 EACH_KERNELS(plain_blocks)
 EACH_KERNELS(rows_stand_alone)
 EACH_KERNELS(packed_rows_come_back)
@@ -364,6 +397,7 @@ static void threads_agree(void **state)
 	threads_agree_with("plain");
 	threads_agree_with("avx2");
 	threads_agree_with("avx512");
+	threads_agree_with("avx512_fp16");
 }
 
 int main(void)
@@ -371,6 +405,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_number_of_rows), cmocka_unit_test(test_many_rows),
 		cmocka_unit_test(test_large_weights),        cmocka_unit_test(test_plain_blocks),
+		cmocka_unit_test(test_scaled_products),
 		cmocka_unit_test(test_rows_stand_alone),     cmocka_unit_test(threads_agree),
 		cmocka_unit_test(test_packed_rows_come_back), cmocka_unit_test(test_packed_rows_as_numbers),
 		cmocka_unit_test(test_packed_rows_misused),   cmocka_unit_test(through_onednn),
