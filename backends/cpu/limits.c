@@ -114,5 +114,5 @@ int cpu_limit(void)
 		const long wanted = strtol(omp, NULL, 10);
 		if (wanted > 0 && wanted < n) n = wanted;
 	}
-	return n < 1 ? 1 : n > 1024 ? 1024 : (int)n;
+	return n < 1 ? 1 : n > CPU_MOST_THREADS ? CPU_MOST_THREADS : (int)n;
 }

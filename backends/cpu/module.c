@@ -40,11 +40,14 @@ static vita_status open_device(const vita_host *host, const vita_settings *setti
 	const struct cpu_kernels *kernels = cpu_kernels_choose(name, sizeof name);
 	if (device && *device && strcmp(device, "0") != 0 && !names(name, device))
 		return vita_fail(err, VITA_E_NOTFOUND, "cpu: there is no device \"%s\"; there is 0: %s", device, name);
+	if (threads < 0 || threads > CPU_MOST_THREADS)
+		return vita_fail(err, VITA_E_INVALID, "cpu: threads is %lld, expected 0 (as many as the process may use) to %d",
+		                 (long long)threads, CPU_MOST_THREADS);
 	vita_backend *backend = calloc(1, sizeof *backend);
 	if (!backend) return vita_fail(err, VITA_E_NOMEM, "cpu: no memory for a device");
 	backend->host = host;
 	backend->kernels = kernels;
-	backend->threads = threads > 0 ? (int)(threads < 1024 ? threads : 1024) : cpu_limit();
+	backend->threads = threads > 0 ? (int)threads : cpu_limit();
 	vita_status status = planner_open(backend, err);
 	if (status != VITA_OK) {
 		free(backend);

@@ -381,13 +381,28 @@ static void test_lies_are_refused(void **state)
 	test_device_close(&reference);
 }
 
+/* A wish for threads is met or refused, never changed in silence. */
+static void threads_are_refused(void **state)
+{
+	static const int64_t wrong[] = { -1, 4097, INT64_MAX };
+	(void)state;
+	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+		test_device device;
+		char why[1024], value[32];
+		(void)snprintf(value, sizeof value, "threads is %lld,", (long long)wrong[i]);
+		assert_int_equal(test_device_open(&device, "cpu", "", wrong[i], why), 0);
+		assert_non_null(strstr(why, value));
+		assert_non_null(strstr(why, "to 4096"));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_attention_agrees),     cmocka_unit_test(test_queries_stand_alone),
 		cmocka_unit_test(test_unseen_keys_do_not_matter), cmocka_unit_test(test_convolutions_agree),
 		cmocka_unit_test(test_chains_are_in_order),  cmocka_unit_test(test_ids_from_the_same_submit),
-		cmocka_unit_test(test_lies_are_refused),
+		cmocka_unit_test(test_lies_are_refused), cmocka_unit_test(threads_are_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
