@@ -34,7 +34,8 @@ struct planner {
 	struct step step[MAX_STEPS];
 	atomic_llong next[MAX_STEPS];
 	uint32_t n_steps;
-	uint64_t shared, own; /* bytes of scratch */
+	uint64_t used;        /* bytes of shared scratch that steps since the last barrier have */
+	uint64_t shared, own; /* bytes of scratch, at most */
 	struct ranges written, read; /* since the last barrier */
 	team_barrier barrier;
 };
@@ -175,13 +176,14 @@ static vita_status run_plan(vita_backend *backend, vita_error *err)
 		if (status == VITA_OK) team_run(p->team, run_steps, p);
 	}
 	p->n_calls = p->n_steps = 0;
-	p->shared = p->own = 0;
+	p->used = p->shared = p->own = 0;
 	forget(p);
 	return status;
 }
 
 /* ---- planning -------------------------------------------------------------------------------------- */
 
+/* Behind a barrier nobody uses the scratch of earlier steps any more: it is given out again. */
 static struct step *add_step(vita_backend *backend, step_fn *run, step_needs *needs, const op_call *c, bool barrier)
 {
 	struct planner *p = backend->planner;
@@ -194,8 +196,10 @@ static struct step *add_step(vita_backend *backend, step_fn *run, step_needs *ne
 	s->next = &p->next[p->n_steps++];
 	atomic_init(s->next, 0);
 	if (needs) needs(s);
-	s->at = p->shared;
-	p->shared += aligned(s->shared);
+	if (barrier) p->used = 0;
+	s->at = p->used;
+	p->used += aligned(s->shared);
+	if (p->used > p->shared) p->shared = p->used;
 	if (aligned(s->own) > p->own) p->own = aligned(s->own);
 	return s;
 }
@@ -206,8 +210,10 @@ static void add_pair(vita_backend *backend, step_fn *first, step_needs *first_ne
                      step_needs *second_needs, const op_call *c, bool barrier)
 {
 	const struct step *prepare = add_step(backend, first, first_needs, c, barrier);
+	const uint64_t used = backend->planner->used;
 	struct step *s = add_step(backend, second, second_needs, c, true);
 	s->at = prepare->at;
+	backend->planner->used = used;
 	forget(backend->planner);
 	remember(backend->planner, c);
 }
