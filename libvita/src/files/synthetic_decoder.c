@@ -112,11 +112,10 @@ static void add_estimator(vita_synthetic_builder *b)
 
 /* ---- vocoder --------------------------------------------------------------------------------------- */
 
-/* A kernel as weight norm splits it. */
-static void add_split(vita_synthetic_builder *b, const char *name, int64_t d0, int64_t d1, int64_t kernel, int64_t n_bias)
+/* A kernel as it is once weight norm's parts are folded: the parts' file would be closed then, but this model stays. */
+static void add_kernel(vita_synthetic_builder *b, const char *name, int64_t d0, int64_t d1, int64_t kernel, int64_t n_bias)
 {
-	vita_synthetic_add(b, 3, (const int64_t[]){ d0, d1, kernel }, "%s.weight_v", name);
-	vita_synthetic_add(b, 3, (const int64_t[]){ d0, 1, 1 }, "%s.weight_g", name);
+	vita_synthetic_add(b, 3, (const int64_t[]){ d0, d1, kernel }, "%s.weight", name);
 	vita_synthetic_add(b, 1, &n_bias, "%s.bias", name);
 }
 
@@ -125,7 +124,7 @@ static void add_resblock(vita_synthetic_builder *b, const char *block, int64_t c
 	char name[96];
 	for (int i = 0; i < 6; i++) {
 		(void)snprintf(name, sizeof name, "%s.convs%d.%d", block, i / 3 + 1, i % 3);
-		add_split(b, name, channels, channels, kernel, channels);
+		add_kernel(b, name, channels, channels, kernel, channels);
 		vita_synthetic_add(b, 1, &channels, "%s.activations%d.%d.alpha", block, i / 3 + 1, i % 3);
 	}
 }
@@ -135,11 +134,11 @@ static void add_vocoder(vita_synthetic_builder *b)
 	static const int64_t kernels[3] = { 3, 7, 11 }, source_kernels[2] = { 7, 11 };
 	char name[96];
 	LAYER(1, SINES, 0, 1, "m_source.l_linear");
-	add_split(b, "conv_pre", BASE, MELS, 7, BASE);
+	add_kernel(b, "conv_pre", BASE, MELS, 7, BASE);
 	for (int i = 0; i < 2; i++) {
 		const int64_t channels = BASE >> (i + 1);
 		(void)snprintf(name, sizeof name, "ups.%d", i);
-		add_split(b, name, 2 * channels, channels, 16, channels);
+		add_kernel(b, name, 2 * channels, channels, 16, channels);
 		LAYER(channels, FFT + 2, i == 0 ? 16 : 1, channels, "source_downs.%d", i);
 		(void)snprintf(name, sizeof name, "source_resblocks.%d", i);
 		add_resblock(b, name, channels, source_kernels[i]);
@@ -148,10 +147,10 @@ static void add_vocoder(vita_synthetic_builder *b)
 			add_resblock(b, name, channels, kernels[k]);
 		}
 	}
-	add_split(b, "conv_post", FFT + 2, BASE / 4, 7, FFT + 2);
+	add_kernel(b, "conv_post", FFT + 2, BASE / 4, 7, FFT + 2);
 	for (int i = 0; i < 5; i++) {
 		(void)snprintf(name, sizeof name, "f0_predictor.condnet.%d", 2 * i);
-		add_split(b, name, COND, i == 0 ? MELS : COND, 3, COND);
+		add_kernel(b, name, COND, i == 0 ? MELS : COND, 3, COND);
 	}
 	LAYER(1, COND, 0, 1, "f0_predictor.classifier");
 }

@@ -86,9 +86,13 @@ static vita_status load_hift(vita_codec *codec, uint32_t dtype, vita_error *err)
 	vita_status status = hift_config_read(host, codec->directory, &config, err);
 	if (status == VITA_OK) status = open_part(codec, "hift", "conv_post.bias", &model, err);
 	if (status != VITA_OK) return status;
-	loader l = { .store = &codec->store, .model = model, .prefix = "", .dtype = dtype, .copy = 1, .err = err };
+	/* Kernels of a file of its own are folded, and the rest is little: it is copied and the file closed. */
+	const char *path = host->model_path(host->context, model), *directory = host->model_path(host->context, codec->directory);
+	loader l = { .store = &codec->store, .model = model, .prefix = "", .dtype = dtype, .copy = strcmp(path, directory) != 0,
+		     .err = err };
 	hift_load(&l, &config, codec->flow.encoder.mel, &codec->hift);
-	host->model_close(host->context, model);
+	if (l.copy) host->model_close(host->context, model);
+	else codec->hift_model = model;
 	return l.status;
 }
 
@@ -112,6 +116,7 @@ static void codec_close(vita_codec *codec)
 	hift_close(&codec->hift);
 	weight_store_free(&codec->store);
 	if (codec->flow_model) host->model_close(host->context, codec->flow_model);
+	if (codec->hift_model) host->model_close(host->context, codec->hift_model);
 	if (codec->directory) host->model_close(host->context, codec->directory);
 	host_release(host, codec);
 }

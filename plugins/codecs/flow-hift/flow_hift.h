@@ -15,7 +15,8 @@
 struct vita_codec {
 	const vita_host *host;
 	const vita_device *device;
-	vita_model *directory, *flow_model; /* the vocoder's weights are folded, so that its file can be closed */
+	vita_model *directory, *flow_model;
+	vita_model *hift_model; /* NULL where its weights were copied and its file is closed */
 	weight_store store;
 	flow flow;
 	hift hift;

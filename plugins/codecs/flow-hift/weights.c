@@ -252,7 +252,7 @@ void load_folded_conv(loader *l, const char *name, int64_t out, int64_t in, int6
 	while (s < 2 && !has_tensor(l, name_of(part, "%s%s", name, spellings[s][1]))) s++;
 	l->status = find(l, name_of(part, "%s%s", name, spellings[s][1]), 3, shape, &v, l->err);
 	if (l->status != VITA_OK) return;
-	to_floats(l, &v);
+	if (spellings[s][0] || l->copy) to_floats(l, &v);
 	if (spellings[s][0]) {
 		const int64_t rows = v.shape[0], wanted[3] = { rows, lengths[1], lengths[2] };
 		const float *g = load_values(l, name_of(part, "%s%s", name, spellings[s][0]), 3, wanted, &n);
