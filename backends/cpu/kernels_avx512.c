@@ -19,10 +19,14 @@
 #define AT_ONCE 7 /* activation rows whose accumulators fit the registers */
 #define AHEAD 6144 /* bytes between what is multiplied and what is fetched */
 
+/* More rows than fit the registers take several calls. The first takes the weights apart and leaves them as bytes,
+ * [columns / 4][TILE rows][4], for the others. */
+enum call { ONLY, FIRST, LATER };
+
 /* One span of a tile and the rows that meet it. */
 struct span {
 	const unsigned char *head;  /* its first block */
-	const unsigned char *bytes; /* its weights as bytes, where several calls need them */
+	unsigned char *bytes;       /* its weights as bytes, where several calls need them */
 	const int8_t *q;            /* [blocks][stride][32] from the first of these rows on */
 	const void *sums;
 	const float *scale;
@@ -33,9 +37,9 @@ struct span {
 };
 
 /* With block `block` of a span, of which `lines` lines come in all. */
-INLINE void fetch(const struct span *s, int block, int lines, bool shared)
+INLINE void fetch(const struct span *s, int block, int lines, enum call call)
 {
-	if (shared) {
+	if (call != ONLY) {
 		const unsigned char *p = s->ahead + (int64_t)block * 64 * s->lines;
 		for (int i = 0; i < s->lines; i++) _mm_prefetch((const char *)p + 64 * i, _MM_HINT_T1);
 		return;
@@ -58,6 +62,14 @@ INLINE void load_group(const unsigned char *p, int nibbles, int high, __m512i w[
 		if (high) w[t] = _mm512_srli_epi16(w[t], 4);
 		if (nibbles) w[t] = _mm512_and_si512(w[t], _mm512_set1_epi8(15));
 	}
+}
+
+/* For later calls. */
+INLINE void keep_group(enum call call, const __m512i w[2], unsigned char *bytes)
+{
+	if (call != FIRST) return;
+	_mm512_store_si512(bytes, w[0]);
+	_mm512_store_si512(bytes + 64, w[1]);
 }
 
 /* i[row][t] += w[t] · four bytes of each row */
@@ -93,22 +105,22 @@ INLINE void add_to_out(const struct span *s, int rows, const float *scale, __m51
 
 /* ---- blocks of 32: q8_0, q4_0, q4_1 ------------------------------------------------------------------- */
 
-/* rows and shared are constants where this is inlined. */
-INLINE void span_32(uint32_t dtype, const struct span *s, int rows, bool shared)
+/* rows and call are constants where this is inlined. */
+INLINE void span_32(uint32_t dtype, const struct span *s, int rows, enum call call)
 {
 	const int bytes = dtype == VITA_Q8_0 ? HALVES + 8 * GROUP : (dtype == VITA_Q4_1 ? 2 : 1) * HALVES + 4 * GROUP;
-	const int nibbles = dtype != VITA_Q8_0 && !shared;
+	const int nibbles = dtype != VITA_Q8_0 && call != LATER;
 	__m512 sum[AT_ONCE][2];
 	clear(sum, rows);
 	for (int b = 0; b < s->blocks; b++) {
 		const unsigned char *head = s->head + b * bytes;
-		const unsigned char *groups = shared && dtype != VITA_Q8_0 ? s->bytes + 8 * GROUP * b
-		                                                           : head + (dtype == VITA_Q4_1 ? 2 : 1) * HALVES;
+		const unsigned char *groups = head + (dtype == VITA_Q4_1 ? 2 : 1) * HALVES;
+		if (call == LATER && dtype != VITA_Q8_0) groups = s->bytes + 8 * GROUP * b;
 		const int8_t *q = s->q + 32 * (int64_t)s->stride * b;
 		const int32_t *offset = (const int32_t *)s->sums + (int64_t)s->stride * b;
 		const float *whole = (const float *)s->sums + (int64_t)s->stride * b;
 		__m512i i[AT_ONCE][2];
-		fetch(s, b, bytes / 64, shared);
+		fetch(s, b, bytes / 64, call);
 		UNROLL
 		for (int r = 0; r < rows; r++)
 			i[r][0] = i[r][1] = dtype == VITA_Q4_1 ? _mm512_setzero_si512() : _mm512_set1_epi32(offset[r]);
@@ -116,6 +128,7 @@ INLINE void span_32(uint32_t dtype, const struct span *s, int rows, bool shared)
 		for (int j = 0; j < 8; j++) {
 			__m512i w[2];
 			load_group(groups + GROUP * (nibbles ? j & 3 : j), nibbles, nibbles && j >= 4, w);
+			if (dtype != VITA_Q8_0) keep_group(call, w, s->bytes + GROUP * (8 * b + j));
 			multiply_group(w, q + 4 * j, rows, i);
 		}
 		const __m512 d[2] = { load_halves(head), load_halves(head + 32) };
@@ -140,19 +153,19 @@ INLINE void span_32(uint32_t dtype, const struct span *s, int rows, bool shared)
 	add_to_out(s, rows, dtype == VITA_Q4_0 ? s->scale : NULL, sum);
 }
 
-INLINE void span_q8_0(const struct span *s, int rows, bool shared)
+INLINE void span_q8_0(const struct span *s, int rows, enum call call)
 {
-	span_32(VITA_Q8_0, s, rows, shared);
+	span_32(VITA_Q8_0, s, rows, call);
 }
 
-INLINE void span_q4_0(const struct span *s, int rows, bool shared)
+INLINE void span_q4_0(const struct span *s, int rows, enum call call)
 {
-	span_32(VITA_Q4_0, s, rows, shared);
+	span_32(VITA_Q4_0, s, rows, call);
 }
 
-INLINE void span_q4_1(const struct span *s, int rows, bool shared)
+INLINE void span_q4_1(const struct span *s, int rows, enum call call)
 {
-	span_32(VITA_Q4_1, s, rows, shared);
+	span_32(VITA_Q4_1, s, rows, call);
 }
 
 /* ---- blocks of 256: q4_k, q6_k ------------------------------------------------------------------------ */
@@ -197,15 +210,15 @@ INLINE void add_scaled(__m512 d0, __m512 d1, __m512i scale0, __m512i scale1, int
 }
 
 /* Sub-blocks of 32 with 6-bit scales and minima: value = d · scale · q - dmin · minimum. */
-INLINE void span_q4_k(const struct span *s, int rows, bool shared)
+INLINE void span_q4_k(const struct span *s, int rows, enum call call)
 {
 	const __m512 d0 = load_halves(s->head), d1 = load_halves(s->head + 32);
 	__m512 sum[AT_ONCE][2];
 	clear(sum, rows);
 	for (int b = 0; b < 8; b += 2) {
 		const unsigned char *groups = s->head + Q4_K_NIBBLES + 4 * GROUP * b;
-		fetch(s, b, 9, shared);
-		fetch(s, b + 1, 9, shared);
+		fetch(s, b, 9, call);
+		fetch(s, b + 1, 9, call);
 		UNROLL
 		for (int side = 0; side < 2; side++) {
 			const unsigned char *scales = s->head + Q4_K_SCALES + TILE * (b + side);
@@ -216,8 +229,9 @@ INLINE void span_q4_k(const struct span *s, int rows, bool shared)
 			UNROLL
 			for (int j = 0; j < 8; j++) {
 				__m512i w[2];
-				if (shared) load_group(s->bytes + GROUP * (8 * (b + side) + j), 0, 0, w);
+				if (call == LATER) load_group(s->bytes + GROUP * (8 * (b + side) + j), 0, 0, w);
 				else load_group(groups + GROUP * j, 1, side, w);
+				keep_group(call, w, s->bytes + GROUP * (8 * (b + side) + j));
 				multiply_group(w, q + 4 * j, rows, i);
 			}
 			add_scaled(d0, d1, _mm512_cvtepu8_epi32(_mm_load_si128((const void *)scales)),
@@ -245,7 +259,7 @@ INLINE void load_six_bits(const unsigned char *nibbles, const unsigned char *pai
 }
 
 /* One quarter of a half: 32 columns in two sub-blocks of 16 with 8-bit scales; value = d · scale · (q - 32). */
-INLINE void quarter_q6_k(const struct span *s, int half, int quarter, int rows, bool shared, __m512 d0, __m512 d1,
+INLINE void quarter_q6_k(const struct span *s, int half, int quarter, int rows, enum call call, __m512 d0, __m512 d1,
                          __m512 sum[AT_ONCE][2])
 {
 	const int b = 4 * half + quarter;
@@ -262,8 +276,9 @@ INLINE void quarter_q6_k(const struct span *s, int half, int quarter, int rows, 
 		UNROLL
 		for (int j = 4 * part; j < 4 * part + 4; j++) {
 			__m512i w[2];
-			if (shared) load_group(s->bytes + GROUP * (8 * b + j), 0, 0, w);
+			if (call == LATER) load_group(s->bytes + GROUP * (8 * b + j), 0, 0, w);
 			else load_six_bits(nibbles + GROUP * j, pairs + GROUP * j, quarter, w);
+			keep_group(call, w, s->bytes + GROUP * (8 * b + j));
 			multiply_group(w, q + 4 * j, rows, i);
 		}
 		add_scaled(d0, d1, _mm512_cvtepi8_epi32(_mm_load_si128((const void *)scales)),
@@ -271,7 +286,7 @@ INLINE void quarter_q6_k(const struct span *s, int half, int quarter, int rows, 
 	}
 }
 
-INLINE void span_q6_k(const struct span *s, int rows, bool shared)
+INLINE void span_q6_k(const struct span *s, int rows, enum call call)
 {
 	const __m512 d0 = load_halves(s->head), d1 = load_halves(s->head + 32);
 	__m512 sum[AT_ONCE][2];
@@ -279,55 +294,37 @@ INLINE void span_q6_k(const struct span *s, int rows, bool shared)
 	for (int half = 0; half < 2; half++) {
 		UNROLL
 		for (int quarter = 0; quarter < 4; quarter++) {
-			fetch(s, 4 * half + quarter, 13, shared);
-			quarter_q6_k(s, half, quarter, rows, shared, d0, d1, sum);
+			fetch(s, 4 * half + quarter, 13, call);
+			quarter_q6_k(s, half, quarter, rows, call, d0, d1, sum);
 		}
 	}
 	add_to_out(s, rows, s->scale, sum);
-}
-
-/* ---- weights as bytes --------------------------------------------------------------------------------- */
-
-/* What several calls need is taken apart once: bytes [columns / 4][TILE rows][4]. */
-static void spread_span(uint32_t dtype, const unsigned char *head, int blocks, unsigned char *bytes)
-{
-	for (int b = 0; b < blocks; b++) {
-		const unsigned char *groups = head + Q4_K_NIBBLES + 4 * GROUP * (b & ~1);
-		if (dtype == VITA_Q4_0) groups = head + (HALVES + 4 * GROUP) * b + HALVES;
-		if (dtype == VITA_Q4_1) groups = head + (2 * HALVES + 4 * GROUP) * b + 2 * HALVES;
-		for (int j = 0; j < 8; j++) {
-			__m512i w[2];
-			if (dtype == VITA_Q6_K)
-				load_six_bits(head + Q6_K_NIBBLES + (16 * (b / 4) + 8 * (b & 1) + j) * GROUP,
-				              head + Q6_K_PAIRS + (8 * (b / 4) + j) * GROUP, b & 3, w);
-			else if (dtype == VITA_Q4_K) load_group(groups + GROUP * j, 1, b & 1, w);
-			else load_group(groups + GROUP * (j & 3), 1, j >= 4, w);
-			_mm512_store_si512(bytes + GROUP * (8 * b + j), w[0]);
-			_mm512_store_si512(bytes + GROUP * (8 * b + j) + 64, w[1]);
-		}
-	}
 }
 
 /* ---- tiles -------------------------------------------------------------------------------------------- */
 
 typedef void span_fn(const struct span *s);
 
-/* Functions for 1 … AT_ONCE rows, in a table; and for those calls that share a span, of which there are no smaller. */
-#define SPAN_N(type, n, name, shared) \
+/* Functions for 1 … AT_ONCE rows, in a table; several calls share the rows evenly, so that none of them has few. */
+#define SPAN_N(type, n, name, call) \
 	static void span_##type##_##name(const struct span *s) \
 	{ \
-		span_##type(s, n, shared); \
+		span_##type(s, n, call); \
 	}
 #define SPANS(type) \
-	SPAN_N(type, 1, 1, false) SPAN_N(type, 2, 2, false) SPAN_N(type, 3, 3, false) SPAN_N(type, 4, 4, false) \
-	SPAN_N(type, 5, 5, false) SPAN_N(type, 6, 6, false) SPAN_N(type, 7, 7, false) \
-	SPAN_N(type, 4, shared_4, true) SPAN_N(type, 5, shared_5, true) SPAN_N(type, 6, shared_6, true) \
-	SPAN_N(type, 7, shared_7, true) \
-	static span_fn *const spans_##type[2][AT_ONCE + 1] = { \
+	SPAN_N(type, 1, 1, ONLY) SPAN_N(type, 2, 2, ONLY) SPAN_N(type, 3, 3, ONLY) SPAN_N(type, 4, 4, ONLY) \
+	SPAN_N(type, 5, 5, ONLY) SPAN_N(type, 6, 6, ONLY) SPAN_N(type, 7, 7, ONLY) \
+	SPAN_N(type, 4, first_4, FIRST) SPAN_N(type, 5, first_5, FIRST) SPAN_N(type, 6, first_6, FIRST) \
+	SPAN_N(type, 7, first_7, FIRST) \
+	SPAN_N(type, 4, later_4, LATER) SPAN_N(type, 5, later_5, LATER) SPAN_N(type, 6, later_6, LATER) \
+	SPAN_N(type, 7, later_7, LATER) \
+	static span_fn *const spans_##type[3][AT_ONCE + 1] = { \
 		{ NULL, span_##type##_1, span_##type##_2, span_##type##_3, span_##type##_4, span_##type##_5, span_##type##_6, \
 		  span_##type##_7 }, \
-		{ NULL, NULL, NULL, NULL, span_##type##_shared_4, span_##type##_shared_5, span_##type##_shared_6, \
-		  span_##type##_shared_7 } \
+		{ NULL, NULL, NULL, NULL, span_##type##_first_4, span_##type##_first_5, span_##type##_first_6, \
+		  span_##type##_first_7 }, \
+		{ NULL, NULL, NULL, NULL, span_##type##_later_4, span_##type##_later_5, span_##type##_later_6, \
+		  span_##type##_later_7 } \
 	};
 SPANS(q8_0)
 SPANS(q4_0)
@@ -335,7 +332,7 @@ SPANS(q4_1)
 SPANS(q4_k)
 SPANS(q6_k)
 
-INLINE void tile_any(uint32_t dtype, span_fn *const spans[2][AT_ONCE + 1], const unsigned char *tile,
+INLINE void tile_any(uint32_t dtype, span_fn *const spans[3][AT_ONCE + 1], const unsigned char *tile,
                      const struct quantised_rows *x, int64_t number, float *out)
 {
 	const struct group g = group_of(x, number);
@@ -353,14 +350,13 @@ INLINE void tile_any(uint32_t dtype, span_fn *const spans[2][AT_ONCE + 1], const
 		if (s.ahead >= end) s.ahead = (const unsigned char *)x->next + (s.ahead - end);
 		s.blocks = blocks - b < SPAN_BLOCKS ? (int)(blocks - b) : SPAN_BLOCKS;
 		s.lines = (lines + calls - 1) / calls;
-		if (calls > 1 && dtype != VITA_Q8_0) spread_span(dtype, tile, s.blocks, bytes);
 		for (int call = 0; call < calls; call++) {
 			const int first = g.n * call / calls, n = g.n * (call + 1) / calls - first;
 			s.q = g.q + (b * g.n + first) * 32;
 			s.sums = (const char *)g.sums + b * g.n * sum_bytes + first * 4;
 			s.scale = g.scale + b * 32 / scale_span(dtype) * g.n + first;
 			s.out = out + TILE * first;
-			spans[calls > 1][n](&s);
+			spans[calls == 1 ? ONLY : call == 0 ? FIRST : LATER][n](&s);
 			s.ahead += (int64_t)s.lines * 64 * SPAN_BLOCKS;
 		}
 	}
