@@ -11,15 +11,15 @@
 #include <vita/ops.h>
 
 #define TILE 32          /* weight rows that lie interleaved in a packed weight */
-#define MAX_ROWS 16      /* activation rows that one call of a product kernel takes */
+#define MAX_ROWS 16      /* activation rows that every product kernel takes in one call */
 #define SPAN 256         /* columns that a product kernel does at a time: a tile's share stays in the cache */
 #define SPAN_BLOCKS 8    /* blocks of 32 in a span */
 
 /* ---- products with packed weights ------------------------------------------------------------------ */
 
-/* Activation rows as signed bytes for packed weights, in groups of up to MAX_ROWS rows. Within a group of N
- * rows everything lies in the order in which a kernel walks: block by block of 32 along k, row by row in a
- * block.
+/* Activation rows as signed bytes for packed weights, in groups: of any number of rows where a table has `bytes`, else of
+ * up to MAX_ROWS. Within a group of N rows everything lies in the order in which a kernel walks: block by block of 32
+ * along k, row by row in a block.
  *   q       [groups][k / 32][N][32]
  *   scale   [groups][spans][N]: q · scale is the activation; a span is 32 values for q8_0 and q4_1 weights and 256
  *           for the others, whose own error is larger, or who are meant to be fast
@@ -110,12 +110,12 @@ struct half_kernels {
 	                 float *out, bool add);
 };
 
-/* Many rows against packed weights. A tile's rows become bytes that share a scale over each of the spans of columns over
- * which activations do:
+/* Many rows against packed weights of q4_0, q4_k and q6_k. A tile's rows become bytes that share a scale over each SPAN of
+ * columns, as activations do:
  *   bytes  [k / 4][TILE][4], value + 128
  *   scale  [spans][TILE]: scale · value is the weight
  * and meet groups of up to BYTE_ROWS rows, which lie as above but for
- *   sums   int32 [groups][scales][N]: -128 Σ q over what shares a scale
+ *   sums   int32 [groups][spans][N]: -128 Σ q of the span
  * out[r · TILE + i] is added to. k is a multiple of 32; columns `first` to first + k - 1 are meant, which begin a span.
  * Kernels of one table have all of these or none. */
 #define BYTE_ROWS 14

@@ -5,8 +5,8 @@
  * The kernels for few rows leave weights as they are and bring each block's sums to scale by themselves, a third of their
  * work. Many rows pay for laying out a tile anew: bytes that share one scale for each weight row and span of 256
  * columns, so that nearly all that is left is multiplying. Rounding them once more moves a 4-bit weight by less than a
- * tenth of its step. q8_0, whose step is as fine as a byte's, would lose by that, and its blocks keep
- * their scales, as q4_1's do.
+ * tenth of its step. q8_0, whose step is as fine as a byte's, would lose by that, and blocks of q4_1 meet activations with a
+ * scale for each: both stay with the kernels for few rows.
  */
 #include "kernels_avx512.h"
 #include "tiles.h"
@@ -48,9 +48,6 @@ INLINE struct rescale rescale_of(uint32_t dtype, const unsigned char *head, int 
 		if (dtype == VITA_Q4_0) {
 			r.step[t] = halves(head + (HALVES + 4 * GROUP) * b + 32 * t);
 			r.least[t] = _mm512_mul_ps(r.step[t], _mm512_set1_ps(-8));
-		} else if (dtype == VITA_Q4_1) {
-			r.step[t] = halves(head + (2 * HALVES + 4 * GROUP) * b + 32 * t);
-			r.least[t] = halves(head + (2 * HALVES + 4 * GROUP) * b + HALVES + 32 * t);
 		} else if (dtype == VITA_Q4_K) {
 			const __m512i pairs = _mm512_cvtepu16_epi32(
 				_mm256_load_si256((const void *)(head + Q4_K_MINIMA + 2 * TILE * (b / 2) + 32 * t)));
@@ -101,8 +98,6 @@ INLINE __m512i load_q(uint32_t dtype, const unsigned char *head, int b, int j, i
 {
 	if (dtype == VITA_Q4_0)
 		return nibbles(head + (HALVES + 4 * GROUP) * b + HALVES + GROUP * (j & 3) + 64 * t, j >= 4);
-	if (dtype == VITA_Q4_1)
-		return nibbles(head + (2 * HALVES + 4 * GROUP) * b + 2 * HALVES + GROUP * (j & 3) + 64 * t, j >= 4);
 	if (dtype == VITA_Q4_K) return nibbles(head + Q4_K_NIBBLES + GROUP * (8 * (b / 2) + j) + 64 * t, b % 2);
 	const int half = b / 4, quarter = b % 4;
 	const __m512i l = nibbles(head + Q6_K_NIBBLES + GROUP * (16 * half + 8 * (quarter & 1) + j) + 64 * t, quarter >= 2);
@@ -155,32 +150,19 @@ INLINE void spread_span(uint32_t dtype, const unsigned char *head, int blocks, u
 
 INLINE void spread(uint32_t dtype, const unsigned char *tile, int64_t k, unsigned char *bytes, float *scale)
 {
-	const int64_t span = scale_span(dtype), span_bytes = tile_block_bytes(dtype) * span / tile_block_columns(dtype);
-	for (int64_t j = 0; j < k; j += span) {
-		spread_span(dtype, tile, (int)((k - j < span ? k - j : span) / 32), bytes, scale);
+	const int64_t span_bytes = tile_block_bytes(dtype) * SPAN / tile_block_columns(dtype);
+	for (int64_t j = 0; j < k; j += SPAN) {
+		spread_span(dtype, tile, (int)((k - j < SPAN ? k - j : SPAN) / 32), bytes, scale);
 		tile += span_bytes;
-		bytes += span * TILE;
+		bytes += SPAN * TILE;
 		scale += TILE;
-	}
-}
-
-/* Bytes as they are, and a scale for each block. */
-INLINE void spread_q8_0(const unsigned char *tile, int64_t k, unsigned char *bytes, float *scale)
-{
-	for (int64_t b = 0; b < k / 32; b++, tile += HALVES + 8 * GROUP, bytes += 8 * GROUP, scale += TILE) {
-		_mm512_storeu_ps(scale, halves(tile));
-		_mm512_storeu_ps(scale + 16, halves(tile + 32));
-		UNROLL
-		for (int j = 0; j < 8 * GROUP; j += 64) _mm512_store_si512(bytes + j, _mm512_load_si512(tile + HALVES + j));
 	}
 }
 
 void avx512_spread(uint32_t dtype, const unsigned char *tile, int64_t k, unsigned char *bytes, float *scale)
 {
 	switch (dtype) {
-	case VITA_Q8_0: spread_q8_0(tile, k, bytes, scale); break;
 	case VITA_Q4_0: spread(VITA_Q4_0, tile, k, bytes, scale); break;
-	case VITA_Q4_1: spread(VITA_Q4_1, tile, k, bytes, scale); break;
 	case VITA_Q4_K: spread(VITA_Q4_K, tile, k, bytes, scale); break;
 	default: spread(VITA_Q6_K, tile, k, bytes, scale); break;
 	}
@@ -191,7 +173,7 @@ void avx512_spread(uint32_t dtype, const unsigned char *tile, int64_t k, unsigne
 /* Rows of a group from a span on. */
 struct part {
 	const int8_t *q;       /* [columns / 32][n][32] */
-	const float *scale;    /* [steps][n] */
+	const float *scale;    /* [spans][n] */
 	const int32_t *sums;
 };
 
@@ -212,8 +194,8 @@ INLINE void add_products(const unsigned char *bytes, const int8_t *q, int n, int
 	}
 }
 
-/* Columns that share a scale, `columns` of them: out += Σ · scale of the activations · scale of the weights */
-INLINE void add_step(const unsigned char *bytes, const float *scale, struct part x, int n, int columns, float *out)
+/* A span, or what there is of it: out += Σ · scale of the activations · scale of the weights */
+INLINE void add_span(const unsigned char *bytes, const float *scale, struct part x, int n, int columns, float *out)
 {
 	__m512i i[BYTE_ROWS][2];
 	UNROLL
@@ -232,27 +214,23 @@ INLINE void add_step(const unsigned char *bytes, const float *scale, struct part
 	}
 }
 
-/* step, the columns that share a scale, is a constant too. */
-INLINE void bytes_n(const struct byte_tile *w, struct part x, int n, int64_t k, int step, float *out)
+INLINE void bytes_n(const struct byte_tile *w, struct part x, int n, int64_t k, float *out)
 {
-	for (int64_t j = 0; j < k; j += step) {
-		add_step(w->bytes + j * TILE, w->scale + j / step * TILE, x, n, k - j < step ? (int)(k - j) : step, out);
-		x.q += step * n, x.scale += n, x.sums += n;
+	for (int64_t j = 0; j < k; j += SPAN) {
+		add_span(w->bytes + j * TILE, w->scale + j / SPAN * TILE, x, n, k - j < SPAN ? (int)(k - j) : SPAN, out);
+		x.q += SPAN * n, x.scale += n, x.sums += n;
 	}
 }
 
 #define CASE(n) \
-	case n: \
-		if (step == SPAN) bytes_n(w, p, n, k, SPAN, out); \
-		else bytes_n(w, p, n, k, 32, out); \
-		break;
+	case n: bytes_n(w, p, n, k, out); break;
 
 void avx512_bytes(const struct byte_tile *w, const struct quantised_rows *x, int64_t group, int64_t first, int64_t k, float *out)
 {
-	const int n = group_rows(x, group), step = (int)scale_span(x->dtype);
-	const int64_t row = group * x->per_group, steps = (x->k + step - 1) / step;
-	const struct part p = { x->q + row * x->k + first * n, x->scale + row * steps + first / step * n,
-		                (const int32_t *)x->sums + row * steps + first / step * n };
+	const int n = group_rows(x, group);
+	const int64_t row = group * x->per_group, spans = (x->k + SPAN - 1) / SPAN;
+	const struct part p = { x->q + row * x->k + first * n, x->scale + row * spans + first / SPAN * n,
+		                (const int32_t *)x->sums + row * spans + first / SPAN * n };
 	switch (n) {
 		CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8) CASE(9) CASE(10) CASE(11) CASE(12) CASE(13)
 		CASE(14)
@@ -272,12 +250,12 @@ INLINE uint32_t largest_bits(const float *x, int64_t n)
 void avx512_quantise_bytes(const float *x, int64_t row, const struct quantised_rows *out)
 {
 	const int64_t group = row / out->per_group, first = group * out->per_group, r = row - first;
-	const int64_t n = group_rows(out, group), step = scale_span(out->dtype), steps = (out->k + step - 1) / step;
+	const int64_t n = group_rows(out, group), spans = (out->k + SPAN - 1) / SPAN;
 	int8_t *q = out->q + first * out->k + 32 * r;
-	float *scale = out->scale + first * steps + r;
-	int32_t *sums = (int32_t *)out->sums + first * steps + r;
-	for (int64_t j = 0; j < out->k; j += step, scale += n, sums += n) {
-		const int64_t end = out->k - j < step ? out->k : j + step;
+	float *scale = out->scale + first * spans + r;
+	int32_t *sums = (int32_t *)out->sums + first * spans + r;
+	for (int64_t j = 0; j < out->k; j += SPAN, scale += n, sums += n) {
+		const int64_t end = out->k - j < SPAN ? out->k : j + SPAN;
 		float inverse;
 		*scale = quantiser(largest_bits(x + j, end - j), &inverse);
 		const __m512 factor = _mm512_set1_ps(inverse);

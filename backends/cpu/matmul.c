@@ -9,7 +9,8 @@
  *   weights          rows of x      activations         kernel
  *   block types      any            8-bit integers      tile_*; plain (not packed) blocks are packed tile by tile as
  *                                                       they are used
- *   packed, large    more than 16   8-bit integers      spread and bytes, where there are such kernels
+ *   packed q4_0 q4_k q6_k, large,   8-bit integers      spread and bytes, where there are such kernels
+ *                    some dozens up
  *   f32, f16, bf16   up to 16       f32                 rows_*
  *   f16, bf16        more           f16                 half, where there are such kernels and the weight is large
  *   f16, bf16        more           bf16                wide_bf16, likewise
@@ -21,10 +22,11 @@
 #define CHUNK_BYTES (512 * 1024) /* of activations that meet one tile after another */
 #define ROUNDED_LEAST 65536      /* values of a weight whose activations may be rounded: small models stay exact */
 #define BYTE_COLUMNS 512         /* of a tile made bytes at a time: it stays in the first-level cache */
-#define BYTE_SCALES (BYTE_COLUMNS / 32 * TILE) /* at most */
+#define BYTE_SCALES (BYTE_COLUMNS / SPAN * TILE)
 #define WIDE_COLUMNS 2048        /* of a tile laid out at a time: it stays in the second-level cache */
 #define WIDE_CHUNK 512           /* rows that meet it */
-#define PACKED_GROUP 12          /* rows of a group where there are many: the integer kernels take six at a time */
+#define TILE_ROWS 80             /* that tiles of block types meet together, where there are kernels for that */
+#define PACKED_GROUP 12          /* rows of a group where there are not: the integer kernels take six at a time */
 
 enum way {
 	WAY_TILES,  /* block types */
@@ -57,6 +59,29 @@ static int32_t even_groups(int64_t n, int64_t most)
 	return groups > 0 ? (int32_t)((n + groups - 1) / groups) : 1;
 }
 
+/* Up to so many rows weights of a block type are quicker as they are than made bytes first, which costs as much as some
+ * dozens of rows. q8_0 and q4_1 always are. */
+static int64_t most_as_tiles(uint32_t dtype)
+{
+	switch (dtype) {
+	case VITA_Q4_0: return 80;
+	case VITA_Q4_K: return 56;
+	case VITA_Q6_K: return 40;
+	default: return INT64_MAX;
+	}
+}
+
+/* Ways of block types. */
+static void choose_way(const vita_backend *backend, const op_call *c, struct product *p)
+{
+	const bool has_bytes = backend->kernels->bytes != NULL;
+	p->way = WAY_TILES;
+	p->per_group = even_groups(p->n, has_bytes ? TILE_ROWS : p->n <= MAX_ROWS ? MAX_ROWS : PACKED_GROUP);
+	if (!has_bytes || p->n <= most_as_tiles(p->dtype) || !is_packed(c->in[1]) || p->m * p->k < ROUNDED_LEAST) return;
+	p->way = WAY_BYTES;
+	p->per_group = even_groups(p->n, BYTE_ROWS);
+}
+
 static struct product product_of(const vita_backend *backend, const op_call *c)
 {
 	const vita_tensor *x = c->in[0], *w = c->in[1];
@@ -65,12 +90,7 @@ static struct product product_of(const vita_backend *backend, const op_call *c)
 	p.n = w->rank > 2 ? op_last(x, 1) : count_of(x, 1);
 	p.per_group = even_groups(p.n, MAX_ROWS);
 	if (is_block(w->dtype)) {
-		p.way = WAY_TILES;
-		p.per_group = p.n <= MAX_ROWS ? (int32_t)p.n : even_groups(p.n, PACKED_GROUP);
-		if (p.n > MAX_ROWS && backend->kernels->bytes && is_packed(w) && p.m * p.k >= ROUNDED_LEAST) {
-			p.way = WAY_BYTES;
-			p.per_group = even_groups(p.n, BYTE_ROWS);
-		}
+		choose_way(backend, c, &p);
 	} else if (p.n > MAX_ROWS && onednn_takes(backend, c)) {
 		p.way = WAY_ONEDNN;
 	} else {
@@ -252,7 +272,7 @@ static void finish_rows(const struct tile *t, int64_t row, int64_t n, const floa
 static void multiply_group(const struct tile *t, int64_t row, int n)
 {
 	const struct product *p = t->p;
-	float out[MAX_ROWS * TILE] __attribute__((aligned(64)));
+	float out[TILE_ROWS * TILE] __attribute__((aligned(64)));
 	if (p->way == WAY_TILES) {
 		struct quantised_rows x = quantised(p, t->step->scratch, t->plane);
 		x.next = t->next;

@@ -123,8 +123,9 @@ static void large_weights(const test_device *cpu, const test_device *reference)
 {
 	for (size_t t = 0; t < N_TYPES; t++) {
 		const int64_t block = vita_dtype_block(types[t]), k = block == 1 ? 401 : block == 32 ? 416 : 512;
-		for (int i = 0; i < 3; i++) {
-			struct product p = random_product(types[t], random_between(17, 60), random_between(200, 240), k);
+		for (int i = 0; i < 4; i++) {
+			const int64_t n = i < 2 ? random_between(17, 60) : random_between(81, 200);
+			struct product p = random_product(types[t], n, random_between(200, 240), k);
 			compare(cpu, reference, &p, 1);
 			free_product(&p);
 		}
@@ -200,7 +201,7 @@ static void threads_agree_with(const char *kernels)
 		if (!cpu_open(&device[i], kernels, i + 1)) return;
 	random_seed(5);
 	for (size_t t = 0; t < N_TYPES; t++) {
-		struct product p = random_product(types[t], t % 2 ? 5 : 70, 300, 256);
+		struct product p = random_product(types[t], t % 2 ? 5 : 100, 300, 256);
 		float *out[4];
 		for (int i = 0; i < 3; i++) out[i] = run(&device[i], &p, 0, p.n, 1);
 		out[3] = run(&device[2], &p, 0, p.n, 1);
