@@ -63,6 +63,12 @@ check_PROGRAMS += %D%/test_audio
 %C%_test_audio_CFLAGS = $(unit_cflags) $(SNDFILE_CFLAGS)
 %C%_test_audio_LDADD = $(unit_ldadd)
 
+check_PROGRAMS += %D%/test_audio_pipes
+%C%_test_audio_pipes_SOURCES = %D%/test_audio_pipes.c %D%/unit.h
+%C%_test_audio_pipes_CPPFLAGS = $(unit_cppflags)
+%C%_test_audio_pipes_CFLAGS = $(unit_cflags) $(SNDFILE_CFLAGS)
+%C%_test_audio_pipes_LDADD = $(unit_ldadd)
+
 if HAVE_CODEC2
 check_PROGRAMS += %D%/test_codec2
 %C%_test_codec2_SOURCES = %D%/test_codec2.c %D%/unit.h

@@ -26,7 +26,8 @@ typedef struct vita_audio_writer vita_audio_writer;
  * rounded up. Without it the band is flatter and the images are fainter. */
 #define VITA_RESAMPLE_SINC 0x100u
 
-/* Open a recording and deliver it at rate_hz. path "-" reads standard input (a seekless WAV works).
+/* Open a recording and deliver it at rate_hz. path "-" reads standard input: WAV, AU, AIFF and Ogg as they
+ * come, from a pipe too; other formats in a pipe are first read to its end, into a temporary file.
  * A recording of no samples is opened; the first read then says END. NaN or infinite samples are an
  * error at the read that meets them, E_FORMAT naming the first one's second.
  * OK | E_NOTFOUND | E_IO | E_FORMAT (not a recording that libsndfile knows) | E_INVALID | E_NOMEM

@@ -4,6 +4,7 @@
  * that models were trained behind, brings the result to the rate that was asked for. Blocks of constant
  * size flow through, so that memory does not grow with the recording.
  */
+#include "audio/pipe.h"
 #include "audio/sinc.h"
 
 #include <vita/audio.h>
@@ -24,6 +25,7 @@
 struct vita_audio_reader {
 	char *path; /* as errors call it */
 	SNDFILE *file;
+	FILE *spool; /* what came from a pipe and is read from here, or NULL */
 	SF_INFO info;
 	uint32_t rate_hz;
 	uint32_t mix;
@@ -65,7 +67,9 @@ static vita_status check_path(const char *path, vita_error *err)
 static vita_status open_file(vita_audio_reader *r, const char *path, vita_error *err)
 {
 	if (strcmp(path, "-") == 0) {
-		r->file = sf_open_fd(STDIN_FILENO, SFM_READ, &r->info, SF_FALSE);
+		vita_status status = vita_pipe_spool(STDIN_FILENO, &r->spool, err);
+		if (status != VITA_OK) return status;
+		r->file = sf_open_fd(r->spool ? fileno(r->spool) : STDIN_FILENO, SFM_READ, &r->info, SF_FALSE);
 	} else {
 		vita_status status = check_path(path, err);
 		if (status != VITA_OK) return status;
@@ -145,6 +149,7 @@ void vita_audio_close(vita_audio_reader *reader)
 {
 	if (!reader) return;
 	if (reader->file) sf_close(reader->file);
+	if (reader->spool) (void)fclose(reader->spool);
 	if (reader->converter) src_delete(reader->converter);
 	vita_sinc_close(reader->sinc);
 	free(reader->interleaved);
