@@ -93,6 +93,25 @@ if [ -e "$plugindir/encoder-codec2.so" ]; then
 	compact "$scratch/out" >"$scratch/document"
 	expect_match "$scratch/document" '"layout":{"fits":true'
 fi
+# A model that hears tokens alone with an encoder of rows.
+if [ -e "$plugindir/encoder-sensevoice.so" ]; then
+	rows="-s encoder.plugin=sensevoice -s encoder.model=$VITA_SRCDIR/tests/golden/sensevoice"
+	# shellcheck disable=SC2086 # a list of arguments
+	expect_exit 0 "$vita" info --json -s llm.model="$scratch/boost" $rows
+	compact "$scratch/out" >"$scratch/document"
+	expect_match "$scratch/document" 'encodersensevoicegivesfeaturerows,butthetokenizerof.*hasnotoken<|context_of_audio|>'
+	expect_match "$scratch/document" '"layout":{"fits":false'
+	# shellcheck disable=SC2086
+	expect_exit 2 "$vita" asr -s llm.model="$scratch/boost" $rows "$VITA_SRCDIR/tests/golden/sensevoice/speech.wav"
+fi
+# The directories of encoder and codec mistaken for each other.
+if [ -e "$plugindir/codec-flow-hift.so" ] && [ -e "$plugindir/encoder-whisper-vq.so" ]; then
+	expect_exit 0 "$vita" info -c "$VITA_SRCDIR/configs/vita-audio-boost.ini" -s llm.model="$scratch/boost" \
+		-s encoder.model="$VITA_SRCDIR/tests/golden/decoder" -s codec.model="$VITA_SRCDIR/tests/golden/tokenizer/tiny"
+	expect_match "$scratch/out" '^encoder  *whisper-vq does not fit'
+	expect_match "$scratch/out" '^codec  *flow-hift does not fit'
+	expect_match "$scratch/out" 'config.yaml.*is needed beside a speech decoder'
+fi
 expect_exit 2 "$vita" info
 expect_exit 2 "$vita" info -s vita.log=error
 expect_exit 2 "$vita" info "$scratch/boost" "$scratch/balance"

@@ -199,8 +199,8 @@ static void check_tokenizer(checker *c)
 		tell_note(c, "<|audio_0|> is %ld, and %ld audio tokens follow each other",
 			  (long)markers->audio_first, (long)markers->audio_count);
 	if (markers->context_audio >= 0)
-		tell_note(c, "hears feature rows, at <|context_of_audio|> (%ld)",
-			  (long)markers->context_audio);
+		tell_note(c, "hears %sfeature rows, at <|context_of_audio|> (%ld)",
+			  markers->audio_count > 0 ? "audio tokens or " : "", (long)markers->context_audio);
 	else if (markers->audio_count > 0)
 		tell_note(c, "hears audio tokens");
 	end_part(c, NULL);

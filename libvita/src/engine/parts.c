@@ -291,6 +291,11 @@ static vita_status check_encoder(vita_engine *engine, vita_error *err)
 		                 "%s: encoder %s gives rows of %u values, the language model takes rows of "
 		                 "%u",
 		                 origin, name, (unsigned)info->width, (unsigned)engine->llm_info.hidden_size);
+	if (info->output == VITA_ENCODER_FEATURES && engine->markers.context_audio < 0)
+		return vita_fail(err, VITA_E_CONFIG,
+		                 "%s: encoder %s gives feature rows, but the tokenizer of %s has no token "
+		                 "<|context_of_audio|> to put them at",
+		                 origin, name, vita_model_path(engine->model));
 	if (info->output == VITA_ENCODER_TOKENS && info->vocab_size > (uint32_t)engine->markers.audio_count)
 		return vita_fail(err, VITA_E_CONFIG,
 		                 "%s: encoder %s gives %u different tokens, but the tokenizer of %s has %ld "
