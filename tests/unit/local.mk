@@ -201,10 +201,18 @@ check_PROGRAMS += %D%/test_turn
 %C%_test_turn_LDADD = $(unit_ldadd)
 
 check_PROGRAMS += %D%/test_train_data
-%C%_test_train_data_SOURCES = %D%/test_train_data.c %D%/fake_parts.c %D%/fake_parts.h %D%/files_support.h
+%C%_test_train_data_SOURCES = %D%/test_train_data.c %D%/fake_parts.c %D%/fake_parts.h %D%/files_support.h \
+	%D%/train_data_support.h
 %C%_test_train_data_CPPFLAGS = $(unit_cppflags)
 %C%_test_train_data_CFLAGS = $(unit_cflags) $(JANSSON_CFLAGS)
 %C%_test_train_data_LDADD = $(unit_ldadd) $(JANSSON_LIBS)
+
+check_PROGRAMS += %D%/test_train_samples
+%C%_test_train_samples_SOURCES = %D%/test_train_samples.c %D%/fake_parts.c %D%/fake_parts.h %D%/files_support.h \
+	%D%/train_data_support.h
+%C%_test_train_samples_CPPFLAGS = $(unit_cppflags)
+%C%_test_train_samples_CFLAGS = $(unit_cflags) $(JANSSON_CFLAGS)
+%C%_test_train_samples_LDADD = $(unit_ldadd) $(JANSSON_LIBS)
 
 check_PROGRAMS += %D%/test_models
 %C%_test_models_SOURCES = %D%/test_models.c %D%/fake_parts.c %D%/fake_parts.h
