@@ -46,12 +46,18 @@ static int read_int(reader *r, const char *key, int64_t min, int64_t max, int64_
 	                                      value, r->err));
 }
 
+/* A default that shapes follow from, for the sentence that tells of a wrong shape. */
+static void assume(decoder_config *c, const char *key, int64_t value)
+{
+	size_t n = strlen(c->assumed);
+	(void)snprintf(c->assumed + n, sizeof c->assumed - n, "%s%s (%lld)", n ? ", " : "", key, (long long)value);
+}
+
 /* A size that shapes follow from; without it the family's default is noted as assumed. */
 static int read_size(reader *r, const char *key, int64_t max, decoder_config *c, int64_t *value)
 {
 	if (read_int(r, key, 1, max, value)) return 1;
-	size_t n = strlen(c->assumed);
-	(void)snprintf(c->assumed + n, sizeof c->assumed - n, "%s%s (%lld)", n ? ", " : "", key, (long long)*value);
+	assume(c, key, *value);
 	return 0;
 }
 
@@ -131,15 +137,16 @@ static void read_heads(reader *r, const family *f, decoder_config *c)
 	c->n_kv_heads = f->n_kv_heads ? f->n_kv_heads : c->n_heads;
 	(void)read_size(r, "num_key_value_heads", 65536, c, &c->n_kv_heads);
 	c->head_dim = f->head_dim;
-	if (!read_int(r, "head_dim", 2, 65536, &c->head_dim) && !f->head_dim) {
-		if (c->hidden_size % c->n_heads != 0)
-			refuse(r, VITA_E_FORMAT,
-			       "hidden_size %lld is not a multiple of num_attention_heads %lld, and "
-			       "config.json gives no head_dim",
-			       (long long)c->hidden_size, (long long)c->n_heads);
-		else
-			c->head_dim = c->hidden_size / c->n_heads;
-	}
+	int said = read_int(r, "head_dim", 2, 65536, &c->head_dim);
+	if (!said && f->head_dim)
+		assume(c, "head_dim", f->head_dim);
+	else if (!said && c->hidden_size % c->n_heads != 0)
+		refuse(r, VITA_E_FORMAT,
+		       "hidden_size %lld is not a multiple of num_attention_heads %lld, and config.json gives no "
+		       "head_dim",
+		       (long long)c->hidden_size, (long long)c->n_heads);
+	else if (!said)
+		c->head_dim = c->hidden_size / c->n_heads;
 	if (c->head_dim % 2 != 0 || c->head_dim == 0)
 		refuse(r, VITA_E_FORMAT, "heads of %lld values cannot be rotated; head_dim must be even",
 		       (long long)c->head_dim);

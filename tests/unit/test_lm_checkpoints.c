@@ -104,6 +104,11 @@ static void test_bad_configs(void **state)
 	char *path = lm_random_config(weights, "{\"model_type\": \"qwen2\", \"num_attention_heads\": 4}");
 	expect_refused(path, &llm_only, VITA_E_SHAPE, "config.json does not give hidden_size (4096)");
 	lm_random_remove(path);
+	path = lm_random_config(weights, "{\"model_type\": \"qwen3\", \"num_attention_heads\": 4, "
+	                                 "\"num_key_value_heads\": 2, \"hidden_size\": 32, "
+	                                 "\"intermediate_size\": 24, \"num_hidden_layers\": 2}");
+	expect_refused(path, &llm_only, VITA_E_SHAPE, "config.json does not give head_dim (128)");
+	lm_random_remove(path);
 	path = lm_random_config(weights, "{\"model_type\": \"gemma\"}");
 	expect_refused(path, &llm_only, VITA_E_UNSUPPORTED, "gemma");
 	lm_random_remove(path);
