@@ -168,8 +168,7 @@ static void add_values(const struct step *s, const struct attention *a, const fl
 static void weigh(const struct step *s, const struct attention *a, int64_t row, int64_t n, const float *bias, struct room *r)
 {
 	const struct cpu_kernels *kernels = s->backend->kernels;
-	float *x = r->scores + row * KEYS;
-	kernels->scale(x, x, (float)a->p->scale, n);
+	float *x = r->scores + row * KEYS; /* scaled already, as queries are */
 	if (bias) kernels->binary(VITA_BINARY_ADD, x, x, bias, false, n);
 	const float largest = kernels->largest(x, n), max = r->max[row] > largest ? r->max[row] : largest;
 	if (max == -INFINITY) { /* nothing seen yet; NaN stays */
@@ -253,7 +252,7 @@ static void attend(const struct step *s, const struct attention *a, int64_t head
 	int64_t end = 0;
 	for (int64_t row = 0; row < rows; row++) {
 		const float *q = row_of_plane(a->q, i0 + row / g, head * g + row % g);
-		memcpy(r->queries + row * a->d, q, (size_t)a->d * sizeof *q);
+		s->backend->kernels->scale(r->queries + row * a->d, q, (float)a->p->scale, a->d);
 		r->max[row] = -INFINITY;
 		r->total[row] = 0;
 		memset(r->sums + row * a->padded, 0, (size_t)a->padded * sizeof *r->sums);

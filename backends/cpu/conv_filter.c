@@ -87,7 +87,7 @@ uint64_t filter_shared(const struct conv *c)
 	return (uint64_t)(c->groups * c->blocks * block_floats(c)) * sizeof(float);
 }
 
-/* A channel's weights in f32, and by taps. */
+/* All pieces' taps, [pieces · taps][WIDE] for WIDE channels of the input at a time; behind them a channel's weights in f32. */
 static int64_t all_taps(const struct conv *c)
 {
 	return c->filter.pieces * c->filter.taps;
@@ -95,25 +95,39 @@ static int64_t all_taps(const struct conv *c)
 
 uint64_t filter_prepare_own(const struct conv *c)
 {
-	return (uint64_t)(c->in_group * (c->kernel + all_taps(c))) * sizeof(float);
+	return (uint64_t)(all_taps(c) * WIDE + c->in_group * c->kernel) * sizeof(float);
+}
+
+/* w [n][kernel] to [kernel][WIDE]. */
+static void turn(const struct cpu_kernels *kernels, const float *w, int64_t n, int64_t kernel, float *out)
+{
+	if (kernels->widen_f32) {
+		kernels->widen_f32(VITA_F32, w, kernel * (int64_t)sizeof *w, (int)n, kernel, out);
+		return;
+	}
+	for (int64_t tap = 0; tap < kernel; tap++)
+		for (int64_t i = 0; i < n; i++) out[tap * WIDE + i] = w[i * kernel + tap];
 }
 
 void filter_prepare(const struct step *s, const struct conv *c, int thread, int n_threads)
 {
+	const struct cpu_kernels *kernels = s->backend->kernels;
 	const struct filter *f = &c->filter;
-	float *room = own_scratch(s, thread), *by_tap = room + c->in_group * c->kernel, *u = (float *)(void *)s->scratch;
+	float *by_tap = own_scratch(s, thread), *room = by_tap + all_taps(c) * WIDE, *u = (float *)(void *)s->scratch;
 	int64_t first, end;
 	share(c->c_out, thread, n_threads, &first, &end);
-	memset(by_tap + c->kernel * c->in_group, 0, (size_t)((all_taps(c) - c->kernel) * c->in_group) * sizeof *by_tap);
+	memset(by_tap, 0, (size_t)(all_taps(c) * WIDE) * sizeof *by_tap);
 	for (int64_t channel = first; channel < end; channel++) {
 		const int64_t group = channel / c->out_group, row = channel % c->out_group;
 		const float *w = conv_weights(s, c, channel, room);
 		float *to = u + (group * c->blocks + row / c->per_block) * block_floats(c) + row % c->per_block * f->terms;
-		for (int64_t tap = 0; tap < c->kernel; tap++)
-			for (int64_t i = 0; i < c->in_group; i++) by_tap[tap * c->in_group + i] = w[i * c->kernel + tap];
-		for (int64_t piece = 0; piece < f->pieces; piece++)
-			s->backend->kernels->filter_weights(f->taps, by_tap + piece * f->taps * c->in_group, c->in_group,
-			                                    to + piece * c->in_group, c->per_block * f->terms, c->in_group);
+		for (int64_t i = 0; i < c->in_group; i += WIDE) {
+			const int64_t n = c->in_group - i < WIDE ? c->in_group - i : WIDE;
+			turn(kernels, w + i * c->kernel, n, c->kernel, by_tap);
+			for (int64_t piece = 0; piece < f->pieces; piece++)
+				kernels->filter_weights(f->taps, by_tap + piece * f->taps * WIDE, WIDE, to + piece * c->in_group + i,
+				                        c->per_block * f->terms, n);
+		}
 	}
 }
 
@@ -165,11 +179,12 @@ static void transform_input(const struct step *s, const struct conv *c, int64_t 
 {
 	const struct cpu_kernels *kernels = s->backend->kernels;
 	const struct filter *f = &c->filter;
-	const int64_t moment = run * f->lanes * FILTER_OUTPUTS;
+	const int64_t first = run * f->lanes * FILTER_OUTPUTS - c->pad, n = FILTER_OUTPUTS * r->split_row;
+	const bool inside = first >= 0 && first + n <= c->t_in;
 	for (int64_t i = 0; i < c->in_group; i++) {
 		const float *x = row_of_plane(c->x, plane, group * c->in_group + i);
-		conv_spread_row(x, c->t_in, 1, moment - c->pad, r->x, FILTER_OUTPUTS * r->split_row);
-		kernels->filter_split(r->x, c->dilation, r->split, r->split_row, r->n_split);
+		if (!inside) conv_spread_row(x, c->t_in, 1, first, r->x, n);
+		kernels->filter_split(inside ? x + first : r->x, c->dilation, r->split, r->split_row, r->n_split);
 		kernels->filter_input(f->taps, r->split, r->split_row, c->dilation, r->v + i * f->width, c->in_group * f->width,
 		                      f->width);
 	}
@@ -182,18 +197,18 @@ static void multiply_block(const struct step *s, const struct conv *c, int64_t p
 	const struct cpu_kernels *kernels = s->backend->kernels;
 	const struct filter *f = &c->filter;
 	const int64_t moment = run * f->lanes * FILTER_OUTPUTS, left = c->moments - moment;
-	const int64_t count = left < FILTER_OUTPUTS * f->lanes ? left : FILTER_OUTPUTS * f->lanes, m_step = c->per_block * f->padded;
+	const bool whole = left >= FILTER_OUTPUTS * f->lanes; /* the last run may be shorter */
+	const int64_t tiles = whole ? f->per_run : f->tiles - run * f->per_run, m_step = c->per_block * f->padded;
 	for (int64_t p = 0; p < f->points; p++)
-		for (int64_t lane = 0; lane < f->padded; lane += BLOCK_COLUMNS)
+		for (int64_t lane = 0; lane < tiles * c->dilation; lane += BLOCK_COLUMNS)
 			kernels->block(u + p * c->per_block * f->terms, f->terms, 1, r->v + p * c->in_group * f->width + lane, r->v_at,
 			               f->terms, n, r->m + p * m_step + lane, f->padded, false);
 	for (int i = 0; i < n; i++) {
 		float *y = (float *)row_of_plane(c->y, plane, channel + i) + moment;
-		const bool whole = count == FILTER_OUTPUTS * f->lanes;
 		kernels->filter_output(f->taps, r->m + i * f->padded, m_step, c->bias ? c->bias[channel + i] : 0, r->y, f->padded,
-		                       f->lanes);
-		kernels->filter_weave(r->y, f->padded, c->dilation, whole ? y : r->woven, f->per_run);
-		if (!whole) memcpy(y, r->woven, (size_t)count * sizeof *y);
+		                       tiles * c->dilation);
+		kernels->filter_weave(r->y, f->padded, c->dilation, whole ? y : r->woven, tiles);
+		if (!whole) memcpy(y, r->woven, (size_t)left * sizeof *y);
 	}
 }
 

@@ -105,32 +105,45 @@ static void filter_output(int taps, const float *m, int64_t m_step, float bias, 
 	}
 }
 
+/* A run of floats, or where enough others come behind it, which are written later, more than that at once. */
+#define SHORT_RUN 8
+static inline void filter_copy(const float *x, float *y, int64_t run, bool others)
+{
+	float at_once[SHORT_RUN];
+	if (run > SHORT_RUN || !others) {
+		for (int64_t j = 0; j < run; j++) y[j] = x[j];
+		return;
+	}
+	for (int j = 0; j < SHORT_RUN; j++) at_once[j] = x[j];
+	for (int j = 0; j < SHORT_RUN; j++) y[j] = at_once[j];
+}
+
 /* x as [n][4][run] to four rows of n · run values. */
 static void filter_split(const float *x, int64_t run, float *y, int64_t y_step, int64_t n)
 {
 	float *y0 = y, *y1 = y + y_step, *y2 = y + 2 * y_step, *y3 = y + 3 * y_step;
-	if (run == 1) {
-		INDEPENDENT
-		for (int64_t i = 0; i < n; i++) y0[i] = x[4 * i], y1[i] = x[4 * i + 1], y2[i] = x[4 * i + 2], y3[i] = x[4 * i + 3];
+	if (run > 1) {
+		for (int64_t row = 0; row < 4; row++)
+			for (int64_t i = 0; i < n; i++)
+				filter_copy(x + (4 * i + row) * run, y + row * y_step + i * run, run, i + SHORT_RUN < n);
 		return;
 	}
-	for (int64_t i = 0; i < n; i++)
-		for (int64_t row = 0; row < 4; row++)
-			for (int64_t j = 0; j < run; j++) y[row * y_step + i * run + j] = x[(4 * i + row) * run + j];
+	INDEPENDENT
+	for (int64_t i = 0; i < n; i++) y0[i] = x[4 * i], y1[i] = x[4 * i + 1], y2[i] = x[4 * i + 2], y3[i] = x[4 * i + 3];
 }
 
 /* And back. */
 static void filter_weave(const float *x, int64_t x_step, int64_t run, float *y, int64_t n)
 {
 	const float *x0 = x, *x1 = x + x_step, *x2 = x + 2 * x_step, *x3 = x + 3 * x_step;
-	if (run == 1) {
-		INDEPENDENT
-		for (int64_t i = 0; i < n; i++) y[4 * i] = x0[i], y[4 * i + 1] = x1[i], y[4 * i + 2] = x2[i], y[4 * i + 3] = x3[i];
+	if (run > 1) {
+		for (int64_t i = 0; i < n; i++)
+			for (int64_t row = 0; row < 4; row++)
+				filter_copy(x + row * x_step + i * run, y + (4 * i + row) * run, run, i + SHORT_RUN < n);
 		return;
 	}
-	for (int64_t i = 0; i < n; i++)
-		for (int64_t row = 0; row < 4; row++)
-			for (int64_t j = 0; j < run; j++) y[(4 * i + row) * run + j] = x[row * x_step + i * run + j];
+	INDEPENDENT
+	for (int64_t i = 0; i < n; i++) y[4 * i] = x0[i], y[4 * i + 1] = x1[i], y[4 * i + 2] = x2[i], y[4 * i + 3] = x3[i];
 }
 
 #define VECTOR_FILTER_KERNELS \
