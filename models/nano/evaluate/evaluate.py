@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: MIT
 """Asks the small model its questions and counts what it gets right, in text and in speech.
 
-    evaluate.py --vita VITA -c CONFIG --pack EVAL [--digits FOLDER] [--most N] [--modes vanilla,…] -o OUT
+    evaluate.py --vita VITA -c CONFIG --pack EVAL [--digits FOLDER] [--strings LIST] [--most N] [--modes vanilla,…]
+                -o OUT
 
 EVAL is a list as `speak` writes it (EVAL.pcm, EVAL.jsonl with question, answer, family, content, voices, voice). FOLDER
-holds recordings of people, DIGIT_SPEAKER_NUMBER.wav. OUT gets answers.jsonl, every answer with what was heard of it,
-and report.md and report.json: shares right with n and 95 % intervals, ceilings, and failures. The judge of speech is
-PocketSphinx (judge.py). An interrupted run goes on behind its last answer.
+holds recordings of people, DIGIT_SPEAKER_NUMBER.wav. LIST has strings to be read aloud (speech-held.jsonl). OUT gets
+answers.jsonl, every answer with what was heard of it, and report.md and report.json: shares right with n and 95 %
+intervals, ceilings, and failures. The judge of speech is PocketSphinx (judge.py). An interrupted run goes on behind its
+last answer.
 """
 import argparse
 import json
@@ -57,6 +59,13 @@ class Vita:
                                         settings=["generation.temperature=0", *settings]))
             sound = judge.read_wav(answer)[0] if os.path.exists(answer) else np.zeros(0, "<i2")
             return said["text"], sound, said.get("timing", {})
+
+    def read_aloud(self, text):
+        """Sound at 16 kHz."""
+        with tempfile.TemporaryDirectory() as work:
+            path = os.path.join(work, "a.wav")
+            self.call("tts", "-o", path, "-", settings=["generation.temperature=0"], source=text.encode())
+            return judge.read_wav(path)[0] if os.path.exists(path) else np.zeros(0, "<i2")
 
     def coded(self, pcm):
         """The recording through the model's encoder and codec."""
@@ -176,6 +185,24 @@ def ceilings(vita, referee, pack, most):
     return found
 
 
+def reading(vita, referee, path, most):
+    """Strings that the output voice never said in training, read aloud, and beside them the voice itself."""
+    found, groups = {}, {}
+    for line in open(path, encoding="utf-8"):
+        job = json.loads(line)
+        groups.setdefault(job["content"], []).append(job["answer"])
+    for content, texts in sorted(groups.items()):
+        texts = texts[:most]
+        name = {"held": "strings held out, read aloud",
+                "silent": "strings with a word that the voice never said, read aloud"}.get(content, content)
+        for who, sounds in ((name, [vita.read_aloud(text) for text in texts]),
+                            (name + ": the voice itself", [flite(text) for text in texts])):
+            heard = referee.hear(sounds)
+            found[who] = {"right": figures.share(sum(h == t for h, t in zip(heard, texts)), len(texts)),
+                          "word error": figures.word_error(heard, texts)}
+    return found
+
+
 def flite(text):
     with tempfile.TemporaryDirectory() as work:
         path = os.path.join(work, "a.wav")
@@ -242,7 +269,7 @@ def report(args, path, extra):
         json.dump({"tables": tables, **extra}, out, indent=1)
     with open(os.path.join(args.output, "report.md"), "w", encoding="utf-8") as out:
         out.write("Percent (95 % interval), n. The judge is PocketSphinx over the domain's words.\n")
-        for title, table in [*extra.get("ceilings", {}).items(), *tables.items()]:
+        for title, table in [*extra.get("ceilings", {}).items(), *extra.get("reading", {}).items(), *tables.items()]:
             out.write("\n## %s\n\n| | percent | n |\n| --- | --- | --- |\n" % title)
             out.writelines(figures.line(name, figure) + "\n" for name, figure in table.items())
             if "right in text" in table and drop(table) is not None:
@@ -263,13 +290,14 @@ def main():
     parser.add_argument("-c", "--config", default=os.path.join(HERE, "..", "..", "..", "configs", "nano.ini"))
     parser.add_argument("--pack", help="the list of questions, as speak wrote it")
     parser.add_argument("--digits", help="folder of people's recordings; never trained on")
+    parser.add_argument("--strings", help="list of strings to be read aloud")
     parser.add_argument("--most", type=int, help="questions of each kind (default all)")
     parser.add_argument("--modes", default=",".join(MODES), help="of " + ", ".join(MODES))
     parser.add_argument("-o", "--output", required=True)
     args = parser.parse_args()
     unknown = [mode for mode in args.modes.split(",") if mode not in MODES]
-    if unknown or not (args.pack or args.digits):
-        parser.error("there is no mode " + unknown[0] if unknown else "name a --pack, --digits or both")
+    if unknown or not (args.pack or args.digits or args.strings):
+        parser.error("there is no mode " + unknown[0] if unknown else "name a --pack, --digits or --strings")
     os.makedirs(args.output, exist_ok=True)
     vita, path = Vita(args.vita, args.config), os.path.join(args.output, "answers.jsonl")
     referee = judge.Judge(strings.Content("1").words(), os.path.join(args.output, "judge"))
@@ -278,6 +306,8 @@ def main():
     if args.pack:
         extra = {"ceilings": ceilings(vita, referee, args.pack, args.most or 300),
                  "heads": heads(vita, args)}
+    if args.strings:
+        extra["reading"] = reading(vita, referee, args.strings, args.most or 300)
     report(args, path, extra)
     print(open(os.path.join(args.output, "report.md"), encoding="utf-8").read())
 

@@ -8,11 +8,13 @@ LISTS is a folder of strings.py; PACKS one of NAME.codes.jsonl, as `codes` write
 conversations in which audio tokens stand written out:
 
     asr.jsonl       a recording; what it says
+    asr-voice.jsonl the same of the output voice, which says more strings of words than all others
     tts.jsonl       a text; its words, each followed by its own sound
     txt.jsonl       a question in text; the question again and its answer
     worked.jsonl    those of them whose answers must be worked out
     sums.jsonl      more of these, and
-    copies.jsonl    of words to be repeated or spelled; only what comes after the sound, and no question before it
+    copies.jsonl    of words to be repeated or spelled, and
+    strings.jsonl   of long strings; only what comes after the sound, and no question before it
     s2s.jsonl       a spoken question; the question in text, its answer in text, and the answer's words with their sound
     held-*.jsonl    the same of what is held out, to be evaluated on the way
 
@@ -69,9 +71,13 @@ class Builder:
                 self.voice[job["answer"]] = text
 
     def asr(self):
-        for name in ("transcripts", "questions", "numbers"):
+        for name in ("transcripts", "questions", "numbers", "repeats"):
             for job in read(self.packs, name + ".codes.jsonl"):
                 yield conversation(ASR + sound(job["codes"]), job["question"])
+
+    def asr_voice(self):
+        for job in read(self.packs, "speech.codes.jsonl"):
+            yield conversation(ASR + sound(job["codes"]), job["answer"])
 
     def tts(self):
         for text, said in self.voice.items():
@@ -95,6 +101,9 @@ class Builder:
     def copies(self):
         return self.drill("copies")
 
+    def strings(self):
+        return self.drill("strings")
+
     def questions(self, names, wanted=None):
         for job in (job for name in names for job in read(self.packs, name + ".codes.jsonl")):
             said = self.voice.get(job["answer"])
@@ -102,7 +111,7 @@ class Builder:
                 yield conversation(sound(job["codes"]), "\n".join([job["question"], job["answer"], said]))
 
     def s2s(self):
-        return self.questions(["questions", "numbers"])
+        return self.questions(["questions", "numbers", "repeats"])
 
     def held_s2s(self):
         return self.questions(["eval"], {"content": "held", "voices": "variant"})
@@ -127,7 +136,7 @@ def main():
     arguments = parser.parse_args()
     builder = Builder(arguments.lists, arguments.packs)
     os.makedirs(arguments.out, exist_ok=True)
-    for name in ("asr", "tts", "txt", "worked", "sums", "copies", "s2s", "held-asr", "held-tts", "held-s2s"):
+    for name in ("asr", "asr-voice", "tts", "txt", "worked", "sums", "copies", "strings", "s2s", "held-asr", "held-tts", "held-s2s"):
         path, n = os.path.join(arguments.out, name + ".jsonl"), 0
         with open(path + ".new", "w", encoding="utf-8") as out:
             for line in getattr(builder, name.replace("-", "_"))():

@@ -9,12 +9,14 @@ question, answer, family, content and voices are for those who read its index af
 
     questions      questions in many voices, through rooms and microphones, with their answers
     numbers        the shortest of them: a number said alone, to be said back
+    repeats        those that take the best ears: words at random, to be said back
     transcripts    word strings in the same voices, to be written down
     speech         in the output voice: every answer to the above, and word strings of all kinds
     eval           questions for the evaluation: content seen or held out, voices seen, unseen, of an unseen engine
     speech-held    in the output voice: strings that `speech` does not hold
     sentences      questions and answers in text alone (no jobs: nobody speaks them)
     sums, copies   the same of the families that take the most practice
+    strings        words at random, to be copied: what a model learns to repeat by
     words          every word, for the tokenizer
 
 What is held out is decided by a hash of the content (the pair of numbers, the words), never by the recording, so
@@ -33,8 +35,8 @@ FAMILIES = DOMAIN["families"]
 ONES, TENS = DOMAIN["numbers"]["ones"], DOMAIN["numbers"]["tens"]
 
 # At scale 1; `eval` has so many of each of its six kinds.
-COUNTS = {"questions": 60000, "numbers": 8000, "transcripts": 20000, "speech": 24000, "sentences": 100000, "sums": 220000,
-          "copies": 150000, "eval": 200, "speech-held": 600, "words": 1}
+COUNTS = {"questions": 60000, "numbers": 8000, "repeats": 24000, "transcripts": 20000, "speech": 24000,
+          "sentences": 100000, "sums": 220000, "copies": 150000, "strings": 40000, "eval": 200, "speech-held": 600, "words": 1}
 
 # What takes the most practice: how much of each family.
 DRILLS = {"sums": {"add": 0.36, "sub": 0.36, "compare": 0.12, "next": 0.05, "prev": 0.05, "count": 0.06},
@@ -162,7 +164,10 @@ class Content:
         words = [rng.choice(FAMILIES["repeat"]["words"]) for _ in range(rng.randint(2, 4))]
         text = " ".join(words)
         held = self.held(0.1, "repeat", text) or bool(self.silent & set(words))
-        return self.fill("repeat", self.template(rng, "repeat")).replace("{W..}", text), text, held
+        return self.ask_to_repeat(rng, text), text, held
+
+    def ask_to_repeat(self, rng, text):
+        return self.fill("repeat", self.template(rng, "repeat")).replace("{W..}", text)
 
     def count(self, rng):
         a = rng.randrange(99)
@@ -284,6 +289,25 @@ class Lists:
     def numbers(self):
         return self.questions("numbers", "echo")
 
+    def speech_string(self, i):
+        """String i of those that the output voice says beside the answers."""
+        rng = self.rng("speech", i)
+        string = self.content.string(rng)
+        while self.content.never_said(string):
+            string = self.content.string(rng)
+        return string
+
+    def repeats(self):
+        """Of strings that the output voice says anyhow, so that each has its spoken answer."""
+        for i in range(self.count("repeats")):
+            string = self.speech_string(i)
+            if not 2 <= len(string.split()) <= 4 or self.content.held(0.1, "repeat", string):
+                continue
+            rng = self.rng("repeats", i)
+            question = self.content.ask_to_repeat(rng, string)
+            yield {"text": question, **input_voice(rng), **microphone(rng), "family": "repeat", "question": question,
+                   "answer": string}
+
     def transcripts(self):
         for i in range(self.count("transcripts")):
             rng = self.rng("transcripts", i)
@@ -306,10 +330,7 @@ class Lists:
                 said.add(word)
                 yield self.spoken(word)
         for i in range(self.count("speech")):
-            rng = self.rng("speech", i)
-            string = self.content.string(rng)
-            while self.content.never_said(string):
-                string = self.content.string(rng)
+            string = self.speech_string(i)
             if string not in said:
                 said.add(string)
                 yield self.spoken(string)
@@ -340,6 +361,14 @@ class Lists:
 
     def copies(self):
         return self.drill("copies")
+
+    def strings(self):
+        """Longer than any that is asked: where a long string is copied, what one word says of the next is of no use."""
+        for i in range(self.count("strings")):
+            rng = self.rng("strings", i)
+            words = [say(rng.randrange(100)) if rng.random() < 0.1 else rng.choice(self.content.lexicon)
+                     for _ in range(rng.randint(4, 24))]
+            yield {"family": "string", "question": " ".join(words), "answer": " ".join(words)}
 
     def words(self):
         for word in self.content.lexicon:
