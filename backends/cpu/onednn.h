@@ -11,8 +11,8 @@
 /* The library's version, "2.6.3" for one; "" without it. */
 const char *onednn_version(void);
 
-/* Of how many values on shall weights go through oneDNN where there are many rows? 0: none. It is quicker on x86-64 beside
- * kernels that have none of their own for many rows. $VITA_CPU_ONEDNN = yes or no: all that can go there, or none. */
+/* Of how many values on shall weights go through oneDNN where there are many rows? 0: none. It is quicker on x86-64 than
+ * all kernels but those for AVX-512. $VITA_CPU_ONEDNN = yes or no: all that can go there, or none. */
 int64_t onednn_least(const struct cpu_kernels *kernels);
 
 /* Is this product of many rows one for oneDNN? Then matmul.c's steps call the others. */

@@ -252,6 +252,27 @@ static void through_onednn(void **state)
 	test_device_close(&reference);
 }
 
+/* Left to itself, the backend takes it beside all kernels but those for AVX-512. */
+static void onednn_where_it_is_quicker(void **state)
+{
+	static const struct {
+		const char *kernels, *says;
+	} expected[] = { { "plain", " for large products" }, { "avx2", " for large products" }, { "avx512", " not used" } };
+	(void)state;
+	for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
+		test_device cpu;
+		vita_backend_device found;
+		vita_error err;
+		if (!cpu_open(&cpu, expected[i].kernels, 1)) continue;
+		VITA_INIT(&found);
+		assert_int_equal(cpu.api->probe(&cpu.host, 0, &found, &err), VITA_OK);
+		const int there_is_none = strstr(found.details, "no oneDNN") != NULL;
+		test_device_close(&cpu);
+		if (there_is_none) skip();
+		assert_non_null(strstr(found.details, expected[i].says));
+	}
+}
+
 static int threads_there_are(void)
 {
 	char line[128];
@@ -410,7 +431,7 @@ int main(void)
 		cmocka_unit_test(test_rows_stand_alone),     cmocka_unit_test(threads_agree),
 		cmocka_unit_test(test_packed_rows_come_back), cmocka_unit_test(test_packed_rows_as_numbers),
 		cmocka_unit_test(test_packed_rows_misused),   cmocka_unit_test(through_onednn),
-		cmocka_unit_test(onednn_threads),
+		cmocka_unit_test(onednn_where_it_is_quicker), cmocka_unit_test(onednn_threads),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
