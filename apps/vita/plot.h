@@ -18,7 +18,7 @@ struct plot_series {
 	size_t n, capacity;
 };
 
-#define PLOT_MOST_SERIES 128
+#define PLOT_MOST_SERIES 512
 
 struct plot {
 	struct plot_series series[PLOT_MOST_SERIES];

@@ -21,6 +21,7 @@ struct reading {
 	double step;
 	int held_out; /* the line is an evaluation */
 	int failed;   /* memory ran out */
+	int full;     /* there are PLOT_MOST_SERIES */
 	uint64_t n_points;
 };
 
@@ -78,7 +79,10 @@ static struct plot_series *series_named(struct reading *r, const char *name, enu
 		if (*c == '_') *c = ' ';
 	for (size_t i = 0; i < plot->n_series; i++)
 		if (strcmp(plot->series[i].name, whole) == 0) return &plot->series[i];
-	if (plot->n_series == PLOT_MOST_SERIES) return NULL;
+	if (plot->n_series == PLOT_MOST_SERIES) {
+		r->full = 1;
+		return NULL;
+	}
 	struct plot_series *s = &plot->series[plot->n_series++];
 	(void)snprintf(s->name, sizeof s->name, "%s", whole);
 	s->panel = panel;
@@ -179,6 +183,10 @@ vita_status plot_read(struct plot *plot, const char *path, const char *prefix, v
 				 "%s: cannot be opened: %s", path, strerror(errno));
 	vita_status status = read_lines(&r, file, path, err);
 	if (file != stdin) (void)fclose(file);
+	if (status == VITA_OK && r.full)
+		status = vita_fail(err, VITA_E_UNSUPPORTED,
+				   "%s: more than %d series are too many for one drawing; draw fewer logs at once",
+				   path, PLOT_MOST_SERIES);
 	if (status == VITA_OK && r.n_points == 0)
 		status = vita_fail(err, VITA_E_FORMAT,
 				   "%s: holds nothing to draw; a log of vita train has one JSON object a "
