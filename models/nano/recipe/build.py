@@ -16,6 +16,9 @@ conversations in which audio tokens stand written out:
     copies.jsonl    of words to be repeated or spelled, and
     strings.jsonl   of long strings; only what comes after the sound, and no question before it
     s2s.jsonl       a spoken question; the question in text, its answer in text, and the answer's words with their sound
+    worn-asr.jsonl, worn-s2s.jsonl, worn-numbers.jsonl
+                    the same, and those that are a number alone, with some of what was heard replaced, lost or doubled:
+                    people differ from synthesisers more than these do from one another
     held-*.jsonl    the same of what is held out, to be evaluated on the way
 
 An answer begins with what was heard because a small model reasons better about text than about sound.
@@ -23,10 +26,12 @@ An answer begins with what was heard because a small model reasons better about 
 import argparse
 import json
 import os
+import random
 
 ASR = "Convert the speech to text.\n"
 TTS = "Convert the text to speech.\n"
 RATE = 16000
+WORDS = 512  # of the codebook
 
 
 def sound(codes):
@@ -61,6 +66,21 @@ def read(folder, name):
             yield json.loads(line)
 
 
+def worn(codes, rng):
+    """Codes of which up to a fifth are others, are missing or stand twice."""
+    share, out = rng.uniform(0, 0.2), []
+    for code in codes:
+        if rng.random() >= share:
+            out.append(code)
+            continue
+        change = rng.random()
+        if change < 0.6:
+            out.append(rng.randrange(WORDS))
+        elif change < 0.8:
+            out += [code, code]
+    return out or codes
+
+
 class Builder:
     def __init__(self, lists, packs):
         self.lists, self.packs = lists, packs
@@ -70,10 +90,17 @@ class Builder:
             if text:
                 self.voice[job["answer"]] = text
 
-    def asr(self):
-        for name in ("transcripts", "questions", "numbers", "repeats"):
-            for job in read(self.packs, name + ".codes.jsonl"):
-                yield conversation(ASR + sound(job["codes"]), job["question"])
+    def recordings(self, names, wear):
+        rng = random.Random("/".join(names))
+        for job in (job for name in names for job in read(self.packs, name + ".codes.jsonl")):
+            yield job, sound(worn(job["codes"], rng) if wear else job["codes"])
+
+    def asr(self, wear=False):
+        for job, heard in self.recordings(["transcripts", "questions", "numbers", "repeats"], wear):
+            yield conversation(ASR + heard, job["question"])
+
+    def worn_asr(self):
+        return self.asr(wear=True)
 
     def asr_voice(self):
         for job in read(self.packs, "speech.codes.jsonl"):
@@ -104,11 +131,17 @@ class Builder:
     def strings(self):
         return self.drill("strings")
 
-    def questions(self, names, wanted=None):
-        for job in (job for name in names for job in read(self.packs, name + ".codes.jsonl")):
+    def questions(self, names, wanted=None, wear=False):
+        for job, heard in self.recordings(names, wear):
             said = self.voice.get(job["answer"])
             if said and all(job.get(key) == value for key, value in (wanted or {}).items()):
-                yield conversation(sound(job["codes"]), "\n".join([job["question"], job["answer"], said]))
+                yield conversation(heard, "\n".join([job["question"], job["answer"], said]))
+
+    def worn_s2s(self):
+        return self.questions(["questions", "numbers", "repeats"], wear=True)
+
+    def worn_numbers(self):
+        return self.questions(["numbers"], wear=True)
 
     def s2s(self):
         return self.questions(["questions", "numbers", "repeats"])
@@ -136,7 +169,8 @@ def main():
     arguments = parser.parse_args()
     builder = Builder(arguments.lists, arguments.packs)
     os.makedirs(arguments.out, exist_ok=True)
-    for name in ("asr", "asr-voice", "tts", "txt", "worked", "sums", "copies", "strings", "s2s", "held-asr", "held-tts", "held-s2s"):
+    for name in ("asr", "asr-voice", "tts", "txt", "worked", "sums", "copies", "strings", "s2s", "worn-asr", "worn-s2s",
+                 "worn-numbers", "held-asr", "held-tts", "held-s2s"):
         path, n = os.path.join(arguments.out, name + ".jsonl"), 0
         with open(path + ".new", "w", encoding="utf-8") as out:
             for line in getattr(builder, name.replace("-", "_"))():
