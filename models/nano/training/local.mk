@@ -11,11 +11,24 @@ EXTRA_DIST += \
 	%D%/1d.jsonl \
 	%D%/1e.ini \
 	%D%/1e.jsonl \
+	%D%/1f.ini \
+	%D%/1f.jsonl \
+	%D%/1g.ini \
+	%D%/1g.jsonl \
+	%D%/1h.ini \
+	%D%/1h.jsonl \
 	%D%/2.ini \
 	%D%/2.jsonl \
 	%D%/3.ini \
 	%D%/3.jsonl \
+	%D%/3b.ini \
+	%D%/3b.jsonl \
+	%D%/3c.ini \
+	%D%/3c.jsonl \
 	%D%/4.ini \
 	%D%/4.jsonl \
+	%D%/4b.ini \
+	%D%/4b.jsonl \
 	%D%/README.md \
+	%D%/graft.py \
 	%D%/loss.svg
