@@ -41,6 +41,9 @@ expect_exit 2 "$vita" plot -o "$scratch/none.svg"
 echo '{"text": 1}' >"$scratch/no.jsonl"
 expect_exit 1 "$vita" plot "$scratch/no.jsonl" -o "$scratch/none.svg"
 expect_match "$scratch/err" 'no.jsonl: holds nothing to draw'
+awk 'BEGIN { printf "{\"step\": 1"; for (i = 0; i < 600; i++) printf ", \"loss %d\": 1", i; print "}" }' >"$scratch/many.jsonl"
+expect_exit 1 "$vita" plot "$scratch/many.jsonl" -o "$scratch/none.svg"
+expect_match "$scratch/err" 'many.jsonl: more than 512 series are too many for one drawing'
 expect_exit 1 "$vita" plot "$scratch/gone.jsonl" -o "$scratch/none.svg"
 [ ! -e "$scratch/none.svg" ] || fail "a drawing of nothing"
 
