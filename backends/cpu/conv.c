@@ -173,7 +173,7 @@ static void spread_runs(const struct conv *c, const float *x, int64_t row, float
 		}
 		for (int64_t slot = 0; slot < c->slots; slot++)
 			conv_spread_row(x, c->t_in, c->stride, first * c->stride + slot * c->dilation % c->stride - c->pad,
-			           to + slot * c->width, c->width);
+			                to + slot * c->width, c->width);
 	}
 }
 

@@ -22,7 +22,9 @@
 #define MOST_DILATION 32
 #define MOST_CHANNELS 2048           /* of the input */
 #define LEAST_CHANNELS 16
-#define LEAST_MOMENTS 400            /* shorter inputs do not repay what laying out the weights costs */
+#define LEAST_MOMENTS 400            /* shorter inputs do not repay what laying out the weights costs, and among them are
+                                        slow signals (a pitch, sample by sample of which a phase is summed up) that are
+                                        better off with the smaller rounding of sums written out */
 #define MOST_WEIGHTS 64e6            /* bytes of u */
 
 static int64_t round_up(int64_t n, int64_t unit)

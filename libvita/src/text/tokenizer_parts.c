@@ -12,7 +12,8 @@
 /* Many times the largest tokenizer in use. */
 #define MAX_FILE_BYTES ((uint64_t)1 << 29)
 
-char *vita_tokenizer_beside(const char *path, const char *name)
+/* The path of a file beside it; NULL when memory is out. */
+static char *file_beside(const char *path, const char *name)
 {
 	const char *slash = strrchr(path, '/');
 	size_t folder = slash ? (size_t)(slash - path) + 1 : 0;
@@ -25,7 +26,7 @@ char *vita_tokenizer_beside(const char *path, const char *name)
 
 vita_status vita_tokenizer_companion(const char *path, const char *name, json_t **out, vita_error *err)
 {
-	char *file = vita_tokenizer_beside(path, name);
+	char *file = file_beside(path, name);
 	*out = NULL;
 	if (!file) return vita_fail(err, VITA_E_NOMEM, "%s: no memory to read it", path);
 	vita_status status = vita_json_read(file, MAX_FILE_BYTES, out, err);
@@ -55,7 +56,7 @@ static vita_status list_merges(const vita_map *map, const char *file, json_t *li
 static vita_status read_merges(const char *path, json_t *list, vita_error *err)
 {
 	vita_map map;
-	char *file = vita_tokenizer_beside(path, "merges.txt");
+	char *file = file_beside(path, "merges.txt");
 	if (!file) return vita_fail(err, VITA_E_NOMEM, "%s: no memory to read it", path);
 	vita_status status = vita_map_open(file, &map, err);
 	if (status == VITA_OK) {

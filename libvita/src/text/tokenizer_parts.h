@@ -10,9 +10,6 @@
 
 #include <jansson.h>
 
-/* The path of a file beside it; NULL when memory is out. The caller frees it. */
-char *vita_tokenizer_beside(const char *path, const char *name);
-
 /* Read a document beside it; *out is NULL where there is none.
  * OK | E_IO | E_FORMAT | E_NOMEM */
 vita_status vita_tokenizer_companion(const char *path, const char *name, json_t **out, vita_error *err);

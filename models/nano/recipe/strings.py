@@ -34,7 +34,8 @@ DOMAIN = json.load(open(os.path.join(HERE, "domain.json"), encoding="utf-8"))
 FAMILIES = DOMAIN["families"]
 ONES, TENS = DOMAIN["numbers"]["ones"], DOMAIN["numbers"]["tens"]
 
-# At scale 1; `eval` has so many of each of its six kinds.
+# At scale 1; `eval` has so many of each of its six kinds, and `repeats` those of so many strings of `speech` that are of
+# two to four words and not held out.
 COUNTS = {"questions": 60000, "numbers": 8000, "repeats": 24000, "transcripts": 20000, "speech": 24000,
           "sentences": 100000, "sums": 220000, "copies": 150000, "strings": 40000, "eval": 200, "speech-held": 600, "words": 1}
 
