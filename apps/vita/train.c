@@ -87,16 +87,18 @@ static int train(struct cli *cli, vita_trainer *trainer)
 	const vita_train_group *group = mpi_join();
 	vita_trainer_join(trainer, group);
 	vita_trainer_describe(trainer, &info);
+	const uint32_t n = group ? group->size : 1;
 	if (!group || group->rank == 0)
-		cli_note(cli, "stage %s: %.2f M of %.2f M parameters, %u heads, on %s, %u processes", info.stage,
-		         (double)info.n_trained / 1e6, (double)info.n_parameters / 1e6, info.n_heads, info.backend,
-		         group ? group->size : 1);
+		cli_note(cli, "stage %s: %.2f M of %.2f M parameters, %u head%s, on %s, %u process%s", info.stage,
+		         (double)info.n_trained / 1e6, (double)info.n_parameters / 1e6, info.n_heads,
+		         info.n_heads == 1 ? "" : "s", info.backend, n, n == 1 ? "" : "es");
 	progress_enable(cli);
 	cli_wait_for_end();
 	vita_status status = vita_trainer_run(trainer, &events, cli_cancel, &cli->err);
 	progress_clear();
 	int exit_code = status == VITA_OK ? EXIT_DONE : cli_fail(cli, status);
-	mpi_leave(exit_code != EXIT_DONE);
+	/* Members that were cancelled end together. */
+	mpi_leave(exit_code != EXIT_DONE && status != VITA_E_CANCELLED);
 	return exit_code;
 }
 

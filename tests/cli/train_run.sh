@@ -101,6 +101,19 @@ if command -v mpirun >/dev/null && ldd "$vita" 2>/dev/null | grep -q libmpi; the
 	numbers both >both.losses
 	[ "$(wc -l <both.losses)" = 6 ] && cmp -s alone.losses both.losses ||
 		fail "two processes: $(tr '\n' ' ' <both.losses) one: $(tr '\n' ' ' <alone.losses)"
+	# Told to stop, none of them ends before the first has saved.
+	cat >member.sh <<-'END'
+		echo $$ >"pid.$OMPI_COMM_WORLD_RANK"
+		exec "$@"
+	END
+	mpirun --allow-run-as-root --oversubscribe -np 2 sh member.sh "$vita" train -c common.ini -s train.output=ended \
+		-s train.stage=alignment -s train.steps=100000 -s backend.threads=1 >ended.out 2>ended.err &
+	while ! grep -q '^step 3 ' ended.out && kill -0 $! 2>/dev/null; do sleep 0.02; done
+	kill -INT "$(cat pid.0)" "$(cat pid.1)"
+	wait $!
+	expect_match ended.err 'goes on with ended/checkpoint-'
+	ls ended | grep -q '^checkpoint-' || fail "no checkpoint of two processes"
+	[ ! -e ended/.checkpoint.partial ] || fail "the checkpoint of two processes is unfinished"
 fi
 
 # ---- what stops a run ----------------------------------------------------------------------------
@@ -114,6 +127,11 @@ expect_exit 1 train blown alignment 12 -s train.resume=spoilt-8
 expect_match err 'step 9: the .* is not finite; the last good checkpoint is '
 expect_refusal train none alignment 3 -s train.data=missing.jsonl
 expect_refusal train none alignment 3 -s train.resume=nowhere
+expect_refusal train none alignment 3 -s train.eval=missing.jsonl
+expect_match err 'missing.jsonl'
+expect_refusal train whole alignment 3 -s train.resume=
+expect_match err 'holds a run already'
+expect_exit 2 train '' alignment 3
 printf '{"messages": [{"role": "user"\n' >broken.jsonl
 cat data.jsonl >>broken.jsonl
 expect_exit 0 train broken alignment 12 -s train.data=broken.jsonl
@@ -128,5 +146,19 @@ size=$(wc -c <whole/model.safetensors)
 ) || fail "a full disk: $(cat full.err)"
 [ -e whole/checkpoint-12/config.json ] && [ ! -e whole/checkpoint-14 ] && [ ! -e whole/.checkpoint.partial ] ||
 	fail "after a full disk: $(ls -A whole)"
+# So does one that is full before the log has been copied, of which nothing stays.
+cp -R whole crowded
+i=0
+while [ $i -lt 100 ]; do
+	i=$((i + 1))
+	cat whole/log.jsonl
+done >crowded/log.jsonl
+(
+	ulimit -f 8 2>/dev/null || exit 0
+	train crowded alignment 14 -s train.resume=yes >full.out 2>full.err && exit 1
+	grep -q 'log.jsonl' full.err
+) || fail "a full disk at the beginning: $(cat full.err)"
+set -- crowded/.vita-*
+[ ! -e "$1" ] || fail "left behind: $1"
 
 finish

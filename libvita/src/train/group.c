@@ -56,3 +56,9 @@ vita_status vita_group_join_step(vita_trainer *t, vita_losses *losses, double *c
 	vita_status status = sum_losses(t, losses, cancelled, err);
 	return status == VITA_OK ? sum_gradients(t, err) : status;
 }
+
+void vita_group_wait(const vita_trainer *t)
+{
+	double nothing = 0;
+	if (t->group) (void)t->group->sum_doubles(t->group->user, &nothing, 1, NULL);
+}

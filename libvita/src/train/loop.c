@@ -86,6 +86,13 @@ static void choose_cache(run *r)
 	if (*r->cache && mkdir(r->cache, 0777) != 0 && errno != EEXIST) r->cache[0] = '\0';
 }
 
+/* What may stop a member of a group on its own: nothing. The others wait for its share of a step, in which all of them
+ * agree on the end. */
+static const vita_cancel *own_cancel(const run *r)
+{
+	return r->t->group ? NULL : r->cancel;
+}
+
 static vita_status open_data(run *r, const char *files, const char *base, bool held_out, vita_train_data **out)
 {
 	const int64_t *ratio = NULL;
@@ -93,7 +100,7 @@ static vita_status open_data(run *r, const char *files, const char *base, bool h
 		.files = files, .directory = base, .max_length = r->settings.max_length, .seed = r->t->seed,
 		.shuffle = !held_out, .once = held_out, .strict = r->settings.strict, .ratio = ratio,
 		.tokenizer = r->tokenizer, .encoder_key = r->encoder_key,
-		.cancel = r->cancel,
+		.cancel = own_cancel(r),
 	};
 	if (r->encoder_engine) {
 		o.encoder_api = vita_engine_encoder(r->encoder_engine, &o.encoder);
@@ -164,8 +171,7 @@ static vita_status run_window(run *r)
 	clear_losses(r);
 	for (uint32_t k = 0; k < r->t->n_heads; k++) r->items[k] = (double)r->n_labels;
 	for (int64_t i = vita_group_rank(r->t); i < r->n_window && status == VITA_OK; i += vita_group_size(r->t)) {
-		/* Others wait for this process's share, so in a group a step is done whole. */
-		if (!r->t->group && vita_cancel_requested(r->cancel)) return vita_fail(r->err, VITA_E_CANCELLED, "cancelled");
+		if (vita_cancel_requested(own_cancel(r))) return vita_fail(r->err, VITA_E_CANCELLED, "cancelled");
 		status = vita_targets_make(r->t, &r->window[i], r->err);
 		if (status == VITA_OK)
 			status = vita_train_pass(r->t, &r->window[i], 1, (double)r->n_labels, r->items, &r->losses, r->err);
@@ -255,7 +261,7 @@ static vita_status evaluate(run *r)
 		status = vita_targets_make(r->t, &batch, r->err);
 		for (uint32_t k = 0; k <= n && status == VITA_OK; k++) counts[k] += r->t->targets.counts[k];
 		if (status == VITA_OK) status = vita_train_pass(r->t, &batch, 0, 1, r->items, &r->losses, r->err);
-		if (status == VITA_OK && vita_cancel_requested(r->cancel))
+		if (status == VITA_OK && vita_cancel_requested(own_cancel(r)))
 			status = vita_fail(r->err, VITA_E_CANCELLED, "cancelled");
 	}
 	if (status == VITA_END) {
@@ -289,6 +295,20 @@ static vita_status save(run *r)
 	                 r->saved);
 }
 
+/* What was learnt since the last checkpoint is not lost to a Ctrl-C. Who ends while another member writes may take that one
+ * along, so all of them end together. */
+static vita_status save_cancelled(run *r)
+{
+	vita_status status = save(r);
+	if (status == VITA_OK && r->t->group && vita_group_rank(r->t) > 0)
+		status = vita_fail(r->err, VITA_E_CANCELLED, "cancelled after step %lld", (long long)r->state.step);
+	else if (status == VITA_OK)
+		status = vita_fail(r->err, VITA_E_CANCELLED, "cancelled after step %lld; [train] resume = yes goes on with %s",
+		                   (long long)r->state.step, r->saved);
+	vita_group_wait(r->t);
+	return status;
+}
+
 /* ---- beginning and end ------------------------------------------------------------------------------ */
 
 /* Trained models took long to make: a run that is there is gone on with, or left alone. */
@@ -309,12 +329,22 @@ static vita_status check_output(const run *r)
 	                 "yes) or name another output", output);
 }
 
+/* Held-out files that cannot be opened stop a run at its beginning, not at its first evaluation. */
+static vita_status check_held_out(run *r)
+{
+	vita_train_data *data = NULL;
+	if (!*r->settings.eval || vita_group_rank(r->t) > 0) return VITA_OK;
+	vita_status status = open_data(r, r->settings.eval, r->settings.eval_base, true, &data);
+	vita_train_data_close(data);
+	return status;
+}
+
 /* What [train] resume names: nothing, the output's newest checkpoint, a directory of checkpoints, or one. */
 static vita_status resume(run *r)
 {
 	char path[VITA_PATH_SIZE];
 	const char *from = r->settings.resume;
-	if (!*from || strcmp(from, "no") == 0) return VITA_OK;
+	if (strcmp(from, "no") == 0) return VITA_OK;
 	if (strcmp(from, "yes") == 0 || strcmp(from, "auto") == 0 || strcmp(from, "latest") == 0) {
 		if (!vita_checkpoint_newest(r->settings.output, path, sizeof path)) return VITA_OK;
 	} else {
@@ -343,6 +373,7 @@ static vita_status open_run(run *r)
 	if (status != VITA_OK) return status;
 	if (r->encoder_engine) choose_cache(r);
 	status = open_data(r, r->settings.data, r->settings.data_base, false, &r->data);
+	if (status == VITA_OK) status = check_held_out(r);
 	if (status == VITA_OK) status = vita_means_open(&r->means, n, r->err);
 	if (status != VITA_OK) return status;
 	r->n_window = r->settings.accumulate * vita_group_size(r->t);
@@ -383,7 +414,7 @@ static vita_status steps(run *r)
 	r->reported = r->begun;
 	r->reported_tokens = r->state.tokens;
 	while (r->state.step < s->steps && status == VITA_OK) {
-		if (r->stop || (!r->t->group && vita_cancel_requested(r->cancel)))
+		if (r->stop || vita_cancel_requested(own_cancel(r)))
 			return vita_fail(r->err, VITA_E_CANCELLED, "cancelled");
 		status = step(r);
 		const int64_t now = r->state.step;
@@ -403,10 +434,7 @@ vita_status vita_trainer_run(vita_trainer *trainer, const vita_train_events *eve
 	vita_status status = open_run(&r);
 	if (status == VITA_OK) {
 		status = steps(&r);
-		/* What was learnt since the last checkpoint is not lost to a Ctrl-C. */
-		if (status == VITA_E_CANCELLED && r.state.data && save(&r) == VITA_OK)
-			status = vita_fail(err, VITA_E_CANCELLED, "cancelled after step %lld; [train] resume = yes goes on with %s",
-			                   (long long)r.state.step, r.saved);
+		if (status == VITA_E_CANCELLED && r.state.data) status = save_cancelled(&r);
 		if (status == VITA_OK && vita_group_rank(trainer) == 0)
 			status = vita_trained_save(trainer, r.settings.output, err);
 		tell_skipped(&r, r.data);

@@ -100,7 +100,7 @@ static vita_status cut(const char *path, int64_t step, vita_error *err)
 {
 	char *line = NULL;
 	size_t size = 0;
-	vita_file *kept;
+	vita_file *kept = NULL;
 	FILE *file = fopen(path, "re");
 	if (!file) return VITA_OK;
 	vita_status status = vita_file_create(path, &kept, err);
@@ -111,6 +111,7 @@ static vita_status cut(const char *path, int64_t step, vita_error *err)
 	free(line);
 	(void)fclose(file);
 	if (status == VITA_OK) return vita_file_commit(kept, err);
+	vita_file_discard(kept);
 	return status;
 }
 

@@ -44,6 +44,9 @@ static inline uint32_t vita_group_size(const vita_trainer *t)
 /* Gradients and losses of a step become the sums over all members, and so does *cancelled. Does nothing alone. */
 vita_status vita_group_join_step(vita_trainer *t, vita_losses *losses, double *cancelled, vita_error *err);
 
+/* Return when all members have called it. */
+void vita_group_wait(const vita_trainer *t);
+
 /* ---- checkpoints (checkpoint.c) ---- */
 
 #define VITA_CHECKPOINT_PREFIX "checkpoint-"

@@ -36,6 +36,7 @@ vita_status vita_run_settings_read(const vita_trainer *t, vita_run_settings *s, 
 	if (status != VITA_OK) return status;
 	s->output = vita_context_string(c, "train", "output");
 	s->resume = vita_context_string(c, "train", "resume");
+	if (!*s->resume) s->resume = "no";
 	s->data = vita_context_string(c, "train", "data");
 	s->data_base = vita_context_base(c, "train", "data");
 	s->eval = vita_context_string(c, "train", "eval");
@@ -57,6 +58,9 @@ vita_status vita_run_settings_read(const vita_trainer *t, vita_run_settings *s, 
 		.decay = number(t, "weight_decay", finetune ? 0.1 : 0),
 		.clip = vita_context_float(c, "train", "clip"),
 	};
+	if (!*s->output)
+		return vita_fail(err, VITA_E_CONFIG, "%s: is empty; name the directory for the trained model",
+		                 vita_context_origin(c, "train", "output"));
 	if (s->max_length <= MOST_ROW) return VITA_OK;
 	return vita_fail(err, VITA_E_CONFIG, "%s: %lld tokens are more than the %d that a training sequence may have",
 	                 vita_context_origin(c, "train", "max_length"), (long long)s->max_length, MOST_ROW);
