@@ -3,6 +3,7 @@
  * vita plot: the log of a training run as a drawing.
  */
 #include "plot.h"
+#include "svg.h"
 
 #include <stdlib.h>
 
@@ -65,6 +66,7 @@ static int run(struct cli *cli, int argc, char **argv)
 	if (option == CLI_STOP) return cli->exit_code;
 	if (optind == argc) return cli_usage(cli, "name the log of a training run");
 	if (!cli->output) return cli_usage(cli, "-o FILE.svg is needed: where the drawing goes");
+	if (svg_check_output(cli) != EXIT_DONE) return EXIT_USAGE;
 	struct plot *plot = calloc(1, sizeof *plot);
 	if (!plot) return cli_fail(cli, vita_fail(&cli->err, VITA_E_NOMEM, "out of memory"));
 	int exit_code = plot_logs(cli, plot, argv + optind, argc - optind);
@@ -79,11 +81,12 @@ const struct verb verb_plot = {
 	.run = run,
 	.has_output = 1,
 	.help = "Usage: vita plot LOG... -o FILE.svg\n\n"
-		"LOG is what vita train prints and keeps: a JSON object a line, with step; - is\n"
-		"standard input. Losses of the model and its heads, held-out ones (dashed),\n"
-		"learning rate, norm of the gradient and speed are drawn over the steps. Several\n"
-		"logs go into one drawing. Long lines are smoothed; the faint ones behind them\n"
-		"are the numbers themselves. Beside each name stands its last number.\n\n"
+		"LOG is what vita train --json prints and keeps: a JSON object a line, with step.\n"
+		"- is standard input, and after -o standard output. Losses of the model and its\n"
+		"heads, held-out ones (dashed), learning rate, norm of the gradient and speed are\n"
+		"drawn over the steps. Several logs go into one drawing. Long lines are smoothed;\n"
+		"the faint ones behind them are the numbers themselves. Beside each name stands\n"
+		"its last number.\n\n"
 		"JSON: series, a list of name, points, least and last; lines and skipped, those\n"
 		"of the logs, and of them those that could not be read.\n\n"
 		"Example: four stages in one drawing\n"

@@ -6,6 +6,7 @@
  */
 #include "probe.h"
 #include "ids.h"
+#include "svg.h"
 
 #include <vita/attention.h>
 
@@ -373,6 +374,7 @@ static int run(struct cli *cli, int argc, char **argv)
 	request.recording = optind < argc ? argv[optind] : NULL;
 	if (!request.recording == !request.speak)
 		return cli_usage(cli, "either a recording with a question or --speak TEXT is needed");
+	if (svg_check_output(cli) != EXIT_DONE) return EXIT_USAGE;
 	progress_enable(cli);
 	vita_status status = cli_open_engine(cli, VITA_PART_TOKENIZER | VITA_PART_LLM | VITA_PART_HEADS |
 	                                                  (request.recording ? VITA_PART_ENCODER : 0u));
@@ -381,7 +383,10 @@ static int run(struct cli *cli, int argc, char **argv)
 		                 cli->info.llm_info->n_layers - 1);
 	if (status == VITA_OK) status = examine(&probe, &request);
 	if (status == VITA_OK && cli->output) status = probe_draw(&probe, cli->output, &cli->err);
-	int exit_code = status != VITA_OK ? cli_fail(cli, status) : cli->json ? print_json(&probe) : print_table(&probe);
+	int exit_code = EXIT_DONE;
+	if (status != VITA_OK) exit_code = cli_fail(cli, status);
+	else if (cli->json) exit_code = print_json(&probe);
+	else if (!svg_to_stdout(cli)) exit_code = print_table(&probe);
 	free_probe(&probe);
 	return exit_code;
 }

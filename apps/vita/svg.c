@@ -91,10 +91,23 @@ void svg_text(struct svg *svg, double x, double y, const char *anchor, const cha
 vita_status svg_save(struct svg *svg, const char *path, vita_error *err)
 {
 	svg_add(svg, "</svg>\n");
-	vita_status status = svg->failed ? vita_fail(err, VITA_E_NOMEM, "no memory for the drawing %s", path)
-	                                 : vita_file_save(path, svg->text, svg->size, err);
+	vita_status status = VITA_OK;
+	if (svg->failed) status = vita_fail(err, VITA_E_NOMEM, "no memory for the drawing %s", path);
+	else if (strcmp(path, "-") != 0) status = vita_file_save(path, svg->text, svg->size, err);
+	else (void)fwrite(svg->text, 1, svg->size, stdout); /* what fails, main finds when it flushes */
 	svg_free(svg);
 	return status;
+}
+
+int svg_to_stdout(const struct cli *cli)
+{
+	return cli->output && strcmp(cli->output, "-") == 0;
+}
+
+int svg_check_output(struct cli *cli)
+{
+	if (!cli->json || !svg_to_stdout(cli)) return EXIT_DONE;
+	return cli_usage(cli, "--json and the drawing of -o - cannot both go to standard output");
 }
 
 void svg_free(struct svg *svg)

@@ -6,7 +6,7 @@
 #ifndef APPS_VITA_SVG_H
 #define APPS_VITA_SVG_H
 
-#include <vita/types.h>
+#include "common.h"
 
 struct svg {
 	char *text; /* NUL-terminated */
@@ -25,8 +25,15 @@ VITA_PRINTF(2, 3) void svg_add(struct svg *svg, const char *format, ...);
 void svg_text(struct svg *svg, double x, double y, const char *anchor, const char *class_name, const char *text,
               size_t size);
 
-/* End the drawing, save it under path, and free it. OK | E_NOMEM | what vita_file_save gives. */
+/* End the drawing, save it under path, "-" being standard output, and free it. OK | E_NOMEM | what vita_file_save
+ * gives. */
 vita_status svg_save(struct svg *svg, const char *path, vita_error *err);
 void svg_free(struct svg *svg);
+
+/* Whether -o sends the drawing to standard output. */
+int svg_to_stdout(const struct cli *cli);
+
+/* EXIT_DONE, or EXIT_USAGE, which is told, where the drawing and a JSON document would both go there. */
+int svg_check_output(struct cli *cli);
 
 #endif

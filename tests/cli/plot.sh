@@ -35,6 +35,12 @@ compact "$scratch/out" >"$scratch/document"
 expect_match "$scratch/document" '"name":"runloss","points":200'
 expect_match "$scratch/document" '"name":"otherloss","points":8,'
 
+# To standard output, where nothing else then goes.
+expect_exit 0 sh -c "'$vita' plot -o - - <'$log'"
+expect_match "$scratch/out" '^</svg>$'
+[ ! -e - ] || fail "a file called -"
+expect_exit 2 "$vita" plot --json -o - "$log"
+
 # What cannot be drawn.
 expect_exit 2 "$vita" plot "$log"
 expect_exit 2 "$vita" plot -o "$scratch/none.svg"

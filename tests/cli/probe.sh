@@ -20,6 +20,8 @@ expect_match "$scratch/out" 'audio tokens, [1-9][0-9]* text tokens'
 expect_match "$scratch/out" '^all of the text  *100.0 %'
 expect_match "$scratch/map.svg" '^</svg>$'
 expect_match "$scratch/map.svg" 'fill-opacity'
+expect_exit 0 "$vita" probe -q -c "$scratch/tiny.ini" --speak "one two" -o -
+cmp "$scratch/out" "$scratch/map.svg" || fail "-o - draws something else"
 if command -v xmllint >/dev/null; then
 	expect_exit 0 xmllint --noout "$scratch/map.svg"
 fi
