@@ -255,7 +255,7 @@ static void finish_report(struct bench *b)
 	const vita_engine_info *info = &b->cli->info;
 	json_t *r = b->report;
 	if (info->llm_info) {
-		(void)json_object_set_new(r, "backend", json_string(info->llm_backend));
+		(void)json_object_set_new(r, "backend", json_text(info->llm_backend));
 		(void)json_object_set_new(r, "weight_type", json_string(vita_dtype_name(info->llm_info->weight_dtype)));
 		(void)json_object_set_new(r, "weight_mb", json_real((double)info->llm_info->weight_bytes / 1e6));
 	}

@@ -302,7 +302,7 @@ int bench_quality(struct bench *b)
 	char *asked = copy_of(vita_config_get(b->cli->config, "llm", "dtype"));
 	vita_status status = model && q.types ? measure_types(&q, model, b->against ? b->against : model, asked)
 	                                      : vita_fail(&b->cli->err, VITA_E_NOMEM, "out of memory");
-	json_t *quality = json_pack("{s:s, s:I, s:f, s:o}", "model", b->against ? b->against : model ? model : "", "tokens",
+	json_t *quality = json_pack("{s:o, s:I, s:f, s:o}", "model", json_text(b->against ? b->against : model), "tokens",
 	                            (json_int_t)q.n_ids, "perplexity", perplexity(&q.own), "types", q.types);
 	close_side(&q.reference);
 	vita_free(q.ids);

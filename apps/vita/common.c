@@ -12,13 +12,34 @@
 
 /* ---- errors and messages -------------------------------------------------------------------------- */
 
+static int is_control(char c)
+{
+	return (unsigned char)c < 0x20 || c == 0x7f;
+}
+
+const char *quotable(char *out, size_t size, const char *text)
+{
+	size_t n = 0;
+	for (; text[n] && n + 1 < size; n++) out[n] = is_control(text[n]) ? '?' : text[n];
+	out[n] = '\0';
+	return out;
+}
+
+/* A message is one line, whatever the names in it are. */
+static void print_message(const char *format, va_list args)
+{
+	char text[2048], line[sizeof text];
+	(void)vsnprintf(text, sizeof text, format, args);
+	(void)fputs(quotable(line, sizeof line, text), stderr);
+}
+
 int cli_usage(struct cli *cli, const char *format, ...)
 {
 	va_list args;
 	progress_clear();
 	va_start(args, format);
 	(void)fprintf(stderr, "vita %s: ", cli->verb->name);
-	(void)vfprintf(stderr, format, args);
+	print_message(format, args);
 	(void)fprintf(stderr, " (see: vita %s --help)\n", cli->verb->name);
 	va_end(args);
 	return EXIT_USAGE;
@@ -29,7 +50,8 @@ int cli_fail(struct cli *cli, vita_status status)
 	progress_clear();
 	if (cli->err.message[0] == '\0')
 		(void)vita_fail(&cli->err, status, "the work failed with status %d", (int)status);
-	(void)fprintf(stderr, "vita: %s\n", cli->err.message);
+	char line[sizeof cli->err.message];
+	(void)fprintf(stderr, "vita: %s\n", quotable(line, sizeof line, cli->err.message));
 	return status == VITA_E_CONFIG ? EXIT_USAGE : EXIT_FAILED;
 }
 
@@ -40,7 +62,7 @@ void cli_note(const struct cli *cli, const char *format, ...)
 	progress_clear();
 	va_start(args, format);
 	(void)fputs("vita: ", stderr);
-	(void)vfprintf(stderr, format, args);
+	print_message(format, args);
 	(void)fputc('\n', stderr);
 	va_end(args);
 }
@@ -223,6 +245,40 @@ json_t *json_ids(const int32_t *ids, uint64_t n)
 	return list;
 }
 
+/* The length of the UTF-8 character that text begins with; 0 where it begins with none. */
+static size_t character_size(const char *text, size_t size)
+{
+	for (size_t n = 1; n <= 4 && n <= size; n++) {
+		json_t *one = json_stringn(text, n);
+		json_decref(one);
+		if (one) return n;
+	}
+	return 0;
+}
+
+json_t *json_textn(const char *text, size_t size)
+{
+	static const char instead[] = "\357\277\275";
+	json_t *string = json_stringn(text ? text : "", text ? size : 0);
+	if (string || size > SIZE_MAX / 3) return string;
+	char *valid = malloc(3 * size + 1);
+	size_t n = 0;
+	for (size_t i = 0; valid && i < size;) {
+		size_t length = character_size(text + i, size - i);
+		memcpy(valid + n, length ? text + i : instead, length ? length : 3);
+		n += length ? length : 3;
+		i += length ? length : 1;
+	}
+	string = valid ? json_stringn(valid, n) : NULL;
+	free(valid);
+	return string;
+}
+
+json_t *json_text(const char *text)
+{
+	return json_textn(text, text ? strlen(text) : 0);
+}
+
 json_t *json_ms(double ms)
 {
 	return ms < 0 ? json_null() : json_real(ms);
@@ -243,9 +299,8 @@ void print_text(const char *text, uint64_t size)
 {
 	int terminal = isatty(STDOUT_FILENO);
 	for (uint64_t i = 0; i < size; i++) {
-		unsigned char c = (unsigned char)text[i];
-		int control = (c < 0x20 && c != '\n' && c != '\t') || c == 0x7f;
-		(void)putchar(control && terminal ? '?' : c);
+		int control = is_control(text[i]) && text[i] != '\n' && text[i] != '\t';
+		(void)putchar(control && terminal ? '?' : text[i]);
 	}
 	(void)fflush(stdout);
 }

@@ -62,6 +62,10 @@ int cli_integer(struct cli *cli, const char *option, const char *text, int64_t m
 
 /* ---- errors and messages; each prints one line "vita: …" on stderr ---- */
 
+/* text with ? for each control character, in out [size], which is returned. For what files, and not their reader,
+ * say. */
+const char *quotable(char *out, size_t size, const char *text);
+
 VITA_PRINTF(2, 3) int cli_usage(struct cli *cli, const char *format, ...); /* gives EXIT_USAGE */
 int cli_fail(struct cli *cli, vita_status status); /* tells cli->err, gives the exit code */
 VITA_PRINTF(2, 3) void cli_note(const struct cli *cli, const char *format, ...);
@@ -95,6 +99,10 @@ void progress_clear(void);
 /* Print and release a document. */
 int cli_print_json(struct cli *cli, json_t *document);
 json_t *json_ids(const int32_t *ids, uint64_t n);
+/* A string of any bytes, as a path, a model or somebody's plugin may hold them: each that is no part of UTF-8 becomes
+ * U+FFFD. NULL text is the empty string. */
+json_t *json_text(const char *text);
+json_t *json_textn(const char *text, size_t size);
 json_t *json_counts(const vita_turn_result *result); /* of tokens, and what became of the heads' */
 json_t *json_ms(double ms); /* null where negative: it did not happen */
 

@@ -23,7 +23,7 @@ static void take_note(void *user, const char *text)
 	struct conversion *c = user;
 	progress_clear();
 	cli_note(c->cli, "%s", text);
-	(void)json_array_append_new(c->notes, json_string(text));
+	(void)json_array_append_new(c->notes, json_text(text));
 }
 
 static uint64_t bytes_of(const vita_model *model)
@@ -45,7 +45,7 @@ static int print_result(struct conversion *c, const char *path, uint64_t before)
 	uint64_t after = bytes_of(made), n = vita_model_n_tensors(made);
 	vita_model_close(made);
 	if (cli->json)
-		return cli_print_json(cli, json_pack("{s:s, s:I, s:I, s:I, s:O}", "model", path, "tensors",
+		return cli_print_json(cli, json_pack("{s:o, s:I, s:I, s:I, s:O}", "model", json_text(path), "tensors",
 		                                     (json_int_t)n, "bytes", (json_int_t)after,
 		                                     "bytes_before", (json_int_t)before, "notes", c->notes));
 	cli_note(cli, "%s holds %llu tensors of %.1f MB, before %.1f MB", path, (unsigned long long)n,

@@ -72,7 +72,8 @@ static uint64_t memory_available(void)
 static void print_tensor(const vita_tensor_info *tensor)
 {
 	const char *type = tensor->dtype == VITA_DTYPE_NONE ? tensor->type : vita_dtype_name(tensor->dtype);
-	(void)printf("  %-52s %-5s", tensor->name, type);
+	char name[256];
+	(void)printf("  %-52s %-5s", quotable(name, sizeof name, tensor->name), type);
 	for (uint32_t i = 0; i < tensor->rank; i++)
 		(void)printf(i ? " x %lld" : " %lld", (long long)tensor->shape[i]);
 	(void)putchar('\n');
@@ -88,7 +89,9 @@ static void print_setting(const vita_model *model, const char *key, const char *
 static void print_summary(const vita_model *model, const struct summary *s)
 {
 	uint64_t available = memory_available();
-	(void)printf("%-13s %s\n", "architecture", s->architecture[0] ? s->architecture : "not said");
+	char name[256];
+	(void)printf("%-13s %s\n", "architecture",
+	             s->architecture[0] ? quotable(name, sizeof name, s->architecture) : "not said");
 	print_setting(model, "hidden_size", "hidden size");
 	print_setting(model, "num_hidden_layers", "layers");
 	print_setting(model, "num_nextn_predict_layers", "of them heads");
@@ -112,15 +115,17 @@ static json_t *json_tensor(const vita_tensor_info *tensor)
 	json_t *shape = json_array();
 	for (uint32_t i = 0; i < tensor->rank; i++)
 		(void)json_array_append_new(shape, json_integer(tensor->shape[i]));
-	return json_pack("{s:s, s:s, s:s, s:o}", "name", tensor->name, "dtype",
-	                 vita_dtype_name(tensor->dtype), "type", tensor->type, "shape", shape);
+	return json_pack("{s:o, s:s, s:o, s:o}", "name", json_text(tensor->name), "dtype",
+	                 vita_dtype_name(tensor->dtype), "type", json_text(tensor->type), "shape", shape);
 }
 
 static void print_metadata(const vita_model *model)
 {
 	vita_metadata metadata;
+	char key[256], text[4096];
 	for (uint64_t i = 0; vita_model_metadata_at(model, i, &metadata) == VITA_OK; i++)
-		(void)printf("%s  %-40s %s\n", i ? "" : "metadata\n", metadata.key, metadata.text);
+		(void)printf("%s  %-40s %s\n", i ? "" : "metadata\n", quotable(key, sizeof key, metadata.key),
+		             quotable(text, sizeof text, metadata.text));
 }
 
 static json_t *json_metadata(const vita_model *model)
@@ -128,7 +133,7 @@ static json_t *json_metadata(const vita_model *model)
 	vita_metadata metadata;
 	json_t *object = json_object();
 	for (uint64_t i = 0; vita_model_metadata_at(model, i, &metadata) == VITA_OK; i++)
-		(void)json_object_set_new(object, metadata.key, json_string(metadata.text));
+		(void)json_object_set_new(object, metadata.key, json_text(metadata.text));
 	return object;
 }
 
@@ -143,8 +148,8 @@ static int print_document(struct cli *cli, const vita_model *model, const struct
 	for (size_t t = 0; t < N_TARGETS; t++)
 		(void)json_object_set_new(sizes, vita_dtype_name(targets[t]),
 		                          json_integer((json_int_t)s->bytes_of[t]));
-	return cli_print_json(cli, json_pack("{s:s, s:I, s:o, s:o, s:o, s:I, s:O}",
-		"architecture", s->architecture,
+	return cli_print_json(cli, json_pack("{s:o, s:I, s:o, s:o, s:o, s:I, s:O}",
+		"architecture", json_text(s->architecture),
 		"parameters", (json_int_t)s->n_parameters,
 		"tensors", tensors,
 		"metadata", json_metadata(model),

@@ -13,10 +13,7 @@
 static void add_text(struct findings *f, const char *list, const char *text)
 {
 	if (!f->part) f->part = json_pack("{s:[], s:[], s:[]}", "problems", "needs", "notes");
-	/* A path in a sentence may be no UTF-8, which JSON cannot hold. */
-	json_t *value = json_string(text);
-	if (!value) value = json_string("a sentence that is not UTF-8");
-	if (json_array_append_new(json_object_get(f->part, list), value) != 0) f->is_out_of_memory = 1;
+	if (json_array_append_new(json_object_get(f->part, list), json_text(text)) != 0) f->is_out_of_memory = 1;
 }
 
 /* A model's encoder is complete with a file that comes elsewhere: what is no tensor, it still needs. */
@@ -43,7 +40,7 @@ static void take_part(void *user, const char *part, const char *plugin, uint64_t
 	int fits = json_array_size(json_object_get(object, "problems")) == 0;
 	f->part = NULL;
 	if (!object || json_object_set_new(object, "kind", json_string(part)) != 0 ||
-	    json_object_set_new(object, "plugin", json_string(plugin)) != 0 ||
+	    json_object_set_new(object, "plugin", json_text(plugin)) != 0 ||
 	    json_object_set_new(object, "tensors", json_integer((json_int_t)n_tensors)) != 0 ||
 	    json_object_set_new(object, "fits", json_boolean(fits)) != 0 ||
 	    json_array_append(json_object_get(f->layout, "parts"), object) != 0)
@@ -55,7 +52,7 @@ static void take_part(void *user, const char *part, const char *plugin, uint64_t
 static void take_unused(void *user, const char *tensor)
 {
 	struct findings *f = user;
-	if (json_array_append_new(json_object_get(f->layout, "unused"), json_string(tensor)) != 0)
+	if (json_array_append_new(json_object_get(f->layout, "unused"), json_text(tensor)) != 0)
 		f->is_out_of_memory = 1;
 }
 
@@ -115,8 +112,9 @@ static void print_texts(const json_t *part, const char *list, const char *mark)
 {
 	const json_t *texts = json_object_get(part, list);
 	size_t n = json_array_size(texts);
+	char line[2048];
 	for (size_t i = 0; i < n && i < SHOWN; i++)
-		(void)printf("  %-8s %s\n", mark, json_string_value(json_array_get(texts, i)));
+		(void)printf("  %-8s %s\n", mark, quotable(line, sizeof line, json_string_value(json_array_get(texts, i))));
 	if (n > SHOWN) (void)printf("  %-8s … and %zu more; --json shows all\n", mark, n - SHOWN);
 }
 
@@ -124,8 +122,12 @@ static void print_unused(const json_t *unused)
 {
 	size_t n = json_array_size(unused);
 	if (n == 0) return;
-	(void)printf("%-13s %zu tensors: %s", "not used", n, json_string_value(json_array_get(unused, 0)));
-	if (n > 1) (void)printf(n > 2 ? " … %s" : ", %s", json_string_value(json_array_get(unused, n - 1)));
+	char name[256];
+	(void)printf("%-13s %zu tensors: %s", "not used", n,
+	             quotable(name, sizeof name, json_string_value(json_array_get(unused, 0))));
+	if (n > 1)
+		(void)printf(n > 2 ? " … %s" : ", %s",
+		             quotable(name, sizeof name, json_string_value(json_array_get(unused, n - 1))));
 	(void)putchar('\n');
 }
 

@@ -265,7 +265,7 @@ static int print_made(struct cli *cli, const struct untrained *u, const char *fo
 		n += (json_int_t)(u->tensors[i].size_bytes / sizeof(uint16_t));
 	if (!cli->json) return EXIT_DONE;
 	return cli_print_json(
-		cli, json_pack("{s:s, s:s, s:I}", "model", folder, "shape", u->shape->name, "parameters", n));
+		cli, json_pack("{s:o, s:s, s:I}", "model", json_text(folder), "shape", u->shape->name, "parameters", n));
 }
 
 static int make_model(struct cli *cli, const struct shape *shape, const char *folder, int64_t seed,

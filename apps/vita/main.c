@@ -62,7 +62,10 @@ int main(int argc, char **argv)
 		print_verbs(stdout);
 		return fflush(stdout) == 0 ? EXIT_DONE : EXIT_FAILED;
 	}
-	if (argc > 1) (void)fprintf(stderr, "vita: there is no verb \"%s\" (see: vita --help)\n", name);
+	char quoted[80];
+	if (argc > 1)
+		(void)fprintf(stderr, "vita: there is no verb \"%s\" (see: vita --help)\n",
+		              quotable(quoted, sizeof quoted, name));
 	else print_verbs(stderr);
 	return EXIT_USAGE;
 }

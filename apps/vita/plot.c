@@ -35,7 +35,7 @@ static int print_result(struct cli *cli, const struct plot *plot)
 		double least = s->y[0];
 		for (size_t k = 1; k < s->n; k++)
 			if (s->y[k] < least) least = s->y[k];
-		(void)json_array_append_new(list, json_pack("{s:s, s:I, s:f, s:f}", "name", s->name, "points",
+		(void)json_array_append_new(list, json_pack("{s:o, s:I, s:f, s:f}", "name", json_text(s->name), "points",
 							    (json_int_t)s->n, "least", least, "last",
 							    s->y[s->n - 1]));
 	}

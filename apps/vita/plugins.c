@@ -8,11 +8,11 @@
 
 static void print_offer(const vita_offer *offer)
 {
-	char score[24] = "";
+	char score[24] = "", name[256];
 	if (offer->available && offer->score != 0)
 		(void)snprintf(score, sizeof score, "%lld", (long long)offer->score);
-	(void)printf("%-8s %-16s %-8s %6s  ", offer->kind[0] ? offer->kind : "-", offer->name, offer->version,
-	             score);
+	(void)printf("%-8s %-16s %-8s %6s  ", offer->kind[0] ? offer->kind : "-",
+	             quotable(name, sizeof name, offer->name), offer->version, score);
 	if (!offer->available) (void)printf("not usable: %s\n", offer->reason);
 	else (void)printf("%s\n", offer->device[0] ? offer->device : offer->summary);
 }
@@ -47,9 +47,10 @@ static void print_common_keys(const char *kind)
 
 static void print_details(const vita_offer *offer)
 {
-	(void)printf("%s %s", offer->kind[0] ? offer->kind : "file", offer->name);
+	char text[4096];
+	(void)printf("%s %s", offer->kind[0] ? offer->kind : "file", quotable(text, sizeof text, offer->name));
 	if (offer->version[0]) (void)printf(" %s, %s", offer->version, offer->licence);
-	(void)printf("\n  %s\n", offer->path);
+	(void)printf("\n  %s\n", quotable(text, sizeof text, offer->path));
 	if (offer->summary[0]) (void)printf("  %s\n", offer->summary);
 	if (offer->device[0]) (void)printf("  on %s, score %lld\n", offer->device, (long long)offer->score);
 	if (!offer->available) (void)printf("  not usable: %s\n", offer->reason);
@@ -62,12 +63,12 @@ static void print_details(const vita_offer *offer)
 
 static json_t *json_key(const vita_key *key)
 {
-	json_t *object = json_pack("{s:s, s:s, s:s?, s:s, s:s?}",
-		"name", key->name,
+	json_t *object = json_pack("{s:o, s:s, s:o, s:o, s:o}",
+		"name", json_text(key->name),
 		"type", type_name(key),
-		"default", key->fallback,
-		"help", key->help,
-		"choices", key->choices);
+		"default", key->fallback ? json_text(key->fallback) : json_null(),
+		"help", json_text(key->help),
+		"choices", key->choices ? json_text(key->choices) : json_null());
 	if (key->min == 0 && key->max == 0) return object;
 	(void)json_object_set_new(object, "min", json_real(key->min));
 	(void)json_object_set_new(object, "max", json_real(key->max));
@@ -76,17 +77,17 @@ static json_t *json_key(const vita_key *key)
 
 static json_t *json_offer(const vita_offer *offer, int with_keys)
 {
-	json_t *object = json_pack("{s:s, s:s, s:s, s:s, s:b, s:I, s:s, s:s, s:s, s:s}",
-		"path", offer->path,
-		"name", offer->name,
+	json_t *object = json_pack("{s:o, s:o, s:s, s:o, s:b, s:I, s:o, s:o, s:o, s:o}",
+		"path", json_text(offer->path),
+		"name", json_text(offer->name),
 		"kind", offer->kind,
-		"version", offer->version,
+		"version", json_text(offer->version),
 		"available", (int)offer->available,
 		"score", (json_int_t)offer->score,
-		"reason", offer->reason,
-		"licence", offer->licence,
-		"summary", offer->summary,
-		"device", offer->device);
+		"reason", json_text(offer->reason),
+		"licence", json_text(offer->licence),
+		"summary", json_text(offer->summary),
+		"device", json_text(offer->device));
 	if (!with_keys || !offer->factory) return object;
 	json_t *keys = json_array();
 	for (uint32_t i = 0; i < offer->factory->n_keys; i++)

@@ -295,7 +295,7 @@ static json_t *text_tokens(const struct probe *probe)
 		uint64_t size = 0;
 		vita_status status = vita_tokenizer_decode(vita_engine_tokenizer(probe->cli->engine),
 		                                           &probe->ids[probe->text[t]], 1, 0, &text, &size, NULL);
-		json_array_append_new(list, json_stringn(status == VITA_OK ? text : "", (size_t)size));
+		json_array_append_new(list, json_textn(status == VITA_OK ? text : "", (size_t)size));
 		vita_free(text);
 	}
 	return list;

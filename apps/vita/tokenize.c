@@ -76,7 +76,7 @@ static vita_status read_ids(struct cli *cli, char **arguments, int n, struct ids
 
 static int print_decoded(struct cli *cli, const char *text, uint64_t size)
 {
-	if (cli->json) return cli_print_json(cli, json_pack("{s:o}", "text", json_stringn(text, size)));
+	if (cli->json) return cli_print_json(cli, json_pack("{s:o}", "text", json_textn(text, size)));
 	print_text(text, size);
 	if (size == 0 || text[size - 1] != '\n') (void)putchar('\n');
 	return EXIT_DONE;

@@ -123,7 +123,7 @@ static int print_answer(struct answer *answer)
 		"total_ms", json_ms(result->total_ms),
 		"rtf", json_ms(rtf));
 	json_t *document = json_pack("{s:o, s:o, s:o, s:I, s:o, s:{s:I, s:f}}",
-		"text", json_stringn(answer->text ? answer->text : "", answer->text_size),
+		"text", json_textn(answer->text, answer->text_size),
 		"audio_tokens", json_ids(answer->audio_tokens.id, answer->audio_tokens.n),
 		"timing", timing,
 		"samples", (json_int_t)result->n_samples,

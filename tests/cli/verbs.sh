@@ -62,6 +62,19 @@ if [ -e "$plugindir/codec-codec2.so" ]; then
 	expect_match "$scratch/out" '700C'
 fi
 
+# A name that is no UTF-8, quotes and a line break: a document stays one, and a message a line.
+odd=$scratch/$(printf 'a"\377\\b\nc')
+expect_exit 0 "$vita" init --json tiny "$odd"
+expect_match "$scratch/out" '/a\\".*\\\\b\\nc","shape"'
+mkdir "$scratch/odd"
+cp "$odd/config.json" "$scratch/odd/$(printf 'x\n\377.so')"
+expect_exit 0 "$vita" plugins --json -s vita.plugin_path="$scratch/odd"
+expect_match "$scratch/out" '/odd/x'
+expect_exit 0 "$vita" plugins -s vita.plugin_path="$scratch/odd"
+expect_match "$scratch/out" '^- *x?'
+expect_refusal "$vita" info "$odd.gguf"
+[ "$(wc -l <"$scratch/err")" -eq 1 ] || fail "a message of several lines: $(cat "$scratch/err")"
+
 tiny=$VITA_SRCDIR/tests/golden/llm/tiny
 expect_exit 0 "$vita" info "$tiny"
 expect_match "$scratch/out" '^parameters '
