@@ -160,6 +160,12 @@ check_PROGRAMS += %D%/test_tokenizer_files
 %C%_test_tokenizer_files_CFLAGS = $(unit_cflags) $(JANSSON_CFLAGS) $(PCRE2_CFLAGS) $(UTF8PROC_CFLAGS) -pthread
 %C%_test_tokenizer_files_LDADD = $(unit_ldadd) -lpthread
 
+check_PROGRAMS += %D%/test_tokenizer_lists
+%C%_test_tokenizer_lists_SOURCES = %D%/test_tokenizer_lists.c %D%/text_support.h %D%/unit.h
+%C%_test_tokenizer_lists_CPPFLAGS = $(unit_cppflags)
+%C%_test_tokenizer_lists_CFLAGS = $(unit_cflags) $(JANSSON_CFLAGS) $(PCRE2_CFLAGS) $(UTF8PROC_CFLAGS) -pthread
+%C%_test_tokenizer_lists_LDADD = $(unit_ldadd) -lpthread
+
 check_PROGRAMS += %D%/test_tokenizer_memory
 %C%_test_tokenizer_memory_SOURCES = %D%/test_tokenizer_memory.c %D%/text_support.h %D%/unit.h
 %C%_test_tokenizer_memory_CPPFLAGS = $(unit_cppflags)

@@ -257,7 +257,7 @@ static void unknown_steps_are_refused(void **state)
 		json_t *document = byte_document(cases[i].steps);
 		vita_tokenizer *tokenizer;
 		vita_error err = {0};
-		if (vita_tokenizer_build(document, NULL, NULL, &tokenizer, &err) != cases[i].status)
+		if (vita_tokenizer_build(document, NULL, NULL, NULL, &tokenizer, &err) != cases[i].status)
 			fail_msg("%s: %s", cases[i].steps, err.message);
 		assert_null(tokenizer);
 		json_decref(document);

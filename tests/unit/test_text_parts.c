@@ -247,8 +247,11 @@ static void random_bpe(vita_bpe *bpe)
 		if (result == n) (void)snprintf(names[n++], sizeof names[0], "%.63s", name);
 		vita_merges_add(&bpe->merges, (vita_merge){left, right, rank, result});
 	}
-	for (int32_t i = 0; i < n; i++)
-		assert_int_equal(vita_vocab_add(&bpe->vocab, i, names[i], strlen(names[i]), &err), VITA_OK);
+	for (int32_t i = 0; i < n; i++) {
+		bool known;
+		assert_int_equal(vita_vocab_add(&bpe->vocab, i, names[i], strlen(names[i]), &known, &err), VITA_OK);
+		assert_false(known);
+	}
 	vita_bpe_prepare(bpe);
 }
 

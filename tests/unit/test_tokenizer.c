@@ -489,7 +489,7 @@ static void chat_needs_its_markers(void **state)
 	vita_segment content = vita_segment_plain("x");
 	vita_chat_message message = {"user", &content, 1};
 	json_object_del(document, "added_tokens");
-	assert_int_equal(vita_tokenizer_build(document, NULL, NULL, &bare, &err), VITA_OK);
+	assert_int_equal(vita_tokenizer_build(document, NULL, NULL, NULL, &bare, &err), VITA_OK);
 	assert_int_equal(vita_chat_encode(bare, &message, 1, 0, &ids, &err), VITA_E_UNSUPPORTED);
 	assert_non_null(strstr(err.message, "<|im_start|>"));
 	vita_tokenizer_close(bare);

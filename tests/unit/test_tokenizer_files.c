@@ -39,7 +39,7 @@ static void assert_refused(json_t *document, vita_status expected, const char *t
 	vita_tokenizer *tokenizer = (vita_tokenizer *)&tokenizer;
 	vita_error err;
 	assert_non_null(document);
-	vita_status status = vita_tokenizer_build(document, NULL, NULL, &tokenizer, &err);
+	vita_status status = vita_tokenizer_build(document, NULL, NULL, NULL, &tokenizer, &err);
 	assert_failure(status, expected, &err, text);
 	assert_null(tokenizer);
 	json_decref(document);

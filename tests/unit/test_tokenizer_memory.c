@@ -77,7 +77,7 @@ static vita_status attempt(uint64_t *n_ids)
 	uint64_t n = 0, size;
 	size_t n_rendered;
 	vita_error err;
-	vita_status status = vita_tokenizer_build(document, NULL, NULL, &tokenizer, &err);
+	vita_status status = vita_tokenizer_build(document, NULL, NULL, NULL, &tokenizer, &err);
 	if (status == VITA_OK)
 		status = vita_tokenizer_encode(tokenizer, marks, sizeof marks - 1, 0, &ids, &n, &err);
 	if (status == VITA_OK) status = vita_tokenizer_decode(tokenizer, ids, n, 0, &text, &size, &err);

@@ -145,7 +145,7 @@ VITA_UNUSED static vita_tokenizer *vita_layout_tokenizer(const char *layout, boo
 	json_t *document = vita_document(layout, normalized);
 	vita_tokenizer *tokenizer;
 	vita_error err;
-	if (vita_tokenizer_build(document, NULL, NULL, &tokenizer, &err) != VITA_OK)
+	if (vita_tokenizer_build(document, NULL, NULL, NULL, &tokenizer, &err) != VITA_OK)
 		fail_msg("%s", err.message);
 	json_decref(document);
 	return tokenizer;
@@ -175,7 +175,7 @@ VITA_UNUSED static vita_tokenizer *tokenizer_of(json_t *document)
 	vita_tokenizer *tokenizer;
 	vita_error err;
 	assert_non_null(document);
-	if (vita_tokenizer_build(document, NULL, NULL, &tokenizer, &err) != VITA_OK)
+	if (vita_tokenizer_build(document, NULL, NULL, NULL, &tokenizer, &err) != VITA_OK)
 		fail_msg("%s", err.message);
 	json_decref(document);
 	return tokenizer;

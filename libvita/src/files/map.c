@@ -111,15 +111,15 @@ void vita_arena_free(vita_arena *arena)
 
 /* ---- names --------------------------------------------------------------------------------------- */
 
-const char *vita_show(vita_shown out, const char *name)
+const char *vita_show_bytes(vita_shown out, const char *name, size_t size)
 {
 	const size_t room = sizeof(vita_shown) - 4;
 	size_t n = 0;
-	for (; name[n] != '\0' && n < room; n++) {
+	for (; n < size && n < room; n++) {
 		unsigned char c = (unsigned char)name[n];
 		out[n] = c < 0x20 || c == 0x7f ? '?' : name[n];
 	}
-	if (name[n] != '\0') {
+	if (n < size) {
 		/* Cut before the character that the border splits, not in it. */
 		while (n > 0 && ((unsigned char)name[n] & 0xc0) == 0x80) n--;
 		memcpy(out + n, "...", 3);
@@ -127,4 +127,9 @@ const char *vita_show(vita_shown out, const char *name)
 	}
 	out[n] = '\0';
 	return out;
+}
+
+const char *vita_show(vita_shown out, const char *name)
+{
+	return vita_show_bytes(out, name, strlen(name));
 }

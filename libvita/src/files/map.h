@@ -36,5 +36,6 @@ void vita_arena_free(vita_arena *arena);
  * a hostile name cannot flood or steer a terminal. Returns out. */
 typedef char vita_shown[100];
 const char *vita_show(vita_shown out, const char *name);
+const char *vita_show_bytes(vita_shown out, const char *name, size_t size);
 
 #endif

@@ -10,6 +10,9 @@ libvita_libcore_la_SOURCES += \
 	%D%/chat.h \
 	%D%/detokenize.c \
 	%D%/encode.c \
+	%D%/lists.c \
+	%D%/lists.h \
+	%D%/lists_skim.c \
 	%D%/normalize.c \
 	%D%/normalize.h \
 	%D%/pattern.c \

@@ -11,14 +11,16 @@
 static vita_status open_gguf(const vita_map *map, const char *path, vita_tokenizer **out, vita_error *err)
 {
 	json_t *document = NULL;
+	vita_lists lists = {0};
 	vita_error reason;
 	vita_gguf gguf;
 	vita_status status = vita_gguf_open(map, path, &gguf, err);
 	if (status != VITA_OK) return status;
-	status = vita_gguf_tokenizer_document(&gguf, &document, &reason);
-	if (status == VITA_OK) status = vita_tokenizer_build(document, NULL, NULL, out, &reason);
+	status = vita_gguf_tokenizer_read(&gguf, &document, &lists, &reason);
+	if (status == VITA_OK) status = vita_tokenizer_build(document, &lists, NULL, NULL, out, &reason);
 	if (status != VITA_OK) (void)vita_fail(err, status, "%s: %s", path, reason.message);
 	json_decref(document);
+	vita_lists_clear(&lists);
 	vita_gguf_close(&gguf);
 	return status;
 }
@@ -26,17 +28,19 @@ static vita_status open_gguf(const vita_map *map, const char *path, vita_tokeniz
 static vita_status open_json(const char *path, vita_tokenizer **out, vita_error *err)
 {
 	json_t *document = NULL, *added = NULL, *config = NULL;
+	vita_lists lists = {0};
 	vita_error reason;
-	vita_status status = vita_tokenizer_document(path, &document, err);
+	vita_status status = vita_tokenizer_read(path, &document, &lists, err);
 	if (status == VITA_OK) status = vita_tokenizer_companion(path, "added_tokens.json", &added, err);
 	if (status == VITA_OK) status = vita_tokenizer_companion(path, "tokenizer_config.json", &config, err);
 	if (status == VITA_OK) {
-		status = vita_tokenizer_build(document, added, config, out, &reason);
+		status = vita_tokenizer_build(document, &lists, added, config, out, &reason);
 		if (status < 0) (void)vita_fail(err, status, "%s: %s", path, reason.message);
 	}
 	json_decref(document);
 	json_decref(added);
 	json_decref(config);
+	vita_lists_clear(&lists);
 	return status;
 }
 

@@ -6,6 +6,7 @@
 #include "text/tokenizer_gguf.h"
 
 #include "files/json.h"
+#include "text/utf8.h"
 
 #include <inttypes.h>
 
@@ -163,73 +164,62 @@ static const vita_gguf_value *list_of(const vita_gguf *gguf, const char *key, bo
 	return (value->item_type == VITA_GGUF_STRING) == texts ? value : NULL;
 }
 
-/* Token or merge number i as a C string in *buffer, which grows. */
-static vita_status take_text(const vita_gguf_value *item, const char *what, uint64_t i, char **buffer,
-                             size_t *capacity, vita_error *err)
+/* Token or merge number i. */
+static vita_status take_text(const vita_gguf_value *item, const char *what, uint64_t i, vita_gguf_text *text,
+                             vita_error *err)
 {
-	vita_gguf_text text;
-	(void)vita_gguf_string(item, &text);
-	if (memchr(text.data, 0, (size_t)text.size) || !vita_is_utf8(text.data, (size_t)text.size))
-		return vita_fail(err, VITA_E_FORMAT,
-		                 "its tokenizer's %s %" PRIu64 " is no UTF-8 text without NULs", what, i);
-	if (text.size >= *capacity) {
-		char *grown = realloc(*buffer, (size_t)text.size * 2 + 64);
-		if (!grown) return fail_memory(err);
-		*buffer = grown;
-		*capacity = (size_t)text.size * 2 + 64;
-	}
-	memcpy(*buffer, text.data, (size_t)text.size);
-	(*buffer)[text.size] = '\0';
-	return VITA_OK;
+	(void)vita_gguf_string(item, text);
+	if (!memchr(text->data, 0, (size_t)text->size) &&
+	    vita_utf8_valid((const uint8_t *)text->data, (size_t)text->size))
+		return VITA_OK;
+	return vita_fail(err, VITA_E_FORMAT, "its tokenizer's %s %" PRIu64 " is no UTF-8 text without NULs", what,
+	                 i);
 }
 
-static json_t *added_to_json(uint64_t id, const char *content, bool special)
+static json_t *added_to_json(uint64_t id, const vita_gguf_text *content, bool special)
 {
-	return json_pack("{s:I, s:s, s:b, s:b, s:b, s:b, s:b}", "id", (json_int_t)id, "content", content,
-	                 "single_word", 0, "lstrip", 0, "rstrip", 0, "normalized", 0, "special",
-	                 (int)special);
+	return json_pack("{s:I, s:o, s:b, s:b, s:b, s:b, s:b}", "id", (json_int_t)id, "content",
+	                 json_stringn_nocheck(content->data, (size_t)content->size), "single_word", 0, "lstrip", 0,
+	                 "rstrip", 0, "normalized", 0, "special", (int)special);
 }
 
 /* Of a name that comes twice the first id counts, as in GGUF's own tools. */
-static vita_status list_tokens(const vita_gguf_value *tokens, const vita_gguf_value *kinds, json_t *vocab,
+static vita_status list_tokens(const vita_gguf_value *tokens, const vita_gguf_value *kinds, vita_lists *lists,
                                json_t *added, vita_error *err)
 {
 	vita_gguf_value token, kind;
+	vita_gguf_text text;
 	uint64_t at = 0, kind_at = 0, i = 0;
-	char *text = NULL;
-	size_t capacity = 0;
 	vita_status status = VITA_OK;
+	lists->first_counts = true;
 	for (; status == VITA_OK && vita_gguf_next(tokens, &at, &token); i++) {
 		int64_t type = VITA_GGUF_TOKEN_NORMAL;
 		if (kinds && vita_gguf_next(kinds, &kind_at, &kind)) (void)vita_gguf_int(&kind, &type);
 		if (type == VITA_GGUF_TOKEN_UNUSED) continue;
-		status = take_text(&token, "token", i, &text, &capacity, err);
-		if (status != VITA_OK || json_object_get(vocab, text)) continue;
-		if (json_object_set_new_nocheck(vocab, text, json_integer((json_int_t)i)) != 0)
-			status = fail_memory(err);
-		if (type != VITA_GGUF_TOKEN_CONTROL && type != VITA_GGUF_TOKEN_USER_DEFINED) continue;
-		if (status == VITA_OK && *text &&
-		    json_array_append_new(added, added_to_json(i, text, type == VITA_GGUF_TOKEN_CONTROL)) !=
-		            0)
-			status = fail_memory(err);
+		status = take_text(&token, "token", i, &text, err);
+		if (status != VITA_OK) break;
+		bool ok = i <= INT32_MAX &&
+		          vita_lists_add_token(lists, text.data, (size_t)text.size, (int32_t)i);
+		if (ok && text.size > 0 &&
+		    (type == VITA_GGUF_TOKEN_CONTROL || type == VITA_GGUF_TOKEN_USER_DEFINED))
+			ok = json_array_append_new(
+				     added, added_to_json(i, &text, type == VITA_GGUF_TOKEN_CONTROL)) == 0;
+		if (!ok) status = fail_memory(err);
 	}
-	free(text);
 	return status;
 }
 
-static vita_status list_merges(const vita_gguf_value *merges, json_t *list, vita_error *err)
+static vita_status list_merges(const vita_gguf_value *merges, vita_lists *lists, vita_error *err)
 {
 	vita_gguf_value merge;
+	vita_gguf_text text;
 	uint64_t at = 0, i = 0;
-	char *text = NULL;
-	size_t capacity = 0;
 	vita_status status = VITA_OK;
 	for (; status == VITA_OK && vita_gguf_next(merges, &at, &merge); i++) {
-		status = take_text(&merge, "merge", i, &text, &capacity, err);
-		if (status == VITA_OK && json_array_append_new(list, json_string_nocheck(text)) != 0)
-			status = fail_memory(err);
+		status = take_text(&merge, "merge", i, &text, err);
+		if (status == VITA_OK && !(text.size >= 8 && memcmp(text.data, "#version", 8) == 0))
+			status = vita_lists_add_joined(lists, text.data, (size_t)text.size, i, err);
 	}
-	free(text);
 	return status;
 }
 
@@ -284,7 +274,8 @@ json_t *vita_qwen2_document(json_t *vocab, json_t *merges, json_t *added)
 	return frame(find_cutting(&name), vocab, merges, added);
 }
 
-static vita_status assemble(const vita_gguf *gguf, const cutting *c, json_t **out, vita_error *err)
+static vita_status assemble(const vita_gguf *gguf, const cutting *c, json_t **out, vita_lists *lists,
+                            vita_error *err)
 {
 	const vita_gguf_value *tokens = list_of(gguf, "tokenizer.ggml.tokens", true);
 	const vita_gguf_value *merges = list_of(gguf, "tokenizer.ggml.merges", true);
@@ -299,8 +290,8 @@ static vita_status assemble(const vita_gguf *gguf, const cutting *c, json_t **ou
 		                 tokens->count);
 	json_t *vocab = json_object(), *list = json_array(), *added = json_array();
 	vita_status status = vocab && list && added ? VITA_OK : fail_memory(err);
-	if (status == VITA_OK) status = list_tokens(tokens, kinds, vocab, added, err);
-	if (status == VITA_OK) status = list_merges(merges, list, err);
+	if (status == VITA_OK) status = list_tokens(tokens, kinds, lists, added, err);
+	if (status == VITA_OK) status = list_merges(merges, lists, err);
 	if (status == VITA_OK && !(*out = frame(c, vocab, list, added))) status = fail_memory(err);
 	json_decref(vocab);
 	json_decref(list);
@@ -320,16 +311,56 @@ bool vita_gguf_has_tokenizer(const vita_gguf *gguf)
 	return names_kind(gguf) || vita_gguf_find(gguf, VITA_GGUF_TOKENIZER_KEY);
 }
 
-vita_status vita_gguf_tokenizer_document(const vita_gguf *gguf, json_t **out, vita_error *err)
+/* The whole tokenizer.json that the file carries, if it does. */
+static bool find_whole(const vita_gguf *gguf, vita_gguf_text *text)
 {
 	const vita_gguf_value *whole = vita_gguf_find(gguf, VITA_GGUF_TOKENIZER_KEY);
+	return whole && vita_gguf_string(whole, text);
+}
+
+static vita_status parse_whole(const vita_gguf_text *text, json_t **document, vita_error *err)
+{
+	return vita_json_parse(text->data, (size_t)text->size, "its " VITA_GGUF_TOKENIZER_KEY, document, err);
+}
+
+vita_status vita_gguf_tokenizer_read(const vita_gguf *gguf, json_t **document, vita_lists *lists, vita_error *err)
+{
 	const cutting *c = NULL;
 	vita_gguf_text text;
-	*out = NULL;
-	if (whole && vita_gguf_string(whole, &text))
-		return vita_json_parse(text.data, (size_t)text.size, "its " VITA_GGUF_TOKENIZER_KEY, out,
-		                       err);
+	vita_status status;
+	*document = NULL;
+	memset(lists, 0, sizeof *lists);
+	if (find_whole(gguf, &text)) {
+		if (vita_lists_skim(text.data, (size_t)text.size, document, lists)) return VITA_OK;
+		status = parse_whole(&text, document, err);
+		return status == VITA_OK ? vita_lists_of_model(*document, lists, err) : status;
+	}
 	if (!names_kind(gguf)) return vita_fail(err, VITA_E_NOTFOUND, "has no tokenizer");
-	vita_status status = check_kind(gguf, &c, err);
-	return status == VITA_OK ? assemble(gguf, c, out, err) : status;
+	status = check_kind(gguf, &c, err);
+	return status == VITA_OK ? assemble(gguf, c, document, lists, err) : status;
+}
+
+/* Added tokens whose name came before, with another id, are none. */
+static void drop_repeated(json_t *added, const json_t *vocab)
+{
+	for (size_t i = json_array_size(added); i-- > 0;) {
+		const json_t *entry = json_array_get(added, i);
+		const json_t *id = json_object_get(vocab, json_string_value(json_object_get(entry, "content")));
+		if (json_integer_value(id) != json_integer_value(json_object_get(entry, "id")))
+			(void)json_array_remove(added, i);
+	}
+}
+
+vita_status vita_gguf_tokenizer_document(const vita_gguf *gguf, json_t **out, vita_error *err)
+{
+	vita_lists lists;
+	vita_gguf_text text;
+	if (find_whole(gguf, &text)) return parse_whole(&text, out, err);
+	vita_status status = vita_gguf_tokenizer_read(gguf, out, &lists, err);
+	if (status == VITA_OK) status = vita_lists_to_model(&lists, *out, err);
+	if (status == VITA_OK)
+		drop_repeated(json_object_get(*out, "added_tokens"),
+		              json_object_get(json_object_get(*out, "model"), "vocab"));
+	vita_lists_clear(&lists);
+	return status;
 }

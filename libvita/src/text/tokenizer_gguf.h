@@ -6,8 +6,7 @@
 #define VITA_TEXT_TOKENIZER_GGUF_H
 
 #include "files/gguf.h"
-
-#include <jansson.h>
+#include "text/lists.h"
 
 /* A whole tokenizer.json; where it is there, it says more than the other keys and counts. */
 #define VITA_GGUF_TOKENIZER_KEY "tokenizer.huggingface.json"
@@ -21,7 +20,11 @@
 /* Does the file have a tokenizer? */
 bool vita_gguf_has_tokenizer(const vita_gguf *gguf);
 
-/* The file's tokenizer as a tokenizer.json; sentences do not name the file, as vita_tokenizer_build's.
+/* The file's tokenizer as a tokenizer.json whose vocabulary and merges are in the lists; the file must outlive these.
+ * Sentences do not name it, as vita_tokenizer_build's. What vita_gguf_tokenizer_document returns. */
+vita_status vita_gguf_tokenizer_read(const vita_gguf *gguf, json_t **document, vita_lists *lists, vita_error *err);
+
+/* The file's tokenizer as a whole tokenizer.json; sentences do not name the file, as vita_tokenizer_build's.
  * OK | E_NOTFOUND (there is none) | E_UNSUPPORTED (no byte-level BPE, or an unknown way to cut text) |
  * E_FORMAT | E_NOMEM */
 vita_status vita_gguf_tokenizer_document(const vita_gguf *gguf, json_t **out, vita_error *err);

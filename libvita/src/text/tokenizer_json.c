@@ -27,8 +27,7 @@ typedef struct added_token {
 
 typedef struct builder {
 	vita_tokenizer *tokenizer;
-	json_t *vocab;
-	const json_t *merges;
+	const vita_lists *lists;
 	added_token *added;
 	size_t n_added, added_capacity;
 	int64_t largest_id;
@@ -243,7 +242,7 @@ static vita_status read_pre_tokenizer(builder *b, const json_t *pre_tokenizer)
 /* Is this id one that tables can be made for? Counted against the tokens that the files hold. */
 static bool is_sensible_id(const builder *b, int64_t id)
 {
-	uint64_t n = (uint64_t)json_object_size(b->vocab) + b->n_added + 1;
+	uint64_t n = (uint64_t)b->lists->n_tokens + b->n_added + 1;
 	return id >= 0 && id < INT32_MAX && (uint64_t)id < n * MAX_IDS_PER_TOKEN + MAX_IDS_MORE;
 }
 
@@ -369,6 +368,8 @@ static vita_status insert_added(builder *b, const added_token *token)
 	vita_shown shown;
 	bool changed = false, later = token->flags & VITA_ADDED_NORMALIZED;
 	bool id_taken = t->bpe.vocab.flags[token->id] & VITA_TOKEN_ADDED;
+	/* Its name came before, with another id. */
+	if (b->lists->first_counts && !(t->bpe.vocab.flags[token->id] & VITA_TOKEN_IN_VOCAB)) return VITA_OK;
 	int32_t known = vita_tokenizer_find_added(t, token->content, token->size);
 	/* Companions fill gaps; where they differ from the tokenizer itself, it is right. */
 	if (known == token->id || (!token->certain && (known >= 0 || id_taken))) return VITA_OK;
@@ -391,23 +392,19 @@ static vita_status insert_added(builder *b, const added_token *token)
 	return status;
 }
 
-/* ---- vocabulary and merges ---- */
+/* ---- vocabulary ---- */
 
 static vita_status measure_vocab(builder *b)
 {
-	json_t *value;
-	const char *name;
 	vita_shown shown;
-	json_object_foreach(b->vocab, name, value)
-	{
-		if (!json_is_integer(value) || !is_sensible_id(b, json_integer_value(value)))
-			return vita_fail(
-				b->err, VITA_E_FORMAT,
-				"the vocabulary's \"%s\" must have an id, a number from 0 on, but has "
-				"%s out of range",
-				vita_show(shown, name), vita_json_kind(value));
-		if (json_integer_value(value) > b->largest_id) b->largest_id = json_integer_value(value);
-		b->n_bytes += strlen(name);
+	for (size_t i = 0; i < b->lists->n_tokens; i++) {
+		const vita_listed_token *token = &b->lists->tokens[i];
+		if (!is_sensible_id(b, token->id))
+			return vita_fail(b->err, VITA_E_FORMAT,
+					 "the vocabulary's \"%s\" has the id %ld, far beyond its number of tokens",
+					 vita_show_bytes(shown, token->name, token->size), (long)token->id);
+		if (token->id > b->largest_id) b->largest_id = token->id;
+		b->n_bytes += token->size;
 	}
 	for (size_t i = 0; i < b->n_added; i++)
 		if (!is_sensible_id(b, b->added[i].id))
@@ -420,112 +417,22 @@ static vita_status measure_vocab(builder *b)
 
 static vita_status read_vocab(builder *b)
 {
+	const vita_lists *lists = b->lists;
 	vita_vocab *vocab = &b->tokenizer->bpe.vocab;
-	json_t *id;
-	const char *name;
+	vita_shown shown;
 	vita_status status = measure_vocab(b);
 	if (status < 0) return status;
-	status = vita_vocab_init(vocab, (uint32_t)(b->largest_id + 1), json_object_size(b->vocab), b->n_bytes,
-				 b->err);
-	if (status < 0) return status;
-	json_object_foreach(b->vocab, name, id)
-	{
-		status = vita_vocab_add(vocab, (int32_t)json_integer_value(id), name, strlen(name), b->err);
-		if (status < 0) return status;
+	status = vita_vocab_init(vocab, (uint32_t)(b->largest_id + 1), lists->n_tokens, b->n_bytes, b->err);
+	for (size_t i = 0; status == VITA_OK && i < lists->n_tokens; i++) {
+		const vita_listed_token *token = &lists->tokens[i];
+		bool known;
+		status = vita_vocab_add(vocab, token->id, token->name, token->size, &known, b->err);
+		if (status == VITA_OK && known && !lists->first_counts)
+			status = vita_fail(b->err, VITA_E_FORMAT, "its vocabulary has \"%s\" twice",
+					   vita_show_bytes(shown, token->name, token->size));
 	}
 	for (size_t i = 0; status == VITA_OK && i < b->n_added; i++)
 		status = insert_added(b, &b->added[i]);
-	return status;
-}
-
-typedef struct merge {
-	const char *left, *right;
-	size_t left_size, right_size;
-} merge;
-
-/* ["a", "b"] or "a b". */
-static bool read_merge(const json_t *value, merge *out)
-{
-	const json_t *left = json_array_get(value, 0), *right = json_array_get(value, 1);
-	if (json_is_string(left) && json_is_string(right) && json_array_size(value) == 2) {
-		*out = (merge){json_string_value(left), json_string_value(right), json_string_length(left),
-			       json_string_length(right)};
-		return true;
-	}
-	const char *text = json_string_value(value), *space = text ? strchr(text, ' ') : NULL;
-	if (!space || strchr(space + 1, ' ')) return false;
-	*out = (merge){text, space + 1, (size_t)(space - text), strlen(space + 1)};
-	return true;
-}
-
-/* Ids of both sides and of the two together; false where the vocabulary lacks one of them. In most files
- * each merge makes the id after the one before, which `guess` is, so that is looked at first. */
-static bool find_merge(const vita_vocab *vocab, const merge *m, uint8_t *bytes, int32_t guess, int32_t ids[3])
-{
-	size_t size = m->left_size + m->right_size;
-	ptrdiff_t left = vita_byte_alphabet_decode((const uint8_t *)m->left, m->left_size, bytes);
-	ptrdiff_t right =
-		left < 0 ? -1
-			 : vita_byte_alphabet_decode((const uint8_t *)m->right, m->right_size, bytes + left);
-	if (left >= 0 && right >= 0) {
-		ids[0] = vita_vocab_find(vocab, bytes, (size_t)left);
-		ids[1] = vita_vocab_find(vocab, bytes + left, (size_t)right);
-		size = (size_t)(left + right);
-		ids[2] = vita_vocab_is(vocab, guess, bytes, size) ? guess
-								  : vita_vocab_find(vocab, bytes, size);
-	} else {
-		uint8_t *scratch = bytes + size;
-		ids[0] = vita_vocab_find_name(vocab, m->left, m->left_size, scratch);
-		ids[1] = vita_vocab_find_name(vocab, m->right, m->right_size, scratch);
-		memcpy(bytes, m->left, m->left_size);
-		memcpy(bytes + m->left_size, m->right, m->right_size);
-		ids[2] = vita_vocab_find_name(vocab, (const char *)bytes, size, scratch);
-	}
-	return ids[0] >= 0 && ids[1] >= 0 && ids[2] >= 0;
-}
-
-static size_t longest_merge(const json_t *merges)
-{
-	size_t longest = 0;
-	for (size_t i = 0; i < json_array_size(merges); i++) {
-		merge m;
-		if (!read_merge(json_array_get(merges, i), &m)) continue;
-		if (m.left_size + m.right_size > longest) longest = m.left_size + m.right_size;
-	}
-	return longest;
-}
-
-static vita_status read_merges(builder *b)
-{
-	vita_bpe *bpe = &b->tokenizer->bpe;
-	size_t n = json_array_size(b->merges), width = longest_merge(b->merges);
-	uint32_t rank = 0;
-	int32_t ids[3] = {-1, -1, -1};
-	uint8_t *bytes = malloc(2 * width + 1);
-	if (!bytes) return vita_fail(b->err, VITA_E_NOMEM, "no memory for its merges");
-	vita_status status = n < UINT32_MAX / 4
-				     ? vita_merges_init(&bpe->merges, (uint32_t)n, b->err)
-				     : vita_fail(b->err, VITA_E_FORMAT, "has %zu merges, too many", n);
-	for (size_t i = 0; status == VITA_OK && i < n; i++) {
-		const json_t *value = json_array_get(b->merges, i);
-		merge m;
-		vita_shown left, right;
-		const char *text = json_string_value(value);
-		if (text && strncmp(text, "#version", 8) == 0) continue;
-		if (!read_merge(value, &m))
-			status =
-				vita_fail(b->err, VITA_E_FORMAT,
-					  "merge %zu must be a pair of texts, or one text with one space", i);
-		else if (!find_merge(&bpe->vocab, &m, bytes, ids[2] + 1, ids))
-			status = vita_fail(b->err, VITA_E_FORMAT,
-					   "merge %zu (\"%s\" and \"%s\") uses or makes a token that the "
-					   "vocabulary lacks",
-					   i, vita_show(left, m.left), vita_show(right, m.right));
-		else
-			vita_merges_add(&bpe->merges,
-					(vita_merge){(uint32_t)ids[0], (uint32_t)ids[1], rank++, ids[2]});
-	}
-	free(bytes);
 	return status;
 }
 
@@ -539,20 +446,19 @@ static vita_status check_model(builder *b, const json_t *model)
 			    *fuse = &b->tokenizer->bpe.fuse_unknown;
 	if (!json_is_object(model))
 		return vita_fail(b->err, VITA_E_FORMAT, "is no tokenizer.json: it has no object \"model\"");
-	b->vocab = json_object_get(model, "vocab");
-	b->merges = json_object_get(model, "merges");
+	const json_t *vocab = json_object_get(model, "vocab"), *merges = json_object_get(model, "merges");
 	vita_status status = get_text(model, "type", &type, b->err);
 	if (status == VITA_OK && *type && strcmp(type, "BPE") != 0)
 		return vita_fail(b->err, VITA_E_UNSUPPORTED,
 				 "holds a tokenizer of type \"%s\"; only byte-level BPE is known",
 				 vita_show(shown, type));
-	if (status == VITA_OK && !json_is_object(b->vocab))
+	if (status == VITA_OK && !json_is_object(vocab))
 		return vita_fail(b->err, VITA_E_FORMAT, "\"model.vocab\" must be an object, but is %s",
-				 vita_json_kind(b->vocab));
-	if (status == VITA_OK && !json_is_array(b->merges))
+				 vita_json_kind(vocab));
+	if (status == VITA_OK && !json_is_array(merges))
 		return vita_fail(b->err, VITA_E_FORMAT,
 				 "\"model.merges\" must be a list, but is %s; without it there is no BPE",
-				 vita_json_kind(b->merges));
+				 vita_json_kind(merges));
 	if (status == VITA_OK) status = get_text(model, "continuing_subword_prefix", &prefix, b->err);
 	if (status == VITA_OK) status = get_text(model, "end_of_word_suffix", &suffix, b->err);
 	if (status == VITA_OK) status = get_flag(model, "byte_fallback", false, &byte_fallback, b->err);
@@ -584,27 +490,37 @@ static vita_status read_unknown(builder *b, const json_t *model)
 			 vita_show(shown, name));
 }
 
-vita_status vita_tokenizer_build(const json_t *document, json_t *added_tokens, const json_t *config,
-				 vita_tokenizer **out, vita_error *err)
+static vita_status build(builder *b, const json_t *document, json_t *added_tokens, const json_t *config)
 {
-	builder b = {.tokenizer = calloc(1, sizeof **out), .largest_id = -1, .err = err};
 	const json_t *model = json_object_get(document, "model");
+	vita_status status = read_normalizer(b, json_object_get(document, "normalizer"));
+	if (status == VITA_OK) status = read_pre_tokenizer(b, json_object_get(document, "pre_tokenizer"));
+	if (status == VITA_OK) status = list_added(b, json_object_get(document, "added_tokens"));
+	if (status == VITA_OK) status = list_added_of_config(b, config);
+	if (status == VITA_OK) status = list_added_of_file(b, added_tokens);
+	if (status == VITA_OK) status = read_vocab(b);
+	if (status == VITA_OK) status = vita_lists_fill_merges(b->lists, &b->tokenizer->bpe, b->err);
+	if (status < 0) return status;
+	vita_vocab_trim(&b->tokenizer->bpe.vocab);
+	vita_bpe_prepare(&b->tokenizer->bpe);
+	return read_unknown(b, model);
+}
+
+vita_status vita_tokenizer_build(const json_t *document, const vita_lists *lists, json_t *added_tokens,
+				 const json_t *config, vita_tokenizer **out, vita_error *err)
+{
+	vita_lists own = {0};
+	builder b = {.tokenizer = calloc(1, sizeof **out), .lists = lists, .largest_id = -1, .err = err};
 	*out = NULL;
 	if (!b.tokenizer) return vita_fail(err, VITA_E_NOMEM, "no memory for a tokenizer");
-	vita_status status = check_model(&b, model);
-	if (status == VITA_OK) status = read_normalizer(&b, json_object_get(document, "normalizer"));
-	if (status == VITA_OK) status = read_pre_tokenizer(&b, json_object_get(document, "pre_tokenizer"));
-	if (status == VITA_OK) status = list_added(&b, json_object_get(document, "added_tokens"));
-	if (status == VITA_OK) status = list_added_of_config(&b, config);
-	if (status == VITA_OK) status = list_added_of_file(&b, added_tokens);
-	if (status == VITA_OK) status = read_vocab(&b);
-	if (status == VITA_OK) status = read_merges(&b);
-	if (status == VITA_OK) {
-		vita_vocab_trim(&b.tokenizer->bpe.vocab);
-		vita_bpe_prepare(&b.tokenizer->bpe);
-		status = read_unknown(&b, model);
+	vita_status status = check_model(&b, json_object_get(document, "model"));
+	if (!lists && status == VITA_OK) {
+		status = vita_lists_of_model(document, &own, err);
+		b.lists = &own;
 	}
+	if (status == VITA_OK) status = build(&b, document, added_tokens, config);
 	free(b.added);
+	vita_lists_clear(&own);
 	if (status == VITA_OK)
 		*out = b.tokenizer;
 	else

@@ -109,3 +109,27 @@ vita_status vita_tokenizer_document(const char *path, json_t **out, vita_error *
 	json_decref(vocab);
 	return status;
 }
+
+/* A tokenizer.json as it should be; others are left to those who can say what is wrong. */
+static bool skim(const char *path, json_t **document, vita_lists *lists)
+{
+	vita_map map;
+	vita_error ignored;
+	if (vita_map_open(path, &map, &ignored) != VITA_OK) return false;
+	bool ok = map.size <= MAX_FILE_BYTES &&
+	          vita_lists_skim((const char *)map.data, map.size, document, lists);
+	vita_map_close(&map);
+	return ok;
+}
+
+vita_status vita_tokenizer_read(const char *path, json_t **document, vita_lists *lists, vita_error *err)
+{
+	vita_error reason;
+	*document = NULL;
+	memset(lists, 0, sizeof *lists);
+	if (skim(path, document, lists)) return VITA_OK;
+	vita_status status = vita_tokenizer_document(path, document, err);
+	if (status != VITA_OK) return status;
+	status = vita_lists_of_model(*document, lists, &reason);
+	return status == VITA_OK ? VITA_OK : vita_fail(err, status, "%s: %s", path, reason.message);
+}

@@ -6,9 +6,7 @@
 #ifndef VITA_TEXT_TOKENIZER_PARTS_H
 #define VITA_TEXT_TOKENIZER_PARTS_H
 
-#include <vita/types.h>
-
-#include <jansson.h>
+#include "text/lists.h"
 
 /* Read a document beside it; *out is NULL where there is none.
  * OK | E_IO | E_FORMAT | E_NOMEM */
@@ -18,5 +16,8 @@ vita_status vita_tokenizer_companion(const char *path, const char *name, json_t 
  * (added_tokens.json, tokenizer_config.json) are not in it.
  * OK | E_NOTFOUND (neither is there) | E_IO | E_FORMAT | E_UNSUPPORTED (no Qwen2Tokenizer) | E_NOMEM */
 vita_status vita_tokenizer_document(const char *path, json_t **out, vita_error *err);
+
+/* The same with vocabulary and merges in the lists instead of in the document, where they are empty. */
+vita_status vita_tokenizer_read(const char *path, json_t **document, vita_lists *lists, vita_error *err);
 
 #endif

@@ -11,6 +11,7 @@
 
 #include "text/added.h"
 #include "text/bpe.h"
+#include "text/lists.h"
 #include "text/normalize.h"
 #include "text/split.h"
 
@@ -23,10 +24,11 @@ struct vita_tokenizer {
 	vita_split split;
 };
 
-/* Build from the documents of a tokenizer.json and of its companions, which may be NULL. Sentences do
- * not name the file. The documents stay the caller's.                       [any-thread, may-block] */
-vita_status vita_tokenizer_build(const json_t *document, json_t *added_tokens, const json_t *config,
-				 vita_tokenizer **out, vita_error *err);
+/* Build from the documents of a tokenizer.json and of its companions, which may be NULL. Vocabulary and
+ * merges are those of the lists, or where that is NULL the document's. Sentences do not name the file. All
+ * stays the caller's.                                                       [any-thread, may-block] */
+vita_status vita_tokenizer_build(const json_t *document, const vita_lists *lists, json_t *added_tokens,
+				 const json_t *config, vita_tokenizer **out, vita_error *err);
 
 /* Id of the added token of exactly this content, -1 where there is none. */
 int32_t vita_tokenizer_find_added(const vita_tokenizer *tokenizer, const char *content, size_t size);

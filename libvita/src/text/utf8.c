@@ -95,7 +95,7 @@ bool vita_utf8_valid(const uint8_t *text, size_t size)
 {
 	for (size_t i = 0; i < size;) {
 		int32_t code;
-		i += vita_utf8_ascii_prefix(text + i, size - i);
+		if (text[i] < 0x80) i += vita_utf8_ascii_prefix(text + i, size - i);
 		while (i < size && text[i] >= 0x80) {
 			i += vita_utf8_next(text + i, size - i, &code);
 			if (code < 0) return false;
@@ -137,8 +137,11 @@ ptrdiff_t vita_byte_alphabet_decode(const uint8_t *name, size_t size, uint8_t *o
 {
 	ptrdiff_t n = 0;
 	for (size_t i = 0; i < size; n++) {
-		int32_t code;
-		i += vita_utf8_next(name + i, size - i, &code);
+		int32_t code = name[i];
+		if (code < 0x80)
+			i++;
+		else
+			i += vita_utf8_next(name + i, size - i, &code);
 		int byte = vita_byte_alphabet_byte(code);
 		if (byte < 0) return -1;
 		out[n] = (uint8_t)byte;

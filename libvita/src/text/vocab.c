@@ -78,10 +78,8 @@ void vita_vocab_clear(vita_vocab *vocab)
 }
 
 /* The slot of these bytes, or the free one where they belong. */
-static vita_vocab_slot *find_slot(const vita_vocab *vocab, const uint8_t *bytes, size_t size,
-				  uint32_t literal)
+static vita_vocab_slot *find_hashed(const vita_vocab *vocab, uint32_t hash, const uint8_t *bytes, size_t size)
 {
-	uint32_t hash = hash_bytes(vocab->seed, bytes, size, literal);
 	for (uint32_t i = hash & vocab->mask;; i = (i + 1) & vocab->mask) {
 		vita_vocab_slot *slot = &vocab->slots[i];
 		if (slot->hash == 0) return slot;
@@ -91,23 +89,35 @@ static vita_vocab_slot *find_slot(const vita_vocab *vocab, const uint8_t *bytes,
 	}
 }
 
-vita_status vita_vocab_add(vita_vocab *vocab, int32_t id, const char *name, size_t size, vita_error *err)
+static vita_vocab_slot *find_slot(const vita_vocab *vocab, const uint8_t *bytes, size_t size, uint32_t literal)
+{
+	return find_hashed(vocab, hash_bytes(vocab->seed, bytes, size, literal), bytes, size);
+}
+
+vita_status vita_vocab_add(vita_vocab *vocab, int32_t id, const char *name, size_t size, bool *known,
+			   vita_error *err)
 {
 	uint8_t *bytes = vocab->bytes + vocab->n_bytes;
 	vita_shown shown;
+	*known = false;
 	if (id < 0 || (uint32_t)id >= vocab->size || size > vocab->capacity - vocab->n_bytes)
 		return vita_fail(err, VITA_E_INTERNAL, "token \"%s\" does not fit the tables made for it",
-				 vita_show(shown, name));
+				 vita_show_bytes(shown, name, size));
 	if (vocab->flags[id] & VITA_TOKEN_IN_VOCAB)
 		return vita_fail(err, VITA_E_FORMAT,
 				 "the vocabulary gives id %d to \"%s\" and to another token", (int)id,
-				 vita_show(shown, name));
+				 vita_show_bytes(shown, name, size));
 	ptrdiff_t decoded = vita_byte_alphabet_decode((const uint8_t *)name, size, bytes);
 	uint32_t literal = decoded < 0 ? LITERAL : 0;
 	size_t length = literal ? size : (size_t)decoded;
 	if (literal) memcpy(bytes, name, size);
-	vita_vocab_slot *slot = find_slot(vocab, bytes, length, literal);
-	slot->hash = hash_bytes(vocab->seed, bytes, length, literal);
+	uint32_t hash = hash_bytes(vocab->seed, bytes, length, literal);
+	vita_vocab_slot *slot = find_hashed(vocab, hash, bytes, length);
+	if (slot->hash != 0) {
+		*known = true;
+		return VITA_OK;
+	}
+	slot->hash = hash;
 	slot->id = id;
 	slot->start = vocab->start[id] = (uint32_t)vocab->n_bytes;
 	slot->length = vocab->length[id] = (uint32_t)length;
@@ -135,6 +145,19 @@ void vita_vocab_trim(vita_vocab *vocab)
 int32_t vita_vocab_find(const vita_vocab *vocab, const uint8_t *bytes, size_t size)
 {
 	const vita_vocab_slot *slot = find_slot(vocab, bytes, size, 0);
+	return slot->hash ? slot->id : -1;
+}
+
+uint32_t vita_vocab_expect(const vita_vocab *vocab, const uint8_t *bytes, size_t size)
+{
+	uint32_t hash = hash_bytes(vocab->seed, bytes, size, 0);
+	__builtin_prefetch(&vocab->slots[hash & vocab->mask]);
+	return hash;
+}
+
+int32_t vita_vocab_find_expected(const vita_vocab *vocab, uint32_t hash, const uint8_t *bytes, size_t size)
+{
+	const vita_vocab_slot *slot = find_hashed(vocab, hash, bytes, size);
 	return slot->hash ? slot->id : -1;
 }
 

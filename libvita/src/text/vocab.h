@@ -58,8 +58,10 @@ vita_status vita_vocab_init(vita_vocab *vocab, uint32_t size, size_t n_names, si
 void vita_vocab_clear(vita_vocab *vocab);
 
 /* Enter a vocabulary name as the file spells it: in the byte alphabet, or literally where it has a
- * character outside it. OK | E_FORMAT (the id is taken; the sentence names both) */
-vita_status vita_vocab_add(vita_vocab *vocab, int32_t id, const char *name, size_t size, vita_error *err);
+ * character outside it. *known: it was there already, and stays as it is.
+ * OK | E_FORMAT (the id is taken; the sentence names both) */
+vita_status vita_vocab_add(vita_vocab *vocab, int32_t id, const char *name, size_t size, bool *known,
+			   vita_error *err);
 
 /* Give an added token's id its content, in place of a vocabulary name that it may have had. */
 void vita_vocab_add_content(vita_vocab *vocab, int32_t id, const char *content, size_t size, bool special);
@@ -69,6 +71,11 @@ void vita_vocab_trim(vita_vocab *vocab);
 
 /* Id of a run of bytes in the vocabulary, -1 where there is none. [any-thread] */
 int32_t vita_vocab_find(const vita_vocab *vocab, const uint8_t *bytes, size_t size);
+
+/* The same in two steps, for many runs of bytes: the first asks memory for the place where the second, some other
+ * runs later, will look. [any-thread] */
+uint32_t vita_vocab_expect(const vita_vocab *vocab, const uint8_t *bytes, size_t size);
+int32_t vita_vocab_find_expected(const vita_vocab *vocab, uint32_t hash, const uint8_t *bytes, size_t size);
 
 /* Is this the vocabulary's id for these bytes? May be false where it is, but not the reverse. */
 bool vita_vocab_is(const vita_vocab *vocab, int32_t id, const uint8_t *bytes, size_t size);
@@ -87,6 +94,14 @@ void vita_merges_add(vita_merges *merges, vita_merge merge);
 static inline uint64_t vita_merges_place(const vita_merges *merges, uint32_t left, uint32_t right)
 {
 	return ((((uint64_t)left << 32 | right) ^ merges->seed) * 0x9e3779b97f4a7c15u) >> merges->shift;
+}
+
+/* A merge of this pair will be entered soon. */
+static inline void vita_merges_expect(const vita_merges *merges, uint32_t left, uint32_t right)
+{
+	uint64_t place = vita_merges_place(merges, left, right);
+	__builtin_prefetch(&merges->slots[place >> 3]);
+	__builtin_prefetch(&merges->bitmap[place / 64]);
 }
 
 /* The merge of a pair of ids, NULL where they do not merge. [any-thread] */
