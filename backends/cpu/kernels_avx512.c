@@ -36,16 +36,17 @@ struct span {
 	float *out;                 /* [rows][TILE], added to */
 };
 
-/* With block `block` of a span, of which `lines` lines come in all. */
-INLINE void fetch(const struct span *s, int block, int lines, enum call call)
+/* With group `group` of the eight in block `block`, of which `lines` lines come in all. A block's all at once would wait
+ * for one another: the first-level cache has only so many buffers for lines that are under way. */
+INLINE void fetch(const struct span *s, int block, int group, int lines, enum call call)
 {
 	if (call != ONLY) {
 		const unsigned char *p = s->ahead + (int64_t)block * 64 * s->lines;
-		for (int i = 0; i < s->lines; i++) _mm_prefetch((const char *)p + 64 * i, _MM_HINT_T1);
+		for (int i = group; i < s->lines; i += 8) _mm_prefetch((const char *)p + 64 * i, _MM_HINT_T1);
 		return;
 	}
 	UNROLL
-	for (int i = 0; i < lines; i++) _mm_prefetch((const char *)s->ahead + (block * lines + i) * 64, _MM_HINT_T1);
+	for (int i = group; i < lines; i += 8) _mm_prefetch((const char *)s->ahead + (block * lines + i) * 64, _MM_HINT_T1);
 }
 
 INLINE __m512 load_halves(const unsigned char *p)
@@ -120,13 +121,13 @@ INLINE void span_32(uint32_t dtype, const struct span *s, int rows, enum call ca
 		const int32_t *offset = (const int32_t *)s->sums + (int64_t)s->stride * b;
 		const float *whole = (const float *)s->sums + (int64_t)s->stride * b;
 		__m512i i[AT_ONCE][2];
-		fetch(s, b, bytes / 64, call);
 		UNROLL
 		for (int r = 0; r < rows; r++)
 			i[r][0] = i[r][1] = dtype == VITA_Q4_1 ? _mm512_setzero_si512() : _mm512_set1_epi32(offset[r]);
 		UNROLL
 		for (int j = 0; j < 8; j++) {
 			__m512i w[2];
+			fetch(s, b, j, bytes / 64, call);
 			load_group(groups + GROUP * (nibbles ? j & 3 : j), nibbles, nibbles && j >= 4, w);
 			if (dtype != VITA_Q8_0) keep_group(call, w, s->bytes + GROUP * (8 * b + j));
 			multiply_group(w, q + 4 * j, rows, i);
@@ -217,8 +218,6 @@ INLINE void span_q4_k(const struct span *s, int rows, enum call call)
 	clear(sum, rows);
 	for (int b = 0; b < 8; b += 2) {
 		const unsigned char *groups = s->head + Q4_K_NIBBLES + 4 * GROUP * b;
-		fetch(s, b, 9, call);
-		fetch(s, b + 1, 9, call);
 		UNROLL
 		for (int side = 0; side < 2; side++) {
 			const unsigned char *scales = s->head + Q4_K_SCALES + TILE * (b + side);
@@ -229,6 +228,7 @@ INLINE void span_q4_k(const struct span *s, int rows, enum call call)
 			UNROLL
 			for (int j = 0; j < 8; j++) {
 				__m512i w[2];
+				fetch(s, b + side, j, 9, call);
 				if (call == LATER) load_group(s->bytes + GROUP * (8 * (b + side) + j), 0, 0, w);
 				else load_group(groups + GROUP * j, 1, side, w);
 				keep_group(call, w, s->bytes + GROUP * (8 * (b + side) + j));
@@ -276,6 +276,7 @@ INLINE void quarter_q6_k(const struct span *s, int half, int quarter, int rows, 
 		UNROLL
 		for (int j = 4 * part; j < 4 * part + 4; j++) {
 			__m512i w[2];
+			fetch(s, b, j, 13, call);
 			if (call == LATER) load_group(s->bytes + GROUP * (8 * b + j), 0, 0, w);
 			else load_six_bits(nibbles + GROUP * j, pairs + GROUP * j, quarter, w);
 			keep_group(call, w, s->bytes + GROUP * (8 * b + j));
@@ -294,7 +295,6 @@ INLINE void span_q6_k(const struct span *s, int rows, enum call call)
 	for (int half = 0; half < 2; half++) {
 		UNROLL
 		for (int quarter = 0; quarter < 4; quarter++) {
-			fetch(s, 4 * half + quarter, 13, call);
 			quarter_q6_k(s, half, quarter, rows, call, d0, d1, sum);
 		}
 	}
