@@ -50,10 +50,11 @@ static double peak_rss_mb(void)
 /* Operations a second for weights of this type: what the fastest sound arithmetic for it could do. */
 static double ops_of(const vita_roof *roof, uint32_t dtype)
 {
-	double int8 = roof->int8_ops, bf16 = roof->bf16_ops;
-	if (vita_dtype_block(dtype) > 1 && int8 > 0) return int8;
-	if (dtype == VITA_BF16 && bf16 > 0) return bf16;
-	return roof->f32_ops;
+	if (vita_dtype_block(dtype) > 1 && roof->int8_ops > 0) return roof->int8_ops;
+	double ops = roof->f32_ops;
+	if (dtype == VITA_BF16) ops = fmax(ops, roof->bf16_ops);
+	if (dtype == VITA_BF16 || dtype == VITA_F16) ops = fmax(ops, roof->f16_ops);
+	return ops;
 }
 
 static double slower(double bytes, double read_bytes, double macs, double ops)
@@ -258,12 +259,15 @@ static void finish_report(struct bench *b)
 		(void)json_object_set_new(r, "backend", json_text(info->llm_backend));
 		(void)json_object_set_new(r, "weight_type", json_string(vita_dtype_name(info->llm_info->weight_dtype)));
 		(void)json_object_set_new(r, "weight_mb", json_real((double)info->llm_info->weight_bytes / 1e6));
+		if (info->head_info)
+			(void)json_object_set_new(r, "head_weight_mb", json_real((double)info->head_info->weight_bytes / 1e6));
 	}
 	if (b->roof.read_bytes > 0) {
 		(void)json_object_set_new(r, "read_gbps", json_real(b->roof.read_bytes / 1e9));
 		(void)json_object_set_new(r, "f32_gflops", json_real(b->roof.f32_ops / 1e9));
 		(void)json_object_set_new(r, "bf16_gflops", json_real(b->roof.bf16_ops / 1e9));
 		(void)json_object_set_new(r, "int8_gops", json_real(b->roof.int8_ops / 1e9));
+		if (b->roof.f16_ops > 0) (void)json_object_set_new(r, "f16_gflops", json_real(b->roof.f16_ops / 1e9));
 	}
 	(void)json_object_set_new(r, "runs", json_integer(b->runs));
 	(void)json_object_set_new(r, "prompt_tokens", json_integer(b->n_prompt));
@@ -461,7 +465,8 @@ const struct verb verb_bench = {
 		"JSON: prompt_tps, decode_tps (main passes only), schedules {name: {tps, roof_tps,\n"
 		"of_roof}}, first_audio_ms (32 tokens of prompt, a main pass and every head once),\n"
 		"encoder_rtf, codec_rtf (time to work over length of sound), read_gbps, f32_gflops,\n"
-		"bf16_gflops, int8_gops, weight_mb, peak_rss_mb. Of --quality: quality {model,\n"
+		"bf16_gflops, f16_gflops (where the device has f16), int8_gops, weight_mb (of the\n"
+		"language model), head_weight_mb, peak_rss_mb. Of --quality: quality {model,\n"
 		"tokens, perplexity (with f32), types {type: {weight_mb, decode and prompt {kl,\n"
 		"same_top, perplexity}}}}; kl in nats, the mean over tokens.\n\n"
 		"Example: what heads gain at 7B, 4 bits, on this machine:\n"

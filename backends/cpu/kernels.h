@@ -108,6 +108,7 @@ struct half_kernels {
 	float (*halve)(uint32_t dtype, const void *w, int64_t w_stride, int n_w, int64_t k, uint16_t *tile);
 	void (*multiply)(const uint16_t *tile, float tile_scale, const uint16_t *x, const float *scale, int n, int64_t k,
 	                 float *out, bool add);
+	double (*spin)(int64_t steps); /* multiplies and adds in registers; the operations done */
 };
 
 /* Many rows against packed weights of q4_0, q4_k and q6_k. A tile's rows become bytes that share a scale over each SPAN of

@@ -172,5 +172,23 @@ static void half(const uint16_t *tile, float tile_scale, const uint16_t *x, cons
 #undef CASE
 }
 
-const struct half_kernels avx512_half = { .halve_row = halve_row, .halve = halve, .multiply = half };
+#define CHAINS 16
+
+static double spin(int64_t steps)
+{
+	static const uint16_t tenth = 0x2e66;
+	__m512i sum[CHAINS];
+	const __m512i w = _mm512_set1_epi16((short)tenth);
+	UNROLL
+	for (int i = 0; i < CHAINS; i++) sum[i] = _mm512_set1_epi16((short)(0x3c00 + i));
+	for (int64_t s = 0; s < steps; s++) {
+		UNROLL
+		for (int i = 0; i < CHAINS; i++) __asm__("vfmadd231ph %1, %1, %0" : "+v"(sum[i]) : "v"(w));
+	}
+	UNROLL
+	for (int i = 0; i < CHAINS; i++) __asm__ volatile("" : : "v"(sum[i]));
+	return 2.0 * 32 * CHAINS * (double)steps;
+}
+
+const struct half_kernels avx512_half = { .halve_row = halve_row, .halve = halve, .multiply = half, .spin = spin };
 #endif

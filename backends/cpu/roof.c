@@ -44,7 +44,8 @@ static void spin_share(void *work, int thread, int n_threads)
 {
 	struct round *r = work;
 	(void)thread, (void)n_threads;
-	(void)atomic_fetch_add(&r->ops, (uint64_t)r->kernels->spin(r->dtype, SPIN_STEPS));
+	(void)atomic_fetch_add(&r->ops, (uint64_t)(r->dtype == VITA_F16 ? r->kernels->half->spin(SPIN_STEPS)
+	                                                                 : r->kernels->spin(r->dtype, SPIN_STEPS)));
 }
 
 /* Bytes a second over the whole buffer. */
@@ -73,10 +74,12 @@ static vita_status measure(vita_backend *backend, vita_roof *out, vita_error *er
 	for (int i = 0; i < ROUNDS; i++) {
 		double read = read_round(backend, buffer->memory), f32 = spin_round(backend, VITA_F32);
 		double bf16 = spin_round(backend, VITA_BF16), int8 = spin_round(backend, VITA_Q8_0);
+		double f16 = backend->kernels->half && VITA_COVERS(out, vita_roof, f16_ops) ? spin_round(backend, VITA_F16) : 0;
 		if (read > out->read_bytes) out->read_bytes = read;
 		if (f32 > out->f32_ops) out->f32_ops = f32;
 		if (bf16 > out->bf16_ops) out->bf16_ops = bf16;
 		if (int8 > out->int8_ops) out->int8_ops = int8;
+		if (f16 > 0 && f16 > out->f16_ops) out->f16_ops = f16;
 	}
 	cpu_free(backend, buffer);
 	return VITA_OK;

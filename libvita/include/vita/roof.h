@@ -27,6 +27,7 @@ typedef struct vita_roof {
 	double f32_ops;      /* a second, in registers, all threads */
 	double bf16_ops;     /* bf16 products added in f32 */
 	double int8_ops;     /* 8-bit products added in 32 bits */
+	double f16_ops;      /* f16 products added in f16 */
 } vita_roof;
 
 typedef struct vita_roof_api {
