@@ -14,6 +14,7 @@ vitainclude_HEADERS += \
 	%D%/include/vita/encoder.h \
 	%D%/include/vita/engine.h \
 	%D%/include/vita/file.h \
+	%D%/include/vita/greedy.h \
 	%D%/include/vita/head.h \
 	%D%/include/vita/host.h \
 	%D%/include/vita/llm.h \

@@ -99,6 +99,7 @@ static vita_status generate(struct generation *g)
 	turn.max_tokens = g->max_tokens;
 	turn.cancel = cli_cancel;
 	turn.events = &events;
+	turn.unscored = !g->logits_path;
 	if (cli->json) progress_enable(cli);
 	VITA_INIT(&g->result);
 	status = vita_turn_run(conversation, &turn, &g->result, &cli->err);

@@ -96,6 +96,7 @@ static vita_status run_turn(struct answer *answer, uint32_t task, const char *te
 	turn.max_tokens = max_tokens;
 	turn.cancel = cli_cancel;
 	turn.events = &events;
+	turn.unscored = 1;
 	VITA_INIT(&answer->result);
 	status = vita_turn_run(conversation, &turn, &answer->result, &cli->err);
 	vita_conversation_close(conversation);

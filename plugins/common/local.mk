@@ -5,6 +5,7 @@ noinst_LTLIBRARIES += %D%/libcommon.la
 	%D%/decoder_config.c %D%/decoder_config.h \
 	%D%/decoder_layer.c %D%/decoder_layer.h \
 	%D%/decoder_weights.c %D%/decoder_weights.h \
+	%D%/likeliest.c %D%/likeliest.h \
 	%D%/plugin_memory.c %D%/plugin_memory.h \
 	%D%/train_layer.c %D%/train_layer.h
 %C%_libcommon_la_CFLAGS = $(AM_CFLAGS) -pthread

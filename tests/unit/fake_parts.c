@@ -633,6 +633,7 @@ static vita_status hear(vita_conversation *c, heard *h, vita_turn *turn)
 	h->n_vocab = c->engine->llm_info.vocab_size;
 	turn->events = &events;
 	turn->cancel = h->cancel;
+	turn->unscored = h->unscored;
 	return vita_turn_run(c, turn, &h->result, &h->err);
 }
 

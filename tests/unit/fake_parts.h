@@ -82,6 +82,7 @@ typedef struct heard {
 	double worst;                 /* largest difference from them */
 	uint32_t n_vocab;
 	uint32_t cancel_at, fail_at;  /* token of the answer, counted from 1, at which to; 0: never */
+	uint32_t unscored;            /* of the turn: no logits are wanted */
 	uint32_t recorded;            /* of the turn: the question lies there whole */
 	vita_cancel *cancel;
 	vita_turn_result result;

@@ -32,6 +32,7 @@ static vita_status trace_write(vita_backend *b, const vita_tensor *target, const
 static vita_status trace_read(vita_backend *b, const vita_tensor *source, void *target, uint64_t size,
                               vita_error *err)
 {
+	of(b)->reads++;
 	return of(b)->inner->api->read(of(b)->inner->self, source, target, size, err);
 }
 
@@ -69,6 +70,7 @@ static vita_status trace_submit(vita_backend *b, const vita_op *const *ops, uint
 
 static vita_status trace_wait(vita_backend *b, vita_error *err)
 {
+	of(b)->waits++;
 	return of(b)->inner->api->wait(of(b)->inner->self, err);
 }
 

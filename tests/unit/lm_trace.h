@@ -25,7 +25,7 @@ typedef struct lm_trace {
 	int32_t positions[LM_TRACE_ROWS]; /* of the latest RoPE */
 	int64_t fail_after;               /* submits that still work; negative: all */
 	uint64_t allocated;               /* buffers alive */
-	uint64_t submits;
+	uint64_t submits, reads, waits;
 } lm_trace;
 
 void lm_trace_init(lm_trace *trace, const vita_device *inner);

@@ -226,6 +226,12 @@ check_PROGRAMS += %D%/test_models
 %C%_test_models_CFLAGS = $(unit_cflags) $(JANSSON_CFLAGS)
 %C%_test_models_LDADD = $(unit_ldadd) $(JANSSON_LIBS)
 
+check_PROGRAMS += %D%/test_greedy
+%C%_test_greedy_SOURCES = %D%/test_greedy.c %D%/fake_parts.c %D%/fake_parts.h $(lm_support)
+%C%_test_greedy_CPPFLAGS = $(unit_cppflags)
+%C%_test_greedy_CFLAGS = $(unit_cflags)
+%C%_test_greedy_LDADD = $(unit_ldadd)
+
 check_PROGRAMS += %D%/test_config
 %C%_test_config_SOURCES = %D%/test_config.c %D%/files_support.h
 %C%_test_config_CPPFLAGS = $(unit_cppflags)

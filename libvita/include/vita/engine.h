@@ -109,7 +109,8 @@ typedef struct vita_turn_events {
 	void *user;
 	/* A token of the answer: source 0 from a main pass, k from head k (1 …).
 	 * logits: the f32 scores that it was chosen from, before any penalty: vocab_size values, or NULL
-	 * where only a part of the vocabulary was computed. Valid during the call. */
+	 * where only a part of the vocabulary was computed, or nobody wants them (vita_turn.unscored). Valid during
+	 * the call. */
 	vita_status (*token)(void *user, int32_t id, uint32_t source, const float *logits, vita_error *err);
 	/* Text that has become certain, whole characters, not NUL-terminated. */
 	vita_status (*text)(void *user, const char *text, uint64_t size, vita_error *err);
@@ -135,7 +136,8 @@ typedef struct vita_turn {
 	 * (vita_encoder_info), so that its tokens are those of the whole. 0: it comes as it is spoken, and waits for
 	 * nothing. */
 	uint32_t recorded;
-	uint32_t reserved;
+	/* 1: the token event wants no logits, so that greedy choices can be made where these lie (vita/greedy.h). */
+	uint32_t unscored;
 } vita_turn;
 
 typedef struct vita_turn_result {

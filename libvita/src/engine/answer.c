@@ -36,12 +36,15 @@ vita_status vita_answer_choose(vita_running *r, const float *logits, int heads, 
 	return vita_sampler_choose(&c->sampler, &how, &row, &c->random, id, r->err);
 }
 
-vita_status vita_answer_propose(vita_running *r, uint32_t head, uint32_t position, int greedy, uint64_t index,
-                                int32_t *id)
+vita_status vita_answer_propose(vita_running *r, uint32_t head, uint32_t position, uint32_t run, int draft,
+                                uint64_t index, int32_t *id, const float **logits)
 {
 	vita_conversation *c = r->conversation;
 	const vita_engine *engine = r->engine;
 	vita_head_call call, *one = &call;
+	*logits = NULL;
+	vita_status status = vita_greedy_propose(r, head, position, run, draft, index, id);
+	if (status != VITA_E_UNSUPPORTED) return status;
 	VITA_INIT(&call);
 	call.index = head;
 	call.state = c->head;
@@ -51,10 +54,12 @@ vita_status vita_answer_propose(vita_running *r, uint32_t head, uint32_t positio
 	call.n_ranges = engine->n_head_ranges;
 	call.logits = c->logits;
 	call.token = -1;
-	*id = -1;
-	vita_status status = engine->head_api->propose(engine->head, &one, 1, r->turn->cancel, r->err);
+	status = engine->head_api->propose(engine->head, &one, 1, r->turn->cancel, r->err);
 	if (status != VITA_OK) return status;
-	if (!engine->head_info.gives_tokens) return vita_answer_choose(r, c->logits, 1, greedy, index, id);
+	if (!engine->head_info.gives_tokens) {
+		*logits = c->logits;
+		return vita_answer_choose(r, c->logits, 1, draft, index, id);
+	}
 	if (call.token >= engine->id_limit)
 		return vita_fail(r->err, VITA_E_INTERNAL,
 		                 "plugin %s proposed token %ld; ids go from 0 to %ld",
@@ -101,12 +106,15 @@ vita_status vita_answer_emit(vita_running *r, int32_t id, uint32_t source, const
 static vita_status main_step(vita_running *r)
 {
 	vita_conversation *c = r->conversation;
-	int32_t id;
-	vita_status status = vita_conversation_feed(c, 1, r->turn->cancel, r->err);
-	if (status == VITA_OK) status = vita_answer_choose(r, c->logits, 0, 0, r->n_answer, &id);
+	const vita_wanted wanted = vita_greedy_main(r) ? VITA_WANT_IDS : VITA_WANT_SCORES;
+	int32_t id = -1;
+	vita_status status = vita_conversation_feed(c, wanted, r->turn->cancel, r->err);
+	if (status != VITA_OK) return status;
+	if (wanted == VITA_WANT_SCORES) status = vita_answer_choose(r, c->logits, 0, 0, r->n_answer, &id);
+	else status = vita_greedy_check(r, &r->engine->llm_part, id = c->chosen[0]);
 	if (status != VITA_OK) return status;
 	if (r->n_answer > 0) r->result.n_main++;
-	return vita_answer_emit(r, id, 0, c->logits);
+	return vita_answer_emit(r, id, 0, wanted == VITA_WANT_SCORES ? c->logits : NULL);
 }
 
 /* One token as the schedule says: what a head proposes is final. */
@@ -117,7 +125,9 @@ static vita_status step(vita_running *r)
 	int64_t head = vita_schedule_step(r->schedule, r->n_answer, n_heads, &r->next_head);
 	if (head == VITA_STEP_MAIN) return main_step(r);
 	int32_t id;
-	vita_status status = vita_answer_propose(r, (uint32_t)head, c->n_tokens, 0, r->n_answer, &id);
+	const float *logits;
+	vita_status status = vita_answer_propose(r, (uint32_t)head, c->n_tokens, vita_greedy_run(r, (uint32_t)head), 0,
+	                                         r->n_answer, &id, &logits);
 	if (status != VITA_OK) return status;
 	if (id < 0) { /* the head has nothing to say: a main pass has */
 		r->next_head = 0;
@@ -125,9 +135,7 @@ static vita_status step(vita_running *r)
 	}
 	r->result.n_proposed++;
 	r->result.n_accepted++;
-	return vita_answer_emit(r, id, (uint32_t)head + 1,
-	                        r->engine->head_rows_full && !r->engine->head_info.gives_tokens ? c->logits
-	                                                                                        : NULL);
+	return vita_answer_emit(r, id, (uint32_t)head + 1, r->engine->head_rows_full ? logits : NULL);
 }
 
 vita_status vita_answer_run(vita_running *r)
@@ -143,5 +151,6 @@ vita_status vita_answer_run(vita_running *r)
 		if (status == VITA_OK) status = verify ? vita_answer_verify(r) : step(r);
 		if (status != VITA_OK) return status;
 	}
-	return vita_speaker_finish(r);
+	vita_status status = vita_greedy_finish(r);
+	return status == VITA_OK ? vita_speaker_finish(r) : status;
 }

@@ -29,14 +29,16 @@ static void close_states(vita_conversation *c)
 	c->llm = NULL;
 }
 
-/* One row of scores, and where heads are verified one more for each that can be asked. */
+/* One row of scores or its choice, and where heads are verified one more for each that can be asked. */
 static vita_status open_logits(vita_conversation *c, vita_error *err)
 {
 	size_t n_rows = 1, n_vocab = c->engine->llm_info.vocab_size;
 	if (c->engine->verify) n_rows += c->engine->head_info.count;
 	c->logits =
 		n_rows > SIZE_MAX / sizeof(float) / n_vocab ? NULL : malloc(n_rows * n_vocab * sizeof(float));
-	if (c->logits) return VITA_OK;
+	c->chosen = calloc(n_rows, sizeof *c->chosen);
+	c->ahead = calloc((size_t)c->engine->head_info.count + 1, sizeof *c->ahead);
+	if (c->logits && c->chosen && c->ahead) return VITA_OK;
 	return vita_fail(err, VITA_E_NOMEM, "no memory for %zu rows of %zu scores", n_rows, n_vocab);
 }
 
@@ -68,6 +70,8 @@ void vita_conversation_close(vita_conversation *c)
 	vita_token_set_close(&c->seen);
 	vita_sampler_close(&c->sampler);
 	free(c->logits);
+	free(c->chosen);
+	free(c->ahead);
 	free(c->tokens);
 	free(c->rows);
 	free(c->row_token);
@@ -200,19 +204,26 @@ static void place_rows(vita_conversation *c, vita_llm_block *block)
 	block->row_index = n ? c->row_index : NULL;
 }
 
-vita_status vita_conversation_forward(vita_conversation *c, uint32_t n, uint32_t n_logits,
+vita_status vita_conversation_forward(vita_conversation *c, uint32_t n, vita_wanted wanted, uint32_t n_wanted,
                                       vita_tensor *hidden, const vita_cancel *cancel, vita_error *err)
 {
 	const vita_engine *engine = c->engine;
 	vita_llm_block block, *one = &block;
+	vita_choice choice;
+	const vita_choice *of_one = &choice;
 	VITA_INIT(&block);
+	VITA_INIT(&choice);
 	block.n_tokens = n;
 	block.state = c->llm;
 	block.ids = c->tokens + c->n_fed;
-	block.n_logits = n_logits;
-	block.logits = n_logits ? c->logits : NULL;
 	place_rows(c, &block);
-	vita_status status = engine->llm_api->forward(engine->llm, &one, 1, cancel, err);
+	if (wanted == VITA_WANT_SCORES) block.n_logits = n_wanted, block.logits = c->logits;
+	choice.count = n_wanted;
+	choice.limit = engine->id_limit;
+	choice.ids = c->chosen;
+	vita_status status = wanted == VITA_WANT_IDS
+	                             ? engine->greedy->forward(engine->llm, &one, &of_one, 1, cancel, err)
+	                             : engine->llm_api->forward(engine->llm, &one, 1, cancel, err);
 	if (status != VITA_OK) return status;
 	*hidden = block.hidden;
 	if (c->head &&
@@ -244,14 +255,14 @@ vita_status vita_conversation_accept(vita_conversation *c, uint32_t n, const vit
 	return VITA_OK;
 }
 
-vita_status vita_conversation_feed(vita_conversation *c, int want_logits, const vita_cancel *cancel,
+vita_status vita_conversation_feed(vita_conversation *c, vita_wanted wanted, const vita_cancel *cancel,
                                    vita_error *err)
 {
 	vita_status status = VITA_OK;
 	while (c->n_fed < c->n_tokens && status == VITA_OK) {
 		vita_tensor hidden;
 		uint32_t left = c->n_tokens - c->n_fed, n = left < BLOCK_TOKENS ? left : BLOCK_TOKENS;
-		status = vita_conversation_forward(c, n, want_logits && n == left ? 1 : 0, &hidden, cancel,
+		status = vita_conversation_forward(c, n, n == left ? wanted : VITA_WANT_NOTHING, 1, &hidden, cancel,
 		                                   err);
 		if (status == VITA_OK) status = vita_conversation_accept(c, n, &hidden, 0, err);
 	}

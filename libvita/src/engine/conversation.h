@@ -25,6 +25,8 @@ struct vita_conversation {
 	vita_sampler sampler;
 	vita_random random;
 	float *logits;                /* [1, or one more than heads where they are verified; vocab_size] */
+	int32_t *chosen;              /* [rows of logits] ids that the LLM chose by itself, in place of logits */
+	int32_t *ahead;               /* [heads] ids that a chain of heads chose (greedy.c) */
 	int broken;                   /* a state could not be cut back: only reset helps */
 };
 
@@ -39,14 +41,21 @@ vita_status vita_conversation_append_rows(vita_conversation *c, int32_t id, cons
 /* Make room for n tokens behind the last. */
 vita_status vita_conversation_reserve(vita_conversation *c, uint64_t n, vita_error *err);
 
-/* Feed the LLM all tokens it has not seen, and show the heads what it made of them. want_logits: leave the
- * scores for the token after the last in c->logits. */
-vita_status vita_conversation_feed(vita_conversation *c, int want_logits, const vita_cancel *cancel,
+/* What a pass is to leave for its last rows. */
+typedef enum vita_wanted {
+	VITA_WANT_NOTHING,
+	VITA_WANT_SCORES, /* in c->logits */
+	VITA_WANT_IDS,    /* the likeliest, in c->chosen */
+} vita_wanted;
+
+/* Feed the LLM all tokens it has not seen, and show the heads what it made of them; what is wanted is for the token
+ * after the last. */
+vita_status vita_conversation_feed(vita_conversation *c, vita_wanted wanted, const vita_cancel *cancel,
                                    vita_error *err);
 
 /* One block of the LLM over the next n tokens, which may reach into drafts. n_fed stays and the heads see
  * nothing; on success the LLM's state is n tokens longer. hidden: its hidden states, as vita_llm_block's. */
-vita_status vita_conversation_forward(vita_conversation *c, uint32_t n, uint32_t n_logits,
+vita_status vita_conversation_forward(vita_conversation *c, uint32_t n, vita_wanted wanted, uint32_t n_wanted,
                                       vita_tensor *hidden, const vita_cancel *cancel, vita_error *err);
 
 /* The first n of the rows that forward gave stand: show them to the heads and let the LLM forget the

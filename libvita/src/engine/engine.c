@@ -151,6 +151,7 @@ vita_status vita_engine_settle(vita_engine *engine, vita_error *err)
 	                              engine->llm_info.vocab_size, err);
 	if (status == VITA_OK) status = read_schedule(engine, err);
 	if (status == VITA_OK) status = read_head_rows(engine, err);
+	if (status == VITA_OK) status = vita_greedy_find(engine, err);
 	if (status == VITA_OK) note_surplus(engine);
 	engine->verify = strcmp(vita_context_string(engine->context, "heads", "verify"), "exact") == 0;
 	return status;
@@ -203,6 +204,7 @@ void vita_engine_close(vita_engine *engine)
 	vita_schedule_free(&engine->schedule);
 	vita_schedule_free(&engine->vanilla);
 	free(engine->head_ranges);
+	free(engine->chain_ranges);
 	free(engine->chunk);
 	free(engine);
 }

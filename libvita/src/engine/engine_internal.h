@@ -11,6 +11,7 @@
 #include "host/context_internal.h"
 
 #include <vita/engine.h>
+#include <vita/greedy.h>
 
 /* Token ids by name in the tokenizer; -1 where it has none. */
 typedef struct vita_markers {
@@ -62,6 +63,9 @@ struct vita_engine {
 	const vita_head_api *head_api;      /* NULL: no heads */
 	vita_head *head;
 	vita_head_info head_info;           /* count 0: no heads */
+	const vita_greedy_api *greedy;      /* of the LLM, NULL where it cannot */
+	const vita_chain_api *chain;        /* of the heads */
+	int heads_afar;                     /* their device's memory is not the host's */
 	const vita_codec_api *codec_api;
 	vita_codec *codec;
 	vita_codec_info codec_info;
@@ -74,6 +78,8 @@ struct vita_engine {
 	vita_range *head_ranges;            /* rows that heads are asked for, rising, apart */
 	uint32_t n_head_ranges;
 	int head_rows_full;                 /* those are all rows */
+	vita_range *chain_ranges;           /* of them what can be chosen at all */
+	uint32_t n_chain_ranges;
 	int32_t id_limit;                   /* ids from here on are padding rows and never chosen */
 	uint32_t *chunk;                    /* tokens of the codec's chunks; the last repeats; 0: all */
 	uint32_t n_chunk;
@@ -92,6 +98,9 @@ vita_status vita_engine_known(const vita_engine *engine, const char *section, co
 
 /* With the language model and its heads open: generation, schedule, and the rows that heads are asked for. */
 vita_status vita_engine_settle(vita_engine *engine, vita_error *err);
+
+/* Can LLM and heads choose greedily by themselves? */
+vita_status vita_greedy_find(vita_engine *engine, vita_error *err);
 
 /* The parts, each from its section of the config; what was opened is closed by vita_engine_close. */
 vita_status vita_engine_open_tokenizer(vita_engine *engine, vita_error *err);

@@ -12,6 +12,7 @@ libvita_libcore_la_SOURCES += \
 	%D%/fit.c \
 	%D%/fit.h \
 	%D%/generation.c \
+	%D%/greedy.c \
 	%D%/markers.c \
 	%D%/parts.c \
 	%D%/prompt.c \

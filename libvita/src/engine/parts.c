@@ -7,6 +7,7 @@
 #include "engine/fit.h"
 
 #include "files/model.h"
+#include "host/fallback.h"
 #include "text/tokenizer_gguf.h"
 
 #include <stdlib.h>
@@ -213,7 +214,8 @@ vita_status vita_engine_open_llm(vita_engine *engine, vita_error *err)
 	vita_status status = vita_engine_open_model(engine, err);
 	if (status == VITA_OK) status = find_llm(engine, err);
 	if (status == VITA_OK) status = prepare(engine, "llm", part, &settings, err);
-	if (status == VITA_OK && VITA_HAS(part->device->api, vita_backend_api, address)) /* its memory is the host's */
+	/* Is its memory the host's? */
+	if (status == VITA_OK && VITA_HAS(vita_fallback_inner(part->device)->api, vita_backend_api, address))
 		status = vita_check_fit(engine->model, vita_context_string(engine->context, "llm", "dtype"),
 		                        vita_memory_left(), err);
 	if (status != VITA_OK) {

@@ -31,7 +31,7 @@ static vita_status read_ahead(vita_running *r)
 	vita_conversation *c = r->conversation;
 	const vita_head_api *heads = c->head ? r->engine->head_api : NULL;
 	if (c->n_tokens - c->n_fed < LISTEN_TOKENS) return VITA_OK;
-	vita_status status = vita_conversation_feed(c, 0, r->turn->cancel, r->err);
+	vita_status status = vita_conversation_feed(c, VITA_WANT_NOTHING, r->turn->cancel, r->err);
 	if (status != VITA_OK || !heads || !VITA_HAS(heads, vita_head_api, prefill)) return status;
 	if (!vita_schedule_uses_heads(r->schedule)) return VITA_OK;
 	return heads->prefill(c->head, c->tokens, c->n_tokens, r->turn->cancel, r->err);

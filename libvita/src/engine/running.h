@@ -29,6 +29,7 @@ typedef struct vita_running {
 	vita_schedule own_schedule; /* of this turn, where it brings one */
 	uint64_t n_answer, max_tokens;
 	int64_t next_head;
+	uint32_t ahead, n_ahead;    /* of conversation->ahead: handed out, and all */
 	int stopped;
 	double started, question_end, encoded; /* milliseconds of the clock */
 	vita_error *err;
@@ -54,15 +55,32 @@ int vita_answer_ends(const vita_running *r, int32_t id);
  * greedy = 1 draws nothing. */
 vita_status vita_answer_choose(vita_running *r, const float *logits, int heads, int greedy, uint64_t index,
                                int32_t *id);
-/* Ask head number `head` for the token at `position`; *id is -1 where it has none. */
-vita_status vita_answer_propose(vita_running *r, uint32_t head, uint32_t position, int greedy, uint64_t index,
-                                int32_t *id);
+/* Ask head number `head` for the token at `position`; *id is -1 where it has none. run: how many heads in a row, from
+ * this one on, will be asked. draft = 1: the token is chosen greedily, and shown to nobody. *logits is what it was chosen
+ * from, NULL where that stayed on the device. */
+vita_status vita_answer_propose(vita_running *r, uint32_t head, uint32_t position, uint32_t run, int draft,
+                                uint64_t index, int32_t *id, const float **logits);
 /* A token of the answer is certain: append it, tell it, and speak it. */
 vita_status vita_answer_emit(vita_running *r, int32_t id, uint32_t source, const float *logits);
+
+/* ---- choosing where the scores lie ---- */
+/* Does the next main pass give ids in place of scores? */
+int vita_greedy_main(const vita_running *r);
+/* Is what a plugin chose an id? */
+vita_status vita_greedy_check(const vita_running *r, const vita_part *part, int32_t id);
+/* How many heads in a row, from this one on, the answer's next tokens come from, as far as is known now; at least 1. */
+uint32_t vita_greedy_run(const vita_running *r, uint32_t head);
+/* As vita_answer_propose. E_UNSUPPORTED without a word: ask the heads one by one. */
+vita_status vita_greedy_propose(vita_running *r, uint32_t head, uint32_t position, uint32_t run, int draft,
+                                uint64_t index, int32_t *id);
+/* The answer is over: heads forget what they were asked ahead of it. */
+vita_status vita_greedy_finish(vita_running *r);
 
 /* ---- what becomes of the tokens ---- */
 vita_status vita_speaker_open(vita_running *r);
 vita_status vita_speaker_token(vita_running *r, int32_t id);
+/* Audio tokens that the codec waits for; UINT64_MAX where it does not. */
+uint64_t vita_speaker_missing(const vita_running *r);
 vita_status vita_speaker_finish(vita_running *r);
 void vita_speaker_close(vita_running *r);
 

@@ -304,6 +304,13 @@ uint32_t vita_sampler_distribution(vita_sampler *sampler, const vita_sampling *h
 	return n;
 }
 
+vita_status vita_sampler_fail(vita_error *err)
+{
+	return vita_fail(err, VITA_E_INTERNAL,
+	                 "none of the model's scores is a number: its weights are damaged, or the "
+	                 "arithmetic of the device overflowed");
+}
+
 vita_status vita_sampler_choose(vita_sampler *sampler, const vita_sampling *how, const vita_scores *row,
                                 vita_random *random, int32_t *id, vita_error *err)
 {
@@ -319,8 +326,5 @@ vita_status vita_sampler_choose(vita_sampler *sampler, const vita_sampling *how,
 	} else {
 		vita_sampler_greedy(sampler, how, row, id);
 	}
-	if (*id >= 0) return VITA_OK;
-	return vita_fail(err, VITA_E_INTERNAL,
-	                 "none of the model's scores is a number: its weights are damaged, or the "
-	                 "arithmetic of the device overflowed");
+	return *id >= 0 ? VITA_OK : vita_sampler_fail(err);
 }

@@ -82,6 +82,9 @@ void vita_sampler_greedy(vita_sampler *sampler, const vita_sampling *how, const 
  * probabilities. Returns how many; 0 where no score is a number above -infinity. */
 uint32_t vita_sampler_distribution(vita_sampler *sampler, const vita_sampling *how, const vita_scores *row);
 
+/* E_INTERNAL: no score is usable. */
+vita_status vita_sampler_fail(vita_error *err);
+
 /* Greedy or drawn, as `how` says. Takes exactly one random number where it draws.
  * E_INTERNAL where no score is usable. */
 vita_status vita_sampler_choose(vita_sampler *sampler, const vita_sampling *how, const vita_scores *row,

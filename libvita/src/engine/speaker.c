@@ -75,6 +75,13 @@ static vita_status push_chunk(vita_running *r, int last)
 	return pull_samples(r);
 }
 
+uint64_t vita_speaker_missing(const vita_running *r)
+{
+	const vita_speaker *speaker = &r->speaker;
+	uint32_t chunk = speaker->wants_sound ? vita_engine_chunk(r->engine, speaker->n_chunks) : 0;
+	return chunk == 0 ? UINT64_MAX : chunk > speaker->n_waiting ? chunk - speaker->n_waiting : 1;
+}
+
 static vita_status gather(vita_running *r, int32_t code)
 {
 	vita_speaker *speaker = &r->speaker;

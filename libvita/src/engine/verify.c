@@ -33,7 +33,8 @@ static vita_status draft(vita_running *r, uint32_t *n)
 	*n = 0;
 	while (status == VITA_OK && *n < wanted) {
 		int32_t id;
-		status = vita_answer_propose(r, *n, c->n_tokens + *n, 1, r->n_answer + *n, &id);
+		const float *logits;
+		status = vita_answer_propose(r, *n, c->n_tokens + *n, wanted - *n, 1, r->n_answer + *n, &id, &logits);
 		if (status != VITA_OK || id < 0) break;
 		c->tokens[c->n_tokens + (*n)++] = id;
 		vita_token_set_add(&c->seen, id);
@@ -42,17 +43,19 @@ static vita_status draft(vita_running *r, uint32_t *n)
 	return status;
 }
 
-/* Choose at each place until the draft is left. The ids go where the drafts lie; those before the last are
+/* Choose at each place until the draft is left, or take what the LLM chose. The ids go where the drafts lie; those before the last are
  * equal to them. *n_chosen is how many, *n_agreed how many of them the draft had. */
-static vita_status choose(vita_running *r, uint32_t n_drafts, uint32_t *n_chosen, uint32_t *n_agreed)
+static vita_status choose(vita_running *r, vita_wanted wanted, uint32_t n_drafts, uint32_t *n_chosen,
+                          uint32_t *n_agreed)
 {
 	vita_conversation *c = r->conversation;
 	uint32_t n_seen = c->seen.n, n_vocab = r->engine->llm_info.vocab_size;
 	vita_status status = VITA_OK;
 	*n_chosen = *n_agreed = 0;
 	for (uint32_t i = 0; i <= n_drafts; i++) {
-		int32_t id, *place = &c->tokens[c->n_tokens + i];
-		status = vita_answer_choose(r, c->logits + (size_t)i * n_vocab, 0, 0, r->n_answer + i, &id);
+		int32_t id = c->chosen[i], *place = &c->tokens[c->n_tokens + i];
+		if (wanted == VITA_WANT_IDS) status = vita_greedy_check(r, &r->engine->llm_part, id);
+		else status = vita_answer_choose(r, c->logits + (size_t)i * n_vocab, 0, 0, r->n_answer + i, &id);
 		if (status != VITA_OK) break;
 		int agrees = i < n_drafts && id == *place;
 		*place = id;
@@ -66,7 +69,7 @@ static vita_status choose(vita_running *r, uint32_t n_drafts, uint32_t *n_chosen
 }
 
 /* Tell the chosen tokens, which lie behind the conversation's own. */
-static vita_status emit(vita_running *r, uint32_t n_chosen, uint32_t n_agreed)
+static vita_status emit(vita_running *r, vita_wanted wanted, uint32_t n_chosen, uint32_t n_agreed)
 {
 	vita_conversation *c = r->conversation;
 	vita_status status = VITA_OK;
@@ -74,8 +77,9 @@ static vita_status emit(vita_running *r, uint32_t n_chosen, uint32_t n_agreed)
 		if (i > 0) status = vita_running_check(r);
 		if (status != VITA_OK) return status;
 		if (i < n_agreed) r->result.n_accepted++;
+		const float *logits = c->logits + (size_t)i * r->engine->llm_info.vocab_size;
 		status = vita_answer_emit(r, c->tokens[c->n_tokens], i < n_agreed ? i + 1 : 0,
-		                          c->logits + (size_t)i * r->engine->llm_info.vocab_size);
+		                          wanted == VITA_WANT_SCORES ? logits : NULL);
 	}
 	return status;
 }
@@ -83,16 +87,17 @@ static vita_status emit(vita_running *r, uint32_t n_chosen, uint32_t n_agreed)
 vita_status vita_answer_verify(vita_running *r)
 {
 	vita_conversation *c = r->conversation;
+	const vita_wanted wanted = vita_greedy_main(r) ? VITA_WANT_IDS : VITA_WANT_SCORES;
 	uint32_t n_drafts = draft_length(r), n_chosen = 0, n_agreed = 0;
 	vita_tensor hidden;
 	vita_status status = draft(r, &n_drafts);
 	/* A prompt may be long: all but its last token go first, in blocks. */
 	if (status == VITA_OK && n_drafts == 0)
-		status = vita_conversation_feed(c, 1, r->turn->cancel, r->err);
+		status = vita_conversation_feed(c, wanted, r->turn->cancel, r->err);
 	if (status == VITA_OK && n_drafts > 0)
-		status = vita_conversation_forward(c, n_drafts + 1, n_drafts + 1, &hidden, r->turn->cancel,
-		                                   r->err);
-	if (status == VITA_OK) status = choose(r, n_drafts, &n_chosen, &n_agreed);
+		status = vita_conversation_forward(c, n_drafts + 1, wanted, n_drafts + 1, &hidden,
+		                                   r->turn->cancel, r->err);
+	if (status == VITA_OK) status = choose(r, wanted, n_drafts, &n_chosen, &n_agreed);
 	if (status == VITA_OK && n_drafts > 0) {
 		/* The token before the drafts stands, and so do drafts that agree; but the answer's last
 		 * token stays to be fed by the next pass, which is a draft only where it ends the answer. */
@@ -102,5 +107,5 @@ vita_status vita_answer_verify(vita_running *r)
 	if (status != VITA_OK) return status;
 	if (r->n_answer > 0) r->result.n_main++;
 	r->result.n_proposed += n_drafts;
-	return emit(r, n_chosen, n_agreed);
+	return emit(r, wanted, n_chosen, n_agreed);
 }

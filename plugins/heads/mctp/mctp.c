@@ -110,6 +110,7 @@ static vita_status head_open(const vita_host *host, const vita_device *device, c
 	head->device = device;
 	head->llm_api = llm_api;
 	head->llm = llm;
+	head->greedy = llm_api->get_extension(llm, VITA_GREEDY_ID);
 	head->llm_device = llm_api->device(llm);
 	head->one_device = head->llm_device->self == device->self;
 	pass_pool_init(&head->pool);
@@ -140,9 +141,7 @@ static void describe(const vita_head *head, vita_head_info *info)
 
 static const void *get_extension(vita_head *head, const char *id)
 {
-	(void)head;
-	(void)id;
-	return NULL;
+	return strcmp(id, VITA_CHAIN_ID) == 0 ? mctp_chain(head) : NULL;
 }
 
 static const void *ability(const char *id)

@@ -19,6 +19,7 @@
 
 #include "../../common/decoder_layer.h"
 
+#include <vita/greedy.h>
 #include <vita/head.h>
 
 typedef struct mctp_module {
@@ -32,6 +33,7 @@ struct vita_head {
 	const vita_device *device; /* of the modules */
 	const vita_llm_api *llm_api;
 	vita_llm *llm;
+	const vita_greedy_api *greedy; /* the LLM's, or NULL */
 	const vita_device *llm_device;
 	int32_t one_device; /* both are the same */
 	uint32_t count;     /* modules in use */
@@ -61,12 +63,28 @@ struct vita_head_state {
 	mctp_stage *stages; /* count */
 };
 
+/* The end of a conversation's tokens as the device of a chain has them: known ones, then room for what each head of the
+ * chain chooses. */
+typedef struct mctp_tail {
+	int64_t first;     /* number of the first of them in the conversation */
+	vita_tensor ids;   /* i32 [tokens] */
+	vita_tensor found; /* likeliest [heads of the chain], for the host */
+} mctp_tail;
+
+/* Ids of the columns of logits that these ranges make. */
+typedef struct mctp_columns {
+	device_memory memory; /* f32 [columns] */
+	vita_range *ranges;
+	uint32_t n_ranges; /* 0: not filled */
+} mctp_columns;
+
 /* Rows that one state's module k has yet to do. */
 typedef struct mctp_job {
 	vita_head_state *state;
 	const int32_t *tokens;      /* all */
 	int64_t end;                /* rows done … end-1 are to be done */
 	const vita_head_call *call; /* who wants logits of the last row, or NULL */
+	const mctp_tail *tail;      /* NULL, or where tokens are looked up and the last row's choice is put instead */
 } mctp_job;
 
 /* Working memory of one running pass; idle whenever it is in the pool. */
@@ -78,8 +96,11 @@ typedef struct mctp_pass {
 	int32_t ids[DECODER_MAX_ROWS];
 	device_memory embeddings, inputs;     /* on the modules' device: [n, h] and [n, 2h] */
 	device_memory transfer, last, logits; /* on the LLM's: [n, h], [jobs, h], [jobs, wanted rows] */
+	device_memory tokens, found, number;  /* on the LLM's, of chains: ids, what was chosen, one id as f32 */
+	mctp_columns columns;
 	uint32_t capacity;                    /* jobs that the lists have room for */
 	mctp_job *jobs;
+	mctp_tail *tails;
 	decoder_block *blocks;
 	decoder_segment *segments;
 } mctp_pass;
@@ -101,9 +122,20 @@ vita_status mctp_stage_reserve(vita_head_state *state, mctp_pass *pass, uint32_t
                                vita_error *err);
 
 /* Module k over the first n of pass->jobs: rows, caches and the next stage's hidden states are written, and
- * the last rows' logits where wanted. No state has moved on yet when it returns. */
+ * the last rows' logits where wanted, or what was chosen from them. No state has moved on yet when it returns. */
 vita_status mctp_run(vita_head *head, mctp_pass *pass, uint32_t k, uint32_t n, const vita_cancel *cancel,
                      vita_error *err);
+
+/* Is this what head call->index can be asked now? */
+vita_status mctp_check_call(const vita_head *head, const vita_head_call *call, int wants_logits, vita_error *err);
+int64_t mctp_wanted_rows(const vita_head_call *call); /* of the output matrix */
+
+/* Jobs first … first+n-1, who want the same columns, choose from rows of logits; queued. */
+vita_status mctp_choose(vita_head *head, mctp_pass *pass, uint32_t k, uint32_t first, uint32_t n,
+                        const vita_tensor *logits, vita_error *err);
+
+/* The ability, where LLM and device allow it. */
+const vita_chain_api *mctp_chain(const vita_head *head);
 
 /* The methods of vita_head_api that are not in mctp.c. */
 vita_status mctp_state_open(vita_head *head, vita_head_state **out, vita_error *err);

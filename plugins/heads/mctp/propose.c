@@ -11,13 +11,15 @@ static vita_status reserve_jobs(vita_head *head, mctp_pass *pass, uint32_t n, vi
 {
 	if (n <= pass->capacity) return VITA_OK;
 	host_release(head->host, pass->jobs);
+	host_release(head->host, pass->tails);
 	host_release(head->host, pass->blocks);
 	host_release(head->host, pass->segments);
 	pass->capacity = 0;
 	pass->jobs = host_zeroed(head->host, n, sizeof *pass->jobs);
+	pass->tails = host_zeroed(head->host, n, sizeof *pass->tails);
 	pass->blocks = host_zeroed(head->host, n, sizeof *pass->blocks);
 	pass->segments = host_zeroed(head->host, n, sizeof *pass->segments);
-	if (!pass->jobs || !pass->blocks || !pass->segments)
+	if (!pass->jobs || !pass->tails || !pass->blocks || !pass->segments)
 		return vita_fail(err, VITA_E_NOMEM, "no memory for a pass of %u conversations", n);
 	pass->capacity = n;
 	return VITA_OK;
@@ -46,7 +48,13 @@ void mctp_pass_free(vita_head *head, mctp_pass *pass)
 	device_memory_free(head->llm_device, &pass->transfer);
 	device_memory_free(head->llm_device, &pass->last);
 	device_memory_free(head->llm_device, &pass->logits);
+	device_memory_free(head->llm_device, &pass->tokens);
+	device_memory_free(head->llm_device, &pass->found);
+	device_memory_free(head->llm_device, &pass->number);
+	device_memory_free(head->llm_device, &pass->columns.memory);
+	host_release(head->host, pass->columns.ranges);
 	host_release(head->host, pass->jobs);
+	host_release(head->host, pass->tails);
 	host_release(head->host, pass->blocks);
 	host_release(head->host, pass->segments);
 	host_release(head->host, pass);
@@ -95,21 +103,39 @@ static vita_status reserve(vita_head *head, mctp_pass *pass, uint32_t k, uint32_
 
 /* ---- one piece of a module's rows ------------------------------------------------------------------ */
 
+/* Embeddings by ids that lie on the device. */
+static vita_status embed_chained(vita_head *head, mctp_pass *pass, uint32_t k, const decoder_walk *walk,
+                                 const vita_tensor *out, vita_error *err)
+{
+	vita_status status = VITA_OK;
+	for (uint32_t s = 0; s < walk->n_segments && status == VITA_OK; s++) {
+		const decoder_segment *segment = &walk->segments[s];
+		const mctp_tail *tail = pass->jobs[segment->block].tail;
+		vita_tensor ids = vita_slice(&tail->ids, 0, segment->length + (int64_t)k + 1 - tail->first,
+		                             segment->count);
+		vita_tensor rows = vita_slice(out, 0, segment->row, segment->count);
+		status = head->greedy->embed(head->llm, &ids, &rows, err);
+	}
+	return status;
+}
+
 /* Embeddings of the tokens that rows of the piece are paired with, on the modules' device. */
 static vita_status embed(vita_head *head, mctp_pass *pass, uint32_t k, const decoder_walk *walk, int64_t n,
                          vita_tensor *out, vita_error *err)
 {
 	int64_t width = head->decoder.config.hidden_size;
+	int chained = pass->jobs[0].tail != NULL; /* then all are */
 	for (uint32_t s = 0; s < walk->n_segments; s++) {
 		const decoder_segment *segment = &walk->segments[s];
 		for (int64_t i = 0; i < segment->count; i++) {
 			int64_t token = segment->length + i + k + 1;
-			pass->ids[segment->row + i] = pass->jobs[segment->block].tokens[token];
+			if (!chained) pass->ids[segment->row + i] = pass->jobs[segment->block].tokens[token];
 			pass->positions.host[segment->row + i] = (int32_t)token;
 		}
 	}
 	vita_status status = reserve_matrix(head->device, &pass->embeddings, n, width, out, err);
 	if (status != VITA_OK) return status;
+	if (chained) return embed_chained(head, pass, k, walk, out, err);
 	if (head->one_device) return head->llm_api->embed(head->llm, pass->ids, (uint32_t)n, out, err);
 	vita_tensor there;
 	status = reserve_matrix(head->llm_device, &pass->transfer, n, width, &there, err);
@@ -201,7 +227,7 @@ static vita_status run_piece(vita_head *head, mctp_pass *pass, uint32_t k, const
 
 /* ---- logits ---------------------------------------------------------------------------------------- */
 
-static int64_t wanted_rows(const vita_head_call *call)
+int64_t mctp_wanted_rows(const vita_head_call *call)
 {
 	int64_t n = 0;
 	for (uint32_t i = 0; i < call->n_ranges; i++)
@@ -227,12 +253,12 @@ static uint32_t count_alike(const mctp_job *jobs, uint32_t n)
 	return alike;
 }
 
-/* Logits of jobs first … first+n-1, who want the same rows of the output matrix. */
-static vita_status give_logits(vita_head *head, mctp_pass *pass, const vita_tensor *last, uint32_t first,
+/* Logits of jobs first … first+n-1, who want the same rows of the output matrix, or the choice from them. */
+static vita_status give_logits(vita_head *head, mctp_pass *pass, uint32_t k, const vita_tensor *last, uint32_t first,
                                uint32_t n, vita_error *err)
 {
 	const vita_head_call *call = pass->jobs[first].call;
-	int64_t width = wanted_rows(call);
+	int64_t width = mctp_wanted_rows(call);
 	vita_tensor logits;
 	if (width == 0) return VITA_OK;
 	vita_status status = reserve_matrix(head->llm_device, &pass->logits, n, width, &logits, err);
@@ -240,6 +266,7 @@ static vita_status give_logits(vita_head *head, mctp_pass *pass, const vita_tens
 	if (status == VITA_OK)
 		status = head->llm_api->unembed(head->llm, &hidden, call->ranges, call->n_ranges, &logits,
 		                                err);
+	if (status == VITA_OK && pass->jobs[first].tail) return mctp_choose(head, pass, k, first, n, &logits, err);
 	for (uint32_t i = 0; i < n && status == VITA_OK; i++) {
 		vita_tensor row = vita_slice(&logits, 0, i, 1);
 		status = head->llm_device->api->read(head->llm_device->self, &row,
@@ -265,18 +292,18 @@ vita_status mctp_run(vita_head *head, mctp_pass *pass, uint32_t k, uint32_t n, c
 	}
 	for (uint32_t first = 0, alike; status == VITA_OK && first < n; first += alike) {
 		alike = count_alike(&pass->jobs[first], n - first);
-		if (pass->jobs[first].call) status = give_logits(head, pass, &last, first, alike, err);
+		if (pass->jobs[first].call) status = give_logits(head, pass, k, &last, first, alike, err);
 	}
 	return status;
 }
 
 /* ---- proposals ------------------------------------------------------------------------------------- */
 
-static vita_status check_call(const vita_head *head, const vita_head_call *call, vita_error *err)
+vita_status mctp_check_call(const vita_head *head, const vita_head_call *call, int wants_logits, vita_error *err)
 {
 	const vita_head_state *state = call->state;
 	if (!state || state->head != head || !call->tokens ||
-	    (call->n_ranges > 0 && (!call->ranges || !call->logits)))
+	    (call->n_ranges > 0 && (!call->ranges || (wants_logits && !call->logits))))
 		return vita_fail(err, VITA_E_INVALID,
 		                 "a proposal needs a state of these heads, tokens, and memory for logits");
 	if (call->index >= head->count)
@@ -309,7 +336,7 @@ static vita_status check_calls(const vita_head *head, vita_head_call *const *cal
                                vita_error *err)
 {
 	for (uint32_t i = 0; i < n; i++) {
-		vita_status status = check_call(head, calls[i], err);
+		vita_status status = mctp_check_call(head, calls[i], 1, err);
 		if (status != VITA_OK) return status;
 		for (uint32_t j = 0; j < i; j++)
 			if (calls[j]->state == calls[i]->state)
@@ -331,7 +358,7 @@ vita_status mctp_propose(vita_head *head, vita_head_call *const *calls, uint32_t
 		for (uint32_t i = 0; i < n; i++)
 			if (calls[i]->index == k)
 				pass->jobs[n_jobs++] = (mctp_job){ calls[i]->state, calls[i]->tokens,
-					                           calls[i]->state->observed, calls[i] };
+					                           calls[i]->state->observed, calls[i], NULL };
 		if (n_jobs > 0) status = mctp_run(head, pass, k, n_jobs, cancel, err);
 	}
 	status = mctp_pass_finish(head, pass, status, err);
@@ -351,7 +378,7 @@ vita_status mctp_prefill(vita_head_state *state, const int32_t *tokens, uint32_t
 		if (end <= state->stages[k].done) continue;
 		vita_status status = mctp_pass_take(head, 1, &pass, err);
 		if (status != VITA_OK) return status;
-		pass->jobs[0] = (mctp_job){ state, tokens, end, NULL };
+		pass->jobs[0] = (mctp_job){ state, tokens, end, NULL, NULL };
 		status = mctp_run(head, pass, k, 1, cancel, err);
 		status = mctp_pass_finish(head, pass, status, err);
 		if (status != VITA_OK) return status;

@@ -115,6 +115,7 @@ void qwen2_pass_free(vita_llm *llm, qwen2_pass *pass)
 	device_memory_free(llm->device, &pass->positions.memory);
 	device_memory_free(llm->device, &pass->wanted);
 	device_memory_free(llm->device, &pass->logits);
+	device_memory_free(llm->device, &pass->found);
 	host_release(llm->host, pass->blocks);
 	host_release(llm->host, pass->segments);
 	host_release(llm->host, pass->pieces);
@@ -145,14 +146,27 @@ vita_status qwen2_check_ids(const vita_llm *llm, const int32_t *ids, int64_t n, 
 	return VITA_OK;
 }
 
+/* choice: what is wanted in place of logits, or NULL. */
+static vita_status check_wanted(const vita_llm *llm, const vita_llm_block *b, const vita_choice *choice,
+                                vita_error *err)
+{
+	if (!choice && (b->n_logits > b->n_tokens || (b->n_logits > 0 && !b->logits)))
+		return vita_fail(err, VITA_E_INVALID, "a block of %u tokens cannot give %u rows of logits%s",
+		                 b->n_tokens, b->n_logits, b->logits ? "" : " without memory for them");
+	if (choice && (choice->count > b->n_tokens || (choice->count > 0 && !choice->ids)))
+		return vita_fail(err, VITA_E_INVALID, "a block of %u tokens cannot give %u choices%s", b->n_tokens,
+		                 choice->count, choice->ids ? "" : " without memory for them");
+	if (choice && (choice->limit < 1 || choice->limit > llm->decoder.config.vocab_size))
+		return vita_fail(err, VITA_E_INVALID, "ids below %d are to be chosen from, but the vocabulary has %lld",
+		                 choice->limit, (long long)llm->decoder.config.vocab_size);
+	return VITA_OK;
+}
+
 static vita_status check_block(const vita_llm *llm, const vita_llm_block *b, vita_error *err)
 {
 	if (!b->state || b->state->llm != llm || !b->ids || b->n_tokens < 1)
 		return vita_fail(err, VITA_E_INVALID,
 		                 "a block needs a state of this model and at least one token");
-	if (b->n_logits > b->n_tokens || (b->n_logits > 0 && !b->logits))
-		return vita_fail(err, VITA_E_INVALID, "a block of %u tokens cannot give %u rows of logits%s",
-		                 b->n_tokens, b->n_logits, b->logits ? "" : " without memory for them");
 	if (b->n_rows > 0 && (!b->rows || !b->row_index))
 		return vita_fail(err, VITA_E_INVALID,
 		                 "a block that replaces %u embeddings lacks the rows or their places",
@@ -171,11 +185,13 @@ static vita_status check_block(const vita_llm *llm, const vita_llm_block *b, vit
 	return qwen2_check_ids(llm, b->ids, b->n_tokens, err);
 }
 
-static vita_status check_blocks(const vita_llm *llm, vita_llm_block *const *blocks, uint32_t n,
-                                vita_error *err)
+static vita_status check_blocks(const vita_llm *llm, vita_llm_block *const *blocks,
+                                const vita_choice *const *choices, uint32_t n, vita_error *err)
 {
 	for (uint32_t i = 0; i < n; i++) {
 		vita_status status = check_block(llm, blocks[i], err);
+		if (status == VITA_OK)
+			status = check_wanted(llm, blocks[i], choices ? choices[i] : NULL, err);
 		if (status != VITA_OK) return status;
 		for (uint32_t j = 0; j < i; j++)
 			if (blocks[j]->state == blocks[i]->state)
@@ -313,19 +329,29 @@ static vita_status join_pieces(vita_llm *llm, qwen2_pass *pass, vita_llm_block *
 	return VITA_OK;
 }
 
-/* Logits of the collected pieces to their blocks' memory. */
-static vita_status read_logits(vita_llm *llm, qwen2_pass *pass, vita_llm_block *const *blocks,
-                               uint32_t n_pieces, int64_t rows, vita_error *err)
+/* Rows of logits of the collected pieces, on the device. */
+static vita_status make_logits(vita_llm *llm, qwen2_pass *pass, vita_llm_block *const *blocks, uint32_t n_pieces,
+                               int64_t rows, vita_tensor *logits, vita_error *err)
 {
-	int64_t vocab = llm->decoder.config.vocab_size, row = 0;
+	int64_t vocab = llm->decoder.config.vocab_size;
 	vita_tensor hidden;
 	vita_status status = device_memory_reserve(llm->device, &pass->logits,
 	                                           (uint64_t)(rows * vocab) * sizeof(float), err);
 	if (status == VITA_OK) status = join_pieces(llm, pass, blocks, n_pieces, rows, &hidden, err);
 	if (status != VITA_OK) return status;
-	vita_tensor logits = vita_view(pass->logits.buffer, 0, VITA_F32, 2, rows, vocab, 0, 0);
-	vita_matmul(&pass->recorder, &hidden, &llm->output, NULL, NULL, VITA_UNARY_NONE, &logits);
-	status = vita_recorder_end(&pass->recorder);
+	*logits = vita_view(pass->logits.buffer, 0, VITA_F32, 2, rows, vocab, 0, 0);
+	vita_matmul(&pass->recorder, &hidden, &llm->output, NULL, NULL, VITA_UNARY_NONE, logits);
+	return VITA_OK;
+}
+
+/* Logits of the collected pieces to their blocks' memory. */
+static vita_status read_logits(vita_llm *llm, qwen2_pass *pass, vita_llm_block *const *blocks,
+                               uint32_t n_pieces, int64_t rows, vita_error *err)
+{
+	int64_t vocab = llm->decoder.config.vocab_size, row = 0;
+	vita_tensor logits;
+	vita_status status = make_logits(llm, pass, blocks, n_pieces, rows, &logits, err);
+	if (status == VITA_OK) status = vita_recorder_end(&pass->recorder);
 	for (uint32_t i = 0; i < n_pieces && status == VITA_OK; i++) {
 		const qwen2_piece *piece = &pass->pieces[i];
 		const vita_llm_block *block = blocks[piece->block];
@@ -338,34 +364,74 @@ static vita_status read_logits(vita_llm *llm, qwen2_pass *pass, vita_llm_block *
 	return status;
 }
 
+/* The likeliest ids of the collected pieces to where their blocks want them. */
+static vita_status read_choices(vita_llm *llm, qwen2_pass *pass, vita_llm_block *const *blocks,
+                                const vita_choice *const *choices, uint32_t n_pieces, int64_t rows, vita_error *err)
+{
+	likeliest found[LOGITS_ROWS];
+	int64_t row = 0;
+	vita_tensor logits, memory;
+	vita_status status = make_logits(llm, pass, blocks, n_pieces, rows, &logits, err);
+	if (status == VITA_OK) status = likeliest_reserve(llm->device, &pass->found, LOGITS_ROWS, err);
+	if (status != VITA_OK) return status;
+	memory = likeliest_view(&pass->found, 0, rows);
+	for (uint32_t i = 0; i < n_pieces; i++) {
+		const qwen2_piece *piece = &pass->pieces[i];
+		vita_tensor scores = vita_slice(&logits, 0, row, piece->count);
+		vita_tensor out = vita_slice(&memory, 0, row, piece->count);
+		scores = vita_slice(&scores, 1, 0, choices[piece->block]->limit);
+		likeliest_record(&pass->recorder, &scores, &out);
+		row += piece->count;
+	}
+	status = vita_recorder_end(&pass->recorder);
+	if (status == VITA_OK) status = likeliest_read(llm->device, &memory, found, err);
+	row = 0;
+	for (uint32_t i = 0; i < n_pieces && status == VITA_OK; i++) {
+		const qwen2_piece *piece = &pass->pieces[i];
+		const vita_choice *choice = choices[piece->block];
+		int64_t skip = piece->first - (int64_t)(blocks[piece->block]->n_tokens - choice->count);
+		for (int64_t j = 0; j < piece->count; j++) choice->ids[skip + j] = likeliest_id(&found[row++]);
+	}
+	return status;
+}
+
+static vita_status read_wanted(vita_llm *llm, qwen2_pass *pass, vita_llm_block *const *blocks,
+                               const vita_choice *const *choices, uint32_t n_pieces, int64_t rows, vita_error *err)
+{
+	if (choices) return read_choices(llm, pass, blocks, choices, n_pieces, rows, err);
+	return read_logits(llm, pass, blocks, n_pieces, rows, err);
+}
+
 /* Only the wanted rows meet the output matrix, a few at a time. */
-static vita_status give_logits(vita_llm *llm, qwen2_pass *pass, vita_llm_block *const *blocks, uint32_t n,
-                               vita_error *err)
+static vita_status give_wanted(vita_llm *llm, qwen2_pass *pass, vita_llm_block *const *blocks,
+                               const vita_choice *const *choices, uint32_t n, vita_error *err)
 {
 	uint32_t n_pieces = 0;
 	int64_t rows = 0;
 	for (uint32_t i = 0; i < n; i++) {
 		int64_t end = (int64_t)blocks[i]->n_tokens;
-		for (int64_t first = end - (int64_t)blocks[i]->n_logits; first < end;) {
+		int64_t wanted = choices ? (int64_t)choices[i]->count : (int64_t)blocks[i]->n_logits;
+		for (int64_t first = end - wanted; first < end;) {
 			int64_t room = LOGITS_ROWS - rows, count = end - first < room ? end - first : room;
 			pass->pieces[n_pieces++] = (qwen2_piece){ i, first, count };
 			rows += count;
 			first += count;
 			if (rows < LOGITS_ROWS) continue;
-			vita_status status = read_logits(llm, pass, blocks, n_pieces, rows, err);
+			vita_status status = read_wanted(llm, pass, blocks, choices, n_pieces, rows, err);
 			if (status != VITA_OK) return status;
 			n_pieces = 0;
 			rows = 0;
 		}
 	}
-	return rows > 0 ? read_logits(llm, pass, blocks, n_pieces, rows, err) : VITA_OK;
+	return rows > 0 ? read_wanted(llm, pass, blocks, choices, n_pieces, rows, err) : VITA_OK;
 }
 
-vita_status qwen2_forward(vita_llm *llm, vita_llm_block *const *blocks, uint32_t n, const vita_cancel *cancel,
-                          vita_error *err)
+/* choices: NULL, or what each block wants in place of its logits. */
+static vita_status forward(vita_llm *llm, vita_llm_block *const *blocks, const vita_choice *const *choices, uint32_t n,
+                           const vita_cancel *cancel, vita_error *err)
 {
 	qwen2_pass *pass = NULL;
-	vita_status status = check_blocks(llm, blocks, n, err);
+	vita_status status = check_blocks(llm, blocks, choices, n, err);
 	if (status == VITA_OK) status = qwen2_pass_take(llm, n, &pass, err);
 	if (status != VITA_OK) return status;
 	status = reserve(llm, pass, blocks, n, err);
@@ -373,7 +439,7 @@ vita_status qwen2_forward(vita_llm *llm, vita_llm_block *const *blocks, uint32_t
 	decoder_walk walk = { pass->blocks, pass->segments, n, 0, 0, 0 };
 	for (int64_t rows; status == VITA_OK && (rows = decoder_walk_next(&walk)) > 0;)
 		status = run_piece(llm, pass, blocks, &walk, rows, cancel, err);
-	if (status == VITA_OK) status = give_logits(llm, pass, blocks, n, err);
+	if (status == VITA_OK) status = give_wanted(llm, pass, blocks, choices, n, err);
 	status = finish(llm, pass, status, err);
 	for (uint32_t i = 0; i < n && status == VITA_OK; i++) {
 		vita_llm_block *block = blocks[i];
@@ -381,6 +447,18 @@ vita_status qwen2_forward(vita_llm *llm, vita_llm_block *const *blocks, uint32_t
 		block->state->length += (int64_t)block->n_tokens;
 	}
 	return status;
+}
+
+vita_status qwen2_forward(vita_llm *llm, vita_llm_block *const *blocks, uint32_t n, const vita_cancel *cancel,
+                          vita_error *err)
+{
+	return forward(llm, blocks, NULL, n, cancel, err);
+}
+
+vita_status qwen2_choose(vita_llm *llm, vita_llm_block *const *blocks, const vita_choice *const *choices, uint32_t n,
+                         const vita_cancel *cancel, vita_error *err)
+{
+	return forward(llm, blocks, choices, n, cancel, err);
 }
 
 /* ---- lent to heads --------------------------------------------------------------------------------- */
@@ -397,6 +475,17 @@ vita_status qwen2_embed(vita_llm *llm, const int32_t *ids, uint32_t n, const vit
 		status = qwen2_gather(llm, pass, ids + first, count, &rows, err);
 	}
 	return finish(llm, pass, status, err);
+}
+
+vita_status qwen2_embed_there(vita_llm *llm, const vita_tensor *ids, const vita_tensor *y, vita_error *err)
+{
+	qwen2_pass *pass = NULL;
+	vita_status status = qwen2_pass_take(llm, 0, &pass, err);
+	if (status != VITA_OK) return status;
+	vita_gather(&pass->recorder, &llm->embedding, ids, y);
+	status = vita_recorder_end(&pass->recorder);
+	qwen2_pass_give(llm, pass); /* the device uses none of its buffers */
+	return status;
 }
 
 vita_status qwen2_unembed(vita_llm *llm, const vita_tensor *hidden, const vita_range *ranges,

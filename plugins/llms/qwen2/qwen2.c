@@ -153,7 +153,9 @@ static vita_model *lend_model(const vita_llm *llm)
 static const void *get_extension(vita_llm *llm, const char *id)
 {
 	static const vita_attention_api attention = { sizeof attention, 0, qwen2_observe };
+	static const vita_greedy_api greedy = { sizeof greedy, 0, qwen2_choose, qwen2_embed_there };
 	(void)llm;
+	if (strcmp(id, VITA_GREEDY_ID) == 0) return &greedy;
 	return strcmp(id, VITA_ATTENTION_ID) == 0 ? &attention : NULL;
 }
 

@@ -6,6 +6,7 @@
 #define QWEN2_H
 
 #include "../../common/decoder_layer.h"
+#include "../../common/likeliest.h"
 
 #include <vita/attention.h>
 
@@ -45,6 +46,7 @@ typedef struct qwen2_pass {
 	decoder_indices ids, positions;
 	device_memory wanted; /* hidden rows of several blocks side by side */
 	device_memory logits;
+	device_memory found; /* the likeliest of LOGITS_ROWS rows */
 	uint32_t capacity; /* blocks that the three lists have room for */
 	decoder_block *blocks;
 	decoder_segment *segments;
@@ -73,6 +75,10 @@ vita_status qwen2_forward(vita_llm *llm, vita_llm_block *const *blocks, uint32_t
 vita_status qwen2_embed(vita_llm *llm, const int32_t *ids, uint32_t n, const vita_tensor *y, vita_error *err);
 vita_status qwen2_unembed(vita_llm *llm, const vita_tensor *hidden, const vita_range *ranges,
                           uint32_t n_ranges, const vita_tensor *y, vita_error *err);
+/* See vita/greedy.h. */
+vita_status qwen2_choose(vita_llm *llm, vita_llm_block *const *blocks, const vita_choice *const *choices, uint32_t n,
+                         const vita_cancel *cancel, vita_error *err);
+vita_status qwen2_embed_there(vita_llm *llm, const vita_tensor *ids, const vita_tensor *y, vita_error *err);
 /* See vita/attention.h. */
 vita_status qwen2_observe(vita_llm *llm, const vita_attention_query *query, const vita_cancel *cancel,
                           vita_error *err);
