@@ -82,7 +82,8 @@ void top_k_step(const struct step *s, int thread, int n_threads)
 		const float *from = row_at(x, i);
 		float *to = row_at(values, i);
 		int32_t *index = row_at(indices, i);
-		choose(from, columns_of(x), n, index);
+		if (n == 1) *index = index_of_largest(s->backend->kernels, from, columns_of(x));
+		else choose(from, columns_of(x), n, index);
 		for (int64_t j = 0; j < n; j++) to[j] = from[index[j]];
 	}
 }

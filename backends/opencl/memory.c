@@ -149,20 +149,27 @@ void memory_close(vita_backend *backend)
 
 /* ---- waiting --------------------------------------------------------------------------------------- */
 
-/* A kernel that met a wrong id left a note in its thread's slot; read it, and clear it. */
-static vita_status check_faults(vita_backend *backend, vita_error *err)
+/* A kernel that met a wrong id left a note in its thread's slot: queue to read it. */
+static vita_status ask_for_fault(vita_backend *backend, uint32_t slot, vita_error *err)
 {
-	const uint32_t slot = fault_slot(backend);
-	cl_int fault[4] = { 0 };
+	cl_int *fault = backend->noted[slot];
+	fault[0] = 0;
 	if (!(backend->armed >> slot & 1)) return VITA_OK;
-	backend->armed &= ~(UINT64_C(1) << slot);
-	cl_int error = clEnqueueReadBuffer(backend->queue, backend->faults, CL_TRUE, slot * sizeof fault, sizeof fault, fault, 0,
-	                                   NULL, NULL);
+	const cl_int error = clEnqueueReadBuffer(backend->queue, backend->faults, CL_FALSE, slot * sizeof backend->noted[0],
+	                                         sizeof backend->noted[0], fault, 0, NULL, NULL);
 	if (error != CL_SUCCESS) return cl_failure(backend, "clEnqueueReadBuffer", error, err);
+	backend->armed &= ~(UINT64_C(1) << slot);
+	return VITA_OK;
+}
+
+/* Clear it, and say what it says. */
+static vita_status tell_fault(vita_backend *backend, uint32_t slot, vita_error *err)
+{
+	static const cl_int zeros[4] = { 0 };
+	const cl_int *fault = backend->noted[slot];
 	if (fault[0] == 0) return VITA_OK;
-	const cl_int zeros[4] = { 0 };
-	error = clEnqueueWriteBuffer(backend->queue, backend->faults, CL_TRUE, slot * sizeof fault, sizeof zeros, zeros, 0, NULL,
-	                             NULL);
+	const cl_int error = clEnqueueWriteBuffer(backend->queue, backend->faults, CL_TRUE, slot * sizeof zeros, sizeof zeros,
+	                                          zeros, 0, NULL, NULL);
 	if (error != CL_SUCCESS) return cl_failure(backend, "clEnqueueWriteBuffer", error, err);
 	return vita_fail(err, VITA_E_INVALID, "opencl: %s: ids[%d] is %d, expected 0 to %d",
 	                 fault[0] == 1 + (cl_int)VITA_OP_GATHER ? "GATHER" : "SCATTER", fault[1], fault[2], fault[3] - 1);
@@ -180,9 +187,12 @@ static vita_status finish(vita_backend *backend, vita_error *err)
 
 vita_status memory_wait(vita_backend *backend, vita_error *err)
 {
+	const uint32_t slot = fault_slot(backend);
 	(void)pthread_mutex_lock(&backend->lock);
-	vita_status status = finish(backend, err);
-	if (status == VITA_OK) status = check_faults(backend, err);
+	vita_status status = check_lost(backend, err);
+	if (status == VITA_OK) status = ask_for_fault(backend, slot, err);
+	if (status == VITA_OK) status = finish(backend, err);
+	if (status == VITA_OK) status = tell_fault(backend, slot, err);
 	(void)pthread_mutex_unlock(&backend->lock);
 	return status;
 }

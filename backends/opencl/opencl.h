@@ -100,6 +100,7 @@ struct vita_backend {
 	op_call *calls;             /* SUBMIT_MOST of them */
 	struct vita_buffer *scratch;
 	cl_mem faults;              /* FAULT_SLOTS × 4 ints: 1 + op code, place, id, rows */
+	cl_int noted[FAULT_SLOTS][4]; /* the same as read */
 	uint64_t armed;             /* slots whose threads have queued ops that check ids */
 };
 

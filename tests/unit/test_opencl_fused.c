@@ -238,6 +238,57 @@ static void compare(uint32_t dtype, uint32_t cache, int64_t n)
 	free_layer(&l);
 }
 
+/* ---- the largest of long rows ------------------------------------------------------------------------ */
+
+#define LONG 50000
+#define ROWS 4
+
+/* Ties in different parts, numbers behind NaN, nothing but NaN and -inf, and the largest at the very end. */
+static void fill_long_rows(float *rows, int64_t n, int32_t *expected)
+{
+	for (int64_t i = 0; i < ROWS * n; i++) rows[i] = (float)uniform();
+	expected[0] = (int32_t)(n / 3);
+	rows[n / 3] = rows[n - 2] = 2;
+	expected[1] = (int32_t)(n - 5);
+	for (int64_t i = 0; i < n - 5; i++) rows[n + i] = NAN;
+	rows[n + n - 5] = 3;
+	expected[2] = (int32_t)(n / 2);
+	for (int64_t i = 0; i < n; i++) rows[2 * n + i] = i < n / 2 ? NAN : -INFINITY;
+	expected[3] = (int32_t)(n - 1);
+	rows[4 * n - 1] = INFINITY;
+}
+
+static void choose_from_long_rows(void)
+{
+	static const int64_t lengths[] = { 4095, 4097, 12288, LONG };
+	static float scores[ROWS * LONG];
+	for (size_t l = 0; l < sizeof lengths / sizeof lengths[0]; l++) {
+		int32_t expected[ROWS], places[2][ROWS];
+		float values[ROWS];
+		const int64_t n = lengths[l];
+		static vita_recorder r;
+		vita_tensor x = room(VITA_F32, ROWS, n), alone = room(VITA_I32, 1, ROWS);
+		vita_tensor index = room(VITA_I32, ROWS, 1), value = room(VITA_F32, ROWS, 1);
+		vita_tensor y = vita_view(alone.buffer, 0, VITA_I32, 1, ROWS, 0, 0, 0);
+		fill_long_rows(scores, n, expected);
+		assert_int_equal(device.api->write(device.self, &x, scores, (uint64_t)(ROWS * n) * sizeof *scores, &err), VITA_OK);
+		vita_recorder_begin(&r, &handle, &err);
+		vita_argmax(&r, &x, &y);
+		vita_top_k(&r, &x, &value, &index);
+		submit(&r, 0);
+		assert_int_equal(device.api->read(device.self, &y, places[0], sizeof places[0], &err), VITA_OK);
+		assert_int_equal(device.api->read(device.self, &index, places[1], sizeof places[1], &err), VITA_OK);
+		assert_int_equal(device.api->read(device.self, &value, values, sizeof values, &err), VITA_OK);
+		for (int i = 0; i < ROWS; i++) {
+			assert_int_equal(places[0][i], expected[i]);
+			assert_int_equal(places[1][i], expected[i]);
+			assert_true(values[i] == scores[i * n + expected[i]]);
+		}
+		const vita_tensor *all[] = { &x, &alone, &index, &value };
+		for (int i = 0; i < 4; i++) device.api->free(device.self, all[i]->buffer);
+	}
+}
+
 static void compare_all(const char *class)
 {
 	char why[1024];
@@ -255,6 +306,7 @@ static void compare_all(const char *class)
 	compare(VITA_Q4_0, VITA_F16, 1);
 	compare(VITA_Q4_0, VITA_F32, 30);
 	compare(VITA_Q4_K, VITA_F16, 5);
+	choose_from_long_rows();
 	test_device_close(&device);
 	assert_int_equal(unsetenv("VITA_OPENCL_CLASS"), 0);
 }

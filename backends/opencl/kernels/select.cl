@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * ARGMAX, TOP_K, NEAREST and REDUCE: a work-group a row, whose work-items look at every GROUP-th value, then halve
- * their candidates until one is left.
+ * ARGMAX, TOP_K, NEAREST and REDUCE: a work-group a row, or a part of one, whose work-items look at every GROUP-th
+ * value, then halve their candidates until one is left.
  */
 
 /* Is value a at place i before value b at place j? Larger first, then the lower place; NaN after all numbers. */
@@ -35,16 +35,18 @@ static int first_of_group(float value, int place, local float *values, local int
 }
 #endif
 
-/* y[r] = place of the largest of x[r]. CPU devices keep the best of each of 16 columns first. */
-ROW_KERNEL void argmax(global uchar *x_buffer, view x, global uchar *y_buffer, view y)
+/* Of x[r], of whose columns this work-group looks at those of part number p, `part` of them: the place of the largest, to
+ * places[r · parts + p]; INT_MAX where there is nothing above -inf. CPU devices keep the best of each of 16 columns first. */
+ROW_KERNEL void largest_of_part(global uchar *x_buffer, view x, int part, int parts, global int *found)
 {
 	local float values[GROUP];
 	local int places[GROUP];
-	const uint row = (uint)get_group_id(0);
-	const int n = (int)x.shape[3];
+	const uint row = (uint)get_group_id(0) / (uint)parts;
+	const int first = (int)((uint)get_group_id(0) % (uint)parts) * part;
+	const int n = min((int)x.shape[3], first + part);
 	global const float *from = FLOATS(x_buffer, row_place(&x, row));
 	float best[WIDTH];
-	int at[WIDTH], base = LANE * WIDTH;
+	int at[WIDTH], base = first + LANE * WIDTH;
 	for (int l = 0; l < WIDTH; l++) best[l] = -INFINITY, at[l] = INT_MAX;
 	for (; base + WIDTH <= n; base += GROUP * WIDTH)
 		for (int l = 0; l < WIDTH; l++) {
@@ -57,14 +59,33 @@ ROW_KERNEL void argmax(global uchar *x_buffer, view x, global uchar *y_buffer, v
 	for (int l = 1; l < WIDTH; l++)
 		if (at[l] != INT_MAX && (at[0] == INT_MAX || before(best[l], at[l], best[0], at[0])))
 			best[0] = best[l], at[0] = at[l];
-	int place = first_of_group(best[0], at[0], values, places);
+	const int place = first_of_group(best[0], at[0], values, places);
+	if (LANE == 0) found[get_group_id(0)] = place;
+}
+
+/* y[r] = place of the largest of x[r], found among those of its parts, and v[r] = the largest itself (v_buffer may be
+ * NULL). A row with nothing above -inf: the first -inf, or 0 where there are only NaNs. */
+ROW_KERNEL void largest_of_parts(global uchar *x_buffer, view x, int parts, global const int *found, global uchar *y_buffer,
+                                 view y, global uchar *v_buffer, view v)
+{
+	local float values[GROUP];
+	local int places[GROUP];
+	const uint row = (uint)get_group_id(0);
+	global const float *from = FLOATS(x_buffer, row_place(&x, row));
+	float best = -INFINITY;
+	int at = INT_MAX;
+	for (int p = LANE; p < parts; p += GROUP) {
+		const int i = found[row * parts + p];
+		if (i != INT_MAX && (at == INT_MAX || before(from[i], i, best, at))) best = from[i], at = i;
+	}
+	int place = first_of_group(best, at, values, places);
 	if (LANE != 0) return;
-	/* nothing above -inf: the first -inf, or 0 where there are only NaNs */
 	if (place == INT_MAX) {
 		place = 0;
-		for (int i = n - 1; i >= 0; i--) place = from[i] == -INFINITY ? i : place;
+		for (int i = (int)x.shape[3] - 1; i >= 0; i--) place = from[i] == -INFINITY ? i : place;
 	}
 	*(global int *)(y_buffer + row_place(&y, row)) = place;
+	if (v_buffer) *FLOATS(v_buffer, row_place(&v, row)) = from[place];
 }
 
 /* The n first of x[r], in order: n times the first of those that come after the one before it. */
