@@ -88,6 +88,20 @@ VITA_UNUSED static void put_text(const char *path, const char *text)
 	put_file(path, text, strlen(text));
 }
 
+/* A control group's file below the test's directory; its folders are made. */
+VITA_UNUSED static void put_in_group(const char *group, const char *name, const char *text)
+{
+	char path[900];
+	(void)snprintf(path, sizeof path, "%s%s", scratch, group);
+	for (char *at = path + strlen(scratch) + 1; (at = strchr(at, '/')) != NULL; *at++ = '/') {
+		*at = 0;
+		(void)mkdir(path, 0777);
+	}
+	(void)mkdir(path, 0777);
+	(void)snprintf(path, sizeof path, "%s%s/%s", scratch, group, name);
+	put_text(path, text);
+}
+
 /* A safetensors file: length, header, n_data bytes of data (byte i is i). */
 VITA_UNUSED static void put_safetensors(const char *path, const char *header, size_t n_data)
 {

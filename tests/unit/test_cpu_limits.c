@@ -11,20 +11,6 @@
 
 static const int unlimited = 1 << 20;
 
-/* A group's file below the test's directory; its folders are made. */
-static void put_in_group(const char *group, const char *name, const char *text)
-{
-	char path[900];
-	(void)snprintf(path, sizeof path, "%s%s", scratch, group);
-	for (char *at = path + strlen(scratch) + 1; (at = strchr(at, '/')) != NULL; *at++ = '/') {
-		*at = 0;
-		(void)mkdir(path, 0777);
-	}
-	(void)mkdir(path, 0777);
-	(void)snprintf(path, sizeof path, "%s%s/%s", scratch, group, name);
-	put_text(path, text);
-}
-
 static int quota(const char *proc_cgroup)
 {
 	const char *path = in_scratch("proc-self-cgroup");

@@ -73,13 +73,85 @@ static void test_memory_left(void **state)
 	assert_true(left > 1e6);
 }
 
+static double group_left(const char *proc_cgroup)
+{
+	const char *path = in_scratch("proc-self-cgroup");
+	put_text(path, proc_cgroup);
+	return vita_group_memory_left(path, scratch);
+}
+
+static void test_cgroup_2(void **state)
+{
+	(void)state;
+	assert_true(group_left("0::/a/b\n") > 1e299);
+	put_in_group("/a/b", "memory.max", "max\n");
+	put_in_group("/a/b", "memory.current", "70000000\n");
+	assert_true(group_left("0::/a/b\n") > 1e299);
+	put_in_group("/a/b", "memory.max", "100000000\n");
+	assert_true(group_left("0::/a/b\n") == 30e6);
+	/* pages of files are given up, but no more than the limit can be had */
+	put_in_group("/a/b", "memory.stat", "anon 5\ninactive_file 20000000\nactive_file 1000000\ntotal_active_file 7\n");
+	assert_true(group_left("0::/a/b\n") == 51e6);
+	put_in_group("/a/b", "memory.stat", "inactive_file 90000000\n");
+	assert_true(group_left("0::/a/b\n") == 100e6);
+	put_in_group("/a/b", "memory.stat", "");
+	put_in_group("/a/b", "memory.current", "170000000\n");
+	assert_true(group_left("0::/a/b\n") == 0);
+	put_in_group("/a/b", "memory.current", "0\n");
+	put_in_group("/a", "memory.max", "50000000\n"); /* the group around it has less */
+	put_in_group("/a", "memory.current", "10000000\n");
+	assert_true(group_left("0::/a/b\n") == 40e6);
+	assert_true(group_left("0::/\n") > 1e299);
+}
+
+/* In a container the group's path is the host's, but what is mounted is the group. */
+static void test_group_of_a_container(void **state)
+{
+	(void)state;
+	put_in_group("", "memory.max", "100000000\n");
+	put_in_group("", "memory.current", "1000000\n");
+	assert_true(group_left("0::/system.slice/docker-1234.scope\n") == 99e6);
+}
+
+static void test_cgroup_1(void **state)
+{
+	(void)state;
+	put_in_group("/memory/job", "memory.limit_in_bytes", "9223372036854771712\n"); /* none */
+	put_in_group("/memory/job", "memory.usage_in_bytes", "30000000\n");
+	assert_true(group_left("5:cpu:/job\n9:memory:/job\n") > 9e18);
+	put_in_group("/memory/job", "memory.limit_in_bytes", "150000000\n");
+	assert_true(group_left("5:cpu:/job\n9:memory:/job\n") == 120e6);
+	put_in_group("/memory/job", "memory.stat", "inactive_file 1\ntotal_inactive_file 8000000\n");
+	assert_true(group_left("9:memory:/job\n") == 128e6);
+	assert_true(group_left("9:cpu:/job\n") > 1e299);
+}
+
+static void test_odd_groups(void **state)
+{
+	static const char *const odd[] = { "", "\n", "x\n" };
+	(void)state;
+	assert_true(vita_group_memory_left(in_scratch("nowhere"), scratch) > 1e299);
+	assert_true(group_left("") > 1e299);
+	assert_true(group_left("nonsense\n:\n::\n") > 1e299);
+	put_in_group("/a", "memory.current", "1\n");
+	for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
+		put_in_group("/a", "memory.max", odd[i]);
+		assert_true(group_left("0::/a\n") > 1e299);
+	}
+}
+
 int main(void)
 {
+#define IN_DIRECTORY(test) cmocka_unit_test_setup_teardown(test, setup_directory, teardown_directory)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sizes),
 		cmocka_unit_test(test_what_fits),
 		cmocka_unit_test(test_what_would_fit),
 		cmocka_unit_test(test_memory_left),
+		IN_DIRECTORY(test_cgroup_2),
+		IN_DIRECTORY(test_group_of_a_container),
+		IN_DIRECTORY(test_cgroup_1),
+		IN_DIRECTORY(test_odd_groups),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

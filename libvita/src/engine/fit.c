@@ -8,20 +8,6 @@
 #include <string.h>
 #include <vita/blocks.h>
 
-/* The least of what several files say is left. */
-static double left_in_group(void)
-{
-	unsigned long long limit = 0, used = 0;
-	FILE *f = fopen("/sys/fs/cgroup/memory.max", "re");
-	int known = f && fscanf(f, "%llu", &limit) == 1; /* "max" is none */
-	if (f) (void)fclose(f);
-	if (!known) return 1e300;
-	f = fopen("/sys/fs/cgroup/memory.current", "re");
-	known = f && fscanf(f, "%llu", &used) == 1;
-	if (f) (void)fclose(f);
-	return known && used < limit ? (double)(limit - used) : 1e300;
-}
-
 double vita_memory_left(void)
 {
 	char line[128];
@@ -30,7 +16,8 @@ double vita_memory_left(void)
 	while (f && fgets(line, sizeof line, f))
 		if (sscanf(line, "MemAvailable: %llu", &kib) == 1) break;
 	if (f) (void)fclose(f);
-	const double system = kib > 0 ? (double)kib * 1024 : 1e300, group = left_in_group();
+	const double system = kib > 0 ? (double)kib * 1024 : 1e300;
+	const double group = vita_group_memory_left("/proc/self/cgroup", "/sys/fs/cgroup");
 	return system < group ? system : group;
 }
 

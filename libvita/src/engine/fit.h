@@ -10,6 +10,10 @@
 /* Bytes of memory that this process may still take; very many where the system does not say. */
 double vita_memory_left(void);
 
+/* What the control groups that proc_cgroup ("/proc/self/cgroup") names may still take, pages of files being free; very many
+ * where there is no limit. sysfs is where their files are mounted ("/sys/fs/cgroup"). */
+double vita_group_memory_left(const char *proc_cgroup, const char *sysfs);
+
 /* Bytes of all tensors, their matrices in this type where their rows allow it; VITA_DTYPE_NONE: as they are. */
 double vita_weight_bytes(const vita_model *model, uint32_t dtype);
 

@@ -13,6 +13,7 @@ libvita_libcore_la_SOURCES += \
 	%D%/fit.h \
 	%D%/generation.c \
 	%D%/greedy.c \
+	%D%/group_memory.c \
 	%D%/markers.c \
 	%D%/parts.c \
 	%D%/prompt.c \
