@@ -168,6 +168,7 @@ void estimator_load(loader *l, const flow_config *config, const double *time, ui
 	e->mel = mel;
 	e->in = 4 * mel;
 	count_parts(l, e);
+	if (l->status != VITA_OK) return; /* the number of stages is not known */
 	load_time(l, time, e->in, &steps);
 	load_stages(l, e, &steps);
 	if (l->status != VITA_OK) return;
