@@ -38,7 +38,8 @@ static vita_status drain_encoder(const vita_encoder_api *api, vita_encoder_strea
 	for (;;) {
 		uint64_t n = 0;
 		int tokens = info->output == VITA_ENCODER_TOKENS;
-		vita_status status = api->pull(stream, tokens ? space : NULL, tokens ? NULL : space, PULL, &n, err);
+		vita_status status = vita_encoder_pull(api, stream, info, tokens ? space : NULL, tokens ? NULL : space, PULL,
+		                                       &n, err);
 		if (status != VITA_OK || n == 0) return status < 0 ? status : VITA_OK;
 	}
 }
@@ -51,8 +52,8 @@ static vita_status encode_once(struct bench *b, const float *pcm, uint64_t n, vo
 	const vita_encoder_info *info = b->cli->info.encoder_info;
 	vita_error *err = &b->cli->err;
 	double start = now();
-	vita_status status = api->stream_open(encoder, &stream, err);
-	if (status == VITA_OK) status = api->push(stream, pcm, n, 1, cli_cancel, err);
+	vita_status status = vita_encoder_stream_open(api, encoder, &stream, err);
+	if (status == VITA_OK) status = vita_encoder_push(api, stream, pcm, n, 1, cli_cancel, err);
 	if (status == VITA_OK) status = drain_encoder(api, stream, info, space, err);
 	*seconds = now() - start;
 	api->stream_close(stream);
@@ -88,12 +89,12 @@ static vita_status decode_once(struct bench *b, const int32_t *ids, uint64_t n, 
 	const vita_codec_api *api = vita_engine_codec(b->cli->engine, &codec);
 	vita_error *err = &b->cli->err;
 	double start = now();
-	vita_status status = api->stream_open(codec, &stream, err);
-	if (status == VITA_OK) status = api->push(stream, ids, n, 1, cli_cancel, err);
+	vita_status status = vita_codec_stream_open(api, codec, &stream, err);
+	if (status == VITA_OK) status = vita_codec_push(api, stream, ids, n, 1, cli_cancel, err);
 	*samples = 0;
 	while (status == VITA_OK) {
 		uint64_t pulled = 0;
-		status = api->pull(stream, space, PULL, &pulled, err);
+		status = vita_codec_pull(api, stream, space, PULL, &pulled, err);
 		*samples += pulled;
 		if (pulled == 0) break;
 	}

@@ -25,9 +25,9 @@ static vita_status push(struct decoding *d, const int32_t *ids, uint64_t n, int 
 {
 	float pcm[BLOCK];
 	vita_error *err = &d->cli->err;
-	vita_status status = d->api->push(d->stream, ids, n, last, cli_cancel, err);
+	vita_status status = vita_codec_push(d->api, d->stream, ids, n, last, cli_cancel, err);
 	while (status == VITA_OK) {
-		status = d->api->pull(d->stream, pcm, BLOCK, &n, err);
+		status = vita_codec_pull(d->api, d->stream, pcm, BLOCK, &n, err);
 		if (status != VITA_OK || n == 0) break;
 		d->n_samples += n;
 		status = vita_audio_write(d->sound, pcm, n, err);
@@ -85,7 +85,7 @@ static vita_status open_ends(struct decoding *d)
 	if (status != VITA_OK) return status;
 	d->api = vita_engine_codec(cli->engine, &codec);
 	d->chunked = vita_config_get(cli->config, "codec", "chunk") != NULL;
-	status = d->api->stream_open(codec, &d->stream, &cli->err);
+	status = vita_codec_stream_open(d->api, codec, &d->stream, &cli->err);
 	if (status != VITA_OK) return status;
 	return vita_audio_create(cli->output, cli->info.codec_info->sample_rate, d->format, &d->sound,
 	                         &cli->err);

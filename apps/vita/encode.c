@@ -25,7 +25,8 @@ struct encoding {
 static vita_status take_ids(struct encoding *e, uint64_t *n)
 {
 	int32_t block[BLOCK];
-	vita_status status = e->api->pull(e->stream, block, NULL, BLOCK, n, &e->cli->err);
+	vita_status status = vita_encoder_pull(e->api, e->stream, e->cli->info.encoder_info, block, NULL, BLOCK, n,
+					       &e->cli->err);
 	for (uint64_t i = 0; i < *n && status >= VITA_OK; i++) {
 		if (!e->cli->json)
 			(void)printf(e->n_printed++ ? " %d" : "%d", (int)block[i]);
@@ -50,8 +51,9 @@ static vita_status take_rows(struct encoding *e, uint64_t *n)
 		e->rows = larger;
 		e->rows_capacity = capacity;
 	}
-	vita_status status = e->api->pull(e->stream, NULL, e->rows + e->n_rows * width,
-					  e->rows_capacity - e->n_rows, n, &e->cli->err);
+	vita_status status = vita_encoder_pull(e->api, e->stream, e->cli->info.encoder_info, NULL,
+					       e->rows + e->n_rows * width, e->rows_capacity - e->n_rows, n,
+					       &e->cli->err);
 	e->n_rows += *n;
 	return status;
 }
@@ -88,7 +90,7 @@ static vita_status encode_pieces(struct encoding *e, float *pcm, uint64_t capaci
 		uint64_t n;
 		vita_status status = read_piece(e, pcm, capacity, &n, &last);
 		if (status == VITA_OK)
-			status = e->api->push(e->stream, pcm, n, last, cli_cancel, &e->cli->err);
+			status = vita_encoder_push(e->api, e->stream, pcm, n, last, cli_cancel, &e->cli->err);
 		if (status == VITA_OK) status = drain(e);
 		if (status < 0) return status;
 		*n_done += n;
@@ -138,7 +140,7 @@ static vita_status open_ends(struct encoding *e, const char *path)
 	vita_audio_describe(e->recording, &rate_in, NULL, &n_in);
 	e->n_expected = n_in < 0 ? -1 : (int64_t)((double)n_in / rate_in * info->sample_rate);
 	e->api = vita_engine_encoder(cli->engine, &encoder);
-	return e->api->stream_open(encoder, &e->stream, &cli->err);
+	return vita_encoder_stream_open(e->api, encoder, &e->stream, &cli->err);
 }
 
 static vita_status write_features(struct encoding *e)

@@ -26,7 +26,7 @@ installed_tests = \
 	%D%/verbs.sh \
 	%D%/whisper.sh
 dist_check_SCRIPTS += $(installed_tests)
-EXTRA_DIST += %D%/common.sh %D%/outside/beep.c %D%/outside/meter.cc
+EXTRA_DIST += %D%/common.sh %D%/outside/beep.c %D%/outside/liar.c %D%/outside/meter.cc
 
 vita_stage = $(abs_top_builddir)/stage
 AM_TESTS_ENVIRONMENT += \

@@ -12,6 +12,8 @@ mkdir "$modules"
 {
 	$CC -std=c11 -Wall -Wextra -Wpedantic -Werror -fPIC -shared $(pkg-config --cflags vita) \
 		"$source/beep.c" -o "$modules/beep.so" || fail "the C module does not compile"
+	$CC -std=c11 -Wall -Wextra -Wpedantic -Werror -fPIC -shared $(pkg-config --cflags vita) \
+		"$source/liar.c" -o "$modules/liar.so" || fail "the module that lies does not compile"
 	if [ -n "$CXX" ]; then
 		$CXX -std=c++17 -Wall -Wextra -Wpedantic -Werror -fPIC -shared $(pkg-config --cflags vita) \
 			"$source/meter.cc" -o "$modules/meter.so" || fail "the C++ module does not compile"
@@ -57,5 +59,20 @@ expect_match "$scratch/err" 'gain'
 expect_exit 1 "$vita" decode -c "$scratch/outside.ini" -o "$scratch/no.wav" 1,256
 expect_match "$scratch/err" '256'
 [ ! -e "$scratch/no.wav" ] || fail "a failed decode left its output file"
+
+# A plugin that answers what it must not: its user is told, and no file is left half-written.
+liar() { # verb, lie, further arguments
+	verb=$1 section=$2 lie=$3
+	shift 3
+	"$vita" "$verb" --json -s vita.plugin_path="$modules" -s "$section.plugin=liar" -s "$section.lie=$lie" "$@"
+}
+for lie in no-handle no-stream no-reason odd-status too-many bad-rate bad-sample; do
+	expect_refusal liar decode codec $lie -o "$scratch/no.wav" 1,2,3
+done
+for lie in no-handle no-stream no-reason odd-status too-many bad-rate bad-id; do
+	expect_refusal liar encode encoder $lie "$scratch/beep.wav"
+done
+expect_exit 0 liar encode encoder none "$scratch/beep.wav"
+expect_match "$scratch/out" '"tokens":\[7\]'
 
 finish

@@ -61,6 +61,37 @@ typedef struct vita_codec_api {
 	const void *(*get_extension)(vita_codec *codec, const char *id);         /* NULL where absent [any-thread] */
 } vita_codec_api;
 
+/* ---- for hosts: calls of a codec; what it must not answer becomes E_INTERNAL ---- */
+
+VITA_UNUSED static inline vita_status vita_codec_stream_open(const vita_codec_api *api, vita_codec *codec,
+                                                             vita_codec_stream **out, vita_error *err)
+{
+	*out = NULL;
+	vita_status status = vita_answer(api->stream_open(codec, out, err), "the codec", "stream_open", err);
+	if (status != VITA_OK || *out) return status;
+	return vita_fail(err, VITA_E_INTERNAL, "the codec opened a stream and gave none");
+}
+
+VITA_UNUSED static inline vita_status vita_codec_push(const vita_codec_api *api, vita_codec_stream *stream,
+                                                      const int32_t *ids, uint64_t n, int32_t last,
+                                                      const vita_cancel *cancel, vita_error *err)
+{
+	return vita_answer(api->push(stream, ids, n, last, cancel, err), "the codec", "push", err);
+}
+
+VITA_UNUSED static inline vita_status vita_codec_pull(const vita_codec_api *api, vita_codec_stream *stream, float *pcm,
+                                                      uint64_t capacity, uint64_t *n, vita_error *err)
+{
+	*n = 0;
+	vita_status status = api->pull(stream, pcm, capacity, n, err);
+	if (status != VITA_END) status = vita_answer(status, "the codec", "pull", err);
+	if (status >= VITA_OK && *n > capacity)
+		status = vita_fail(err, VITA_E_INTERNAL, "the codec gave %llu samples where %llu were asked for",
+		                   (unsigned long long)*n, (unsigned long long)capacity);
+	if (status < 0) *n = 0;
+	return status;
+}
+
 #ifdef __cplusplus
 }
 #endif

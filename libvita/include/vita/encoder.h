@@ -91,6 +91,42 @@ typedef struct vita_encoder_api {
 	const void *(*get_extension)(vita_encoder *encoder, const char *id);     /* NULL where absent [any-thread] */
 } vita_encoder_api;
 
+/* ---- for hosts: calls of an encoder; what it must not answer becomes E_INTERNAL ---- */
+
+VITA_UNUSED static inline vita_status vita_encoder_stream_open(const vita_encoder_api *api, vita_encoder *encoder,
+                                                               vita_encoder_stream **out, vita_error *err)
+{
+	*out = NULL;
+	vita_status status = vita_answer(api->stream_open(encoder, out, err), "the encoder", "stream_open", err);
+	if (status != VITA_OK || *out) return status;
+	return vita_fail(err, VITA_E_INTERNAL, "the encoder opened a stream and gave none");
+}
+
+VITA_UNUSED static inline vita_status vita_encoder_push(const vita_encoder_api *api, vita_encoder_stream *stream,
+                                                        const float *pcm, uint64_t n, int32_t last,
+                                                        const vita_cancel *cancel, vita_error *err)
+{
+	return vita_answer(api->push(stream, pcm, n, last, cancel, err), "the encoder", "push", err);
+}
+
+VITA_UNUSED static inline vita_status vita_encoder_pull(const vita_encoder_api *api, vita_encoder_stream *stream,
+                                                        const vita_encoder_info *info, int32_t *ids, float *rows,
+                                                        uint64_t capacity, uint64_t *n, vita_error *err)
+{
+	*n = 0;
+	vita_status status = api->pull(stream, ids, rows, capacity, n, err);
+	if (status != VITA_END) status = vita_answer(status, "the encoder", "pull", err);
+	if (status >= VITA_OK && *n > capacity)
+		status = vita_fail(err, VITA_E_INTERNAL, "the encoder gave %llu tokens where %llu were asked for",
+		                   (unsigned long long)*n, (unsigned long long)capacity);
+	for (uint64_t i = 0; ids && i < *n && status >= VITA_OK; i++)
+		if (ids[i] < 0 || (uint32_t)ids[i] >= info->vocab_size)
+			status = vita_fail(err, VITA_E_INTERNAL, "the encoder gave token %ld; its codebook has %lu", (long)ids[i],
+			                   (unsigned long)info->vocab_size);
+	if (status < 0) *n = 0;
+	return status;
+}
+
 #ifdef __cplusplus
 }
 #endif

@@ -50,7 +50,7 @@ typedef struct vita_key {
 	double min, max;        /* inclusive range of INT, FLOAT and LIST entries; both 0: unlimited */
 } vita_key;
 
-/* Checked values, given to open. Read through vita_host.setting_*. */
+/* Checked values, given to open for that call only: copy what is needed later. Read through vita_host.setting_*. */
 typedef struct vita_settings vita_settings;
 
 /* ---- factories and the module -------------------------------------------------------------------- */
@@ -78,6 +78,22 @@ typedef struct vita_module {
 	const char *licence;                   /* SPDX expression */
 	const vita_factory *const *factories;
 } vita_module;
+
+/* For hosts: OK, or a failure with a message, whatever was answered: statuses that ABI 1 does not have and empty
+ * messages are replaced. who: "codec beep", call: "push". */
+VITA_UNUSED static inline vita_status vita_answer(vita_status status, const char *who, const char *call, vita_error *err)
+{
+	if (status == VITA_OK) return VITA_OK;
+	if (status > 0 || status < VITA_E_INTERNAL)
+		return vita_fail(err, VITA_E_INTERNAL, "%s answers %s with the status %d, which ABI %d does not have", who, call,
+		                 (int)status, VITA_ABI_MAJOR);
+	if (!err) return status;
+	err->message[sizeof err->message - 1] = '\0';
+	if (!err->message[0])
+		return vita_fail(err, status, "%s fails in %s with status %d and does not say why", who, call, (int)status);
+	err->status = status;
+	return status;
+}
 
 /* The one exported symbol. Cheap, repeatable, touches no device. The answer is static, or NULL where
  * the module cannot work with a host of this ABI.                                     [any-thread] */

@@ -54,7 +54,8 @@ vita_status vita_answer_propose(vita_running *r, uint32_t head, uint32_t positio
 	call.n_ranges = engine->n_head_ranges;
 	call.logits = c->logits;
 	call.token = -1;
-	status = engine->head_api->propose(engine->head, &one, 1, r->turn->cancel, r->err);
+	status = vita_answer(engine->head_api->propose(engine->head, &one, 1, r->turn->cancel, r->err), "the plugin of heads",
+	                     "propose", r->err);
 	if (status != VITA_OK) return status;
 	if (!engine->head_info.gives_tokens) {
 		*logits = c->logits;

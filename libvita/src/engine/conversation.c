@@ -16,9 +16,13 @@
 static vita_status open_states(vita_conversation *c, vita_error *err)
 {
 	const vita_engine *engine = c->engine;
-	vita_status status = engine->llm_api->state_open(engine->llm, &c->llm, err);
-	if (status != VITA_OK || !engine->head) return status;
-	return engine->head_api->state_open(engine->head, &c->head, err);
+	vita_status status = vita_answer(engine->llm_api->state_open(engine->llm, &c->llm, err), "the language model",
+	                                 "state_open", err);
+	if (status == VITA_OK && engine->head)
+		status = vita_answer(engine->head_api->state_open(engine->head, &c->head, err), "the plugin of heads",
+		                     "state_open", err);
+	if (status != VITA_OK || (c->llm && (c->head || !engine->head))) return status;
+	return vita_fail(err, VITA_E_INTERNAL, "a plugin says that state_open worked but gives no state");
 }
 
 static void close_states(vita_conversation *c)
@@ -224,6 +228,7 @@ vita_status vita_conversation_forward(vita_conversation *c, uint32_t n, vita_wan
 	vita_status status = wanted == VITA_WANT_IDS
 	                             ? engine->greedy->forward(engine->llm, &one, &of_one, 1, cancel, err)
 	                             : engine->llm_api->forward(engine->llm, &one, 1, cancel, err);
+	status = vita_answer(status, "the language model", "forward", err);
 	if (status != VITA_OK) return status;
 	*hidden = block.hidden;
 	if (c->head &&
@@ -245,7 +250,8 @@ vita_status vita_conversation_accept(vita_conversation *c, uint32_t n, const vit
 	if (c->head && rejected) status = engine->head_api->truncate(c->head, length, err);
 	if (c->head && status == VITA_OK) {
 		vita_tensor rows = vita_slice(hidden, 0, 0, n);
-		status = engine->head_api->observe(c->head, c->n_fed, n, &rows, err);
+		status = vita_answer(engine->head_api->observe(c->head, c->n_fed, n, &rows, err), "the plugin of heads",
+		                     "observe", err);
 	}
 	if (status == VITA_OK && engine->llm_api->state_length(c->llm) > length)
 		status = engine->llm_api->state_truncate(c->llm, length, err);

@@ -149,6 +149,16 @@ vita_status vita_engine_open_tokenizer(vita_engine *engine, vita_error *err)
 	return VITA_OK;
 }
 
+/* What a plugin's open answered, and the handle that it gave. */
+static vita_status opened(const vita_part *part, vita_status status, const void *handle, vita_error *err)
+{
+	char who[96];
+	(void)snprintf(who, sizeof who, "plugin %s", part->factory->name);
+	status = vita_answer(status, who, "open", err);
+	if (status != VITA_OK || handle) return status;
+	return vita_fail(err, VITA_E_INTERNAL, "%s says that open worked but gives no handle", who);
+}
+
 /* ---- language model ------------------------------------------------------------------------------- */
 
 static vita_status find_llm(vita_engine *engine, vita_error *err)
@@ -226,6 +236,7 @@ vita_status vita_engine_open_llm(vita_engine *engine, vita_error *err)
 	status =
 		engine->llm_api->open(engine->host, part->device, engine->model, settings, &engine->llm, err);
 	vita_settings_destroy(settings);
+	status = opened(part, status, engine->llm, err);
 	if (status != VITA_OK) return status;
 	VITA_INIT(&engine->llm_info);
 	engine->llm_api->describe(engine->llm, &engine->llm_info);
@@ -262,6 +273,7 @@ vita_status vita_engine_open_heads(vita_engine *engine, vita_error *err)
 	status = engine->head_api->open(engine->host, part->device, engine->llm_api, engine->llm, settings,
 	                                &engine->head, err);
 	vita_settings_destroy(settings);
+	status = opened(part, status, engine->head, err);
 	if (status != VITA_OK) return status;
 	VITA_INIT(&engine->head_info);
 	engine->head_api->describe(engine->head, &engine->head_info);
@@ -273,6 +285,15 @@ vita_status vita_engine_open_heads(vita_engine *engine, vita_error *err)
 }
 
 /* ---- encoder and codec ---------------------------------------------------------------------------- */
+
+/* Tokens a second of sound, as far as they are believed. */
+#define MOST_RATE 1e6
+
+static vita_status check_rate(const char *kind, const char *name, double rate, vita_error *err)
+{
+	if (rate >= 0 && rate <= MOST_RATE) return VITA_OK;
+	return vita_fail(err, VITA_E_INTERNAL, "%s %s says that a second of sound has %g tokens", kind, name, rate);
+}
 
 /* Do the encoder's answers fit into the LLM's input? */
 static vita_status check_encoder(vita_engine *engine, vita_error *err)
@@ -286,7 +307,8 @@ static vita_status check_encoder(vita_engine *engine, vita_error *err)
 	if (info->output == VITA_ENCODER_FEATURES && (info->width < 1 || info->width > INT32_MAX))
 		return vita_fail(err, VITA_E_INTERNAL, "encoder %s says that its rows have %u values", name,
 		                 (unsigned)info->width);
-	if (!engine->llm || !engine->tokenizer) return VITA_OK;
+	vita_status status = check_rate("encoder", name, info->rate, err);
+	if (status != VITA_OK || !engine->llm || !engine->tokenizer) return status;
 	const char *origin = vita_context_origin(engine->context, "encoder", "plugin");
 	if (info->output == VITA_ENCODER_FEATURES && info->width != engine->llm_info.hidden_size)
 		return vita_fail(err, VITA_E_CONFIG,
@@ -318,6 +340,7 @@ vita_status vita_engine_open_encoder(vita_engine *engine, vita_error *err)
 	engine->encoder_api = part->factory->api;
 	status = engine->encoder_api->open(engine->host, part->device, settings, &engine->encoder, err);
 	vita_settings_destroy(settings);
+	status = opened(part, status, engine->encoder, err);
 	if (status != VITA_OK) return status;
 	VITA_INIT(&engine->encoder_info);
 	engine->encoder_api->describe(engine->encoder, &engine->encoder_info);
@@ -332,7 +355,8 @@ static vita_status check_codec(vita_engine *engine, vita_error *err)
 		return vita_fail(err, VITA_E_INTERNAL,
 		                 "codec %s says that it speaks %u different tokens at %u Hz", name,
 		                 (unsigned)info->vocab_size, (unsigned)info->sample_rate);
-	if (!engine->llm || !engine->tokenizer) return VITA_OK;
+	vita_status status = check_rate("codec", name, info->rate, err);
+	if (status != VITA_OK || !engine->llm || !engine->tokenizer) return status;
 	if (engine->markers.audio_count > (int64_t)info->vocab_size)
 		return vita_fail(err, VITA_E_CONFIG,
 		                 "%s: the tokenizer of %s has %ld audio tokens (<|audio_0|> …), but codec %s "
@@ -379,6 +403,7 @@ vita_status vita_engine_open_codec(vita_engine *engine, vita_error *err)
 	engine->codec_api = part->factory->api;
 	status = engine->codec_api->open(engine->host, part->device, settings, &engine->codec, err);
 	vita_settings_destroy(settings);
+	status = opened(part, status, engine->codec, err);
 	if (status != VITA_OK) return status;
 	VITA_INIT(&engine->codec_info);
 	engine->codec_api->describe(engine->codec, &engine->codec_info);

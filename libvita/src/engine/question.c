@@ -62,14 +62,9 @@ static vita_status pull_question(listener *l, int *end)
 	for (;;) {
 		int32_t codes[PULL_TOKENS];
 		uint64_t n = 0;
-		vita_status status = api->pull(l->stream, features ? NULL : codes, features ? l->rows : NULL,
-		                               l->capacity, &n, r->err);
+		vita_status status = vita_encoder_pull(api, l->stream, &r->engine->encoder_info, features ? NULL : codes,
+		                                       features ? l->rows : NULL, l->capacity, &n, r->err);
 		if (status < 0) return status;
-		if (n > l->capacity)
-			return vita_fail(r->err, VITA_E_INTERNAL,
-			                 "encoder %s gave %llu tokens where %u were asked for",
-			                 r->engine->encoder_part.factory->name, (unsigned long long)n,
-			                 (unsigned)l->capacity);
 		*end = status == VITA_END;
 		if (n > 0) {
 			r->result.n_question_tokens += n;
@@ -115,7 +110,7 @@ static vita_status push_piece(listener *l, int *over)
 		r->question_end = vita_clock_ms();
 		r->result.listen_ms = r->question_end - r->started;
 	}
-	return r->engine->encoder_api->push(l->stream, l->pcm, n, *over, r->turn->cancel, r->err);
+	return vita_encoder_push(r->engine->encoder_api, l->stream, l->pcm, n, *over, r->turn->cancel, r->err);
 }
 
 /* Are the tokens those of the whole recording? */
@@ -173,7 +168,7 @@ vita_status vita_question_listen(vita_running *r)
 	const vita_engine *engine = r->engine;
 	listener l = { .r = r, .capacity = PULL_TOKENS };
 	vita_status status = make_room(&l);
-	if (status == VITA_OK) status = engine->encoder_api->stream_open(engine->encoder, &l.stream, r->err);
+	if (status == VITA_OK) status = vita_encoder_stream_open(engine->encoder_api, engine->encoder, &l.stream, r->err);
 	if (status == VITA_OK) {
 		status = listen(&l);
 		engine->encoder_api->stream_close(l.stream);

@@ -45,13 +45,8 @@ static vita_status pull_samples(vita_running *r)
 	float pcm[PULL_SAMPLES];
 	for (;;) {
 		uint64_t n = 0;
-		vita_status status = api->pull(r->speaker.sound, pcm, PULL_SAMPLES, &n, r->err);
+		vita_status status = vita_codec_pull(api, r->speaker.sound, pcm, PULL_SAMPLES, &n, r->err);
 		if (status < 0) return status;
-		if (n > PULL_SAMPLES)
-			return vita_fail(r->err, VITA_E_INTERNAL,
-			                 "codec %s gave %llu samples where %u were asked for",
-			                 r->engine->codec_part.factory->name, (unsigned long long)n,
-			                 PULL_SAMPLES);
 		vita_status told = n ? tell_samples(r, pcm, n) : VITA_OK;
 		if (told != VITA_OK) return told;
 		if (status == VITA_END || n == 0) return VITA_OK;
@@ -64,11 +59,12 @@ static vita_status push_chunk(vita_running *r, int last)
 {
 	vita_speaker *speaker = &r->speaker;
 	const vita_engine *engine = r->engine;
+	const vita_codec_api *api = engine->codec_api;
 	vita_status status = VITA_OK;
-	if (!speaker->sound) status = engine->codec_api->stream_open(engine->codec, &speaker->sound, r->err);
+	if (!speaker->sound) status = vita_codec_stream_open(api, engine->codec, &speaker->sound, r->err);
 	if (status == VITA_OK)
-		status = engine->codec_api->push(speaker->sound, speaker->waiting, speaker->n_waiting, last,
-		                                 r->turn->cancel, r->err);
+		status = vita_codec_push(api, speaker->sound, speaker->waiting, speaker->n_waiting, last, r->turn->cancel,
+		                         r->err);
 	if (status != VITA_OK) return status;
 	speaker->n_waiting = 0;
 	speaker->n_chunks++;

@@ -27,22 +27,6 @@ static vita_fallback *layer_of(vita_backend *backend)
 	return (vita_fallback *)backend;
 }
 
-vita_status vita_answer(vita_status status, const char *who, const char *call, vita_error *err)
-{
-	if (status == VITA_OK) return VITA_OK;
-	if (status > 0 || status < VITA_E_INTERNAL)
-		return vita_fail(err, VITA_E_INTERNAL,
-		                 "%s answers %s with the status %d, which ABI %d does not have", who, call,
-		                 status, VITA_ABI_MAJOR);
-	if (!err) return status;
-	err->message[sizeof err->message - 1] = '\0';
-	if (!err->message[0])
-		vita_fail(err, status, "%s fails in %s with status %d and does not say why", who, call,
-		          status);
-	err->status = status;
-	return status;
-}
-
 /* What was in a caller's error before is not the backend's message. */
 static void clear_message(vita_error *err)
 {

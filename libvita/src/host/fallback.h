@@ -24,10 +24,6 @@ const vita_device *vita_fallback_device(const vita_fallback *fallback);
 /* The real device behind one that was handed out, for its extensions; the device itself where there is none. */
 const vita_device *vita_fallback_inner(const vita_device *device);
 
-/* OK, or a failure with a message, whatever was answered: unknown statuses and empty messages are replaced.
- * who: "backend "toy"", call: "submit". */
-vita_status vita_answer(vita_status status, const char *who, const char *call, vita_error *err);
-
 /* Run one op, which inner lacks, on the reference backend (fallback_op.c). */
 vita_status vita_fallback_op(const vita_device *inner, const vita_device *reference, const char *name,
                              const vita_op *op, vita_error *err);

@@ -145,19 +145,8 @@ static vita_status take(const vita_codes_source *source, vita_encoder_stream *st
 		if (!vita_ids_reserve(codes, BLOCK))
 			return vita_fail(err, VITA_E_NOMEM, "%s: no memory for its codes", path);
 		vita_status status =
-			source->api->pull(stream, codes->data + codes->size, NULL, BLOCK, &n, err);
+			vita_encoder_pull(source->api, stream, &source->info, codes->data + codes->size, NULL, BLOCK, &n, err);
 		if (status < 0) return status;
-		if (n > BLOCK)
-			return vita_fail(err, VITA_E_INTERNAL,
-					 "the encoder gave %llu tokens where %u were asked for",
-					 (unsigned long long)n, BLOCK);
-		for (uint64_t i = 0; i < n; i++) {
-			int32_t code = codes->data[codes->size + i];
-			if (code < 0 || (uint32_t)code >= source->info.vocab_size)
-				return vita_fail(err, VITA_E_INTERNAL,
-						 "the encoder gave token %ld; its codebook has %lu",
-						 (long)code, (unsigned long)source->info.vocab_size);
-		}
 		codes->size += (size_t)n;
 		if (codes->size > limit)
 			return vita_fail(err, VITA_E_INVALID, "%s: is longer than a sample may be", path);
@@ -176,12 +165,12 @@ static vita_status encode(vita_codes_source *source, const char *path, size_t li
 	vita_status status =
 		vita_audio_open(path, source->info.sample_rate, source->info.mix, &recording, err);
 	if (status != VITA_OK) return status;
-	status = source->api->stream_open(source->encoder, &stream, err);
+	status = vita_encoder_stream_open(source->api, source->encoder, &stream, err);
 	while (status >= VITA_OK && !over) {
 		uint64_t n = 0;
 		status = vita_audio_read(recording, pcm, BLOCK, &n, err);
 		over = status == VITA_END;
-		if (status >= VITA_OK) status = source->api->push(stream, pcm, n, over, source->cancel, err);
+		if (status >= VITA_OK) status = vita_encoder_push(source->api, stream, pcm, n, over, source->cancel, err);
 		if (status == VITA_OK) status = take(source, stream, path, limit, codes, err);
 	}
 	if (stream) source->api->stream_close(stream);
