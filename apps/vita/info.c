@@ -6,6 +6,7 @@
 #include "info_check.h"
 
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { OPTION_TENSORS = 256, MAX_DTYPES = 16 };
@@ -174,12 +175,24 @@ static int print_model(struct cli *cli, const vita_model *model, int with_tensor
 	return EXIT_DONE;
 }
 
+/* A file that is opened, but not where a config.json is asked for. */
+static int is_bare(const char *path)
+{
+	struct stat file;
+	vita_model *model;
+	if (stat(path, &file) != 0 || !S_ISREG(file.st_mode)) return 0;
+	vita_status status = vita_model_open(path, VITA_MODEL_WANT_CONFIG, &model, NULL);
+	vita_model_close(model);
+	return status != VITA_OK;
+}
+
 static int show_model(struct cli *cli, const char *path, int with_tensors)
 {
 	struct findings findings = { 0 };
 	vita_model *model;
 	vita_status status = vita_model_open(path, 0, &model, &cli->err);
 	if (status != VITA_OK) return cli_fail(cli, status);
+	findings.is_bare = is_bare(path);
 	status = find_layout(cli, path, &findings);
 	int exit_code = status == VITA_OK ? print_model(cli, model, with_tensors, &findings)
 	                                  : cli_fail(cli, status);
@@ -223,12 +236,12 @@ const struct verb verb_info = {
 	.help =
 		"Usage: vita info MODEL\n"
 		"       vita info -c CONFIG\n\n"
-		"MODEL is a model's directory or file. For each weight type the size in memory\n"
-		"is shown, and whether that fits into what is free here now; a conversation's\n"
-		"cache comes on top. Then the model is opened as for use, but without taking\n"
-		"memory: what plugins find in it, which tensors are missing or of another shape\n"
-		"than they should be, and what the tokenizer lacks. With a config its models are\n"
-		"looked at, and whether they fit each other.\n\n"
+		"MODEL is a model's directory, a GGUF file, or a file of tensors alone. For each\n"
+		"weight type the size in memory is shown, and whether that fits into what is free\n"
+		"here now; a conversation's cache comes on top. Then a model is opened as for use,\n"
+		"but without taking memory: what plugins find in it, which tensors are missing or\n"
+		"of another shape than they should be, and what the tokenizer lacks. With a config\n"
+		"its models are looked at, and whether they fit each other.\n\n"
 		"      --tensors              list them too\n\n"
 		"JSON: architecture; parameters; tensors, a list of name, dtype, type (in the\n"
 		"file's own words) and shape; metadata; bytes by weight type; memory, the bytes\n"

@@ -81,6 +81,7 @@ vita_status find_layout(struct cli *cli, const char *path, struct findings *out)
 	out->layout = json_pack("{s:b, s:[], s:[]}", "fits", 1, "parts", "unused");
 	if (!out->layout) return vita_fail(&cli->err, VITA_E_NOMEM, "no memory for what is found");
 	if (path && strncmp(path, "synthetic:", 10) == 0) return VITA_OK; /* made up to fit */
+	if (out->is_bare) return VITA_OK;
 	vita_status status = cli_read_config(cli);
 	if (status == VITA_OK && path) status = name_model(cli, path);
 	if (status == VITA_OK) status = cli_open_context(cli);

@@ -11,6 +11,7 @@ struct findings {
 	json_t *layout;      /* as --json shows it */
 	json_t *part;        /* the one that is being looked at; in layout once it is done */
 	const char *model;   /* path; NULL: those of the config */
+	int is_bare;         /* tensors without a config.json, which no plugin opens as a model */
 	int is_out_of_memory;
 };
 

@@ -87,6 +87,12 @@ done
 expect_exit 0 "$vita" info --tensors "$tiny"
 expect_match "$scratch/out" 'mtp_projs.0.weight  *f32  *64 x 128'
 expect_refusal "$vita" info "$scratch/nowhere"
+for file in "$tiny/model.safetensors" "$VITA_SRCDIR/tests/data/small.pt"; do
+	expect_exit 0 "$vita" info --json "$file"
+	compact "$scratch/out" >"$scratch/document"
+	expect_match "$scratch/document" '"architecture":"","parameters":[1-9]'
+done
+expect_refusal "$vita" info "$tiny/golden.json"
 
 # On a terminal, long work shows how far it is; elsewhere nothing.
 if script -qec true "$scratch/terminal" >/dev/null 2>&1 </dev/null && [ -e "$plugindir/encoder-codec2.so" ]; then
