@@ -466,9 +466,10 @@ const struct verb verb_bench = {
 		"of_roof}}, first_audio_ms (32 tokens of prompt, a main pass and every head once),\n"
 		"encoder_rtf, codec_rtf (time to work over length of sound), read_gbps, f32_gflops,\n"
 		"bf16_gflops, f16_gflops (where the device has f16), int8_gops, weight_mb (of the\n"
-		"language model), head_weight_mb, peak_rss_mb. Of --quality: quality {model,\n"
-		"tokens, perplexity (with f32), types {type: {weight_mb, decode and prompt {kl,\n"
-		"same_top, perplexity}}}}; kl in nats, the mean over tokens.\n\n"
+		"language model), head_weight_mb, peak_rss_mb; prompt_of_roof, backend,\n"
+		"weight_type, runs, prompt_tokens. Of --quality: quality {model, tokens, perplexity\n"
+		"(with f32), types {type: {weight_mb, decode and prompt {kl, same_top,\n"
+		"perplexity}}}}; kl in nats, the mean over tokens.\n\n"
 		"Example: what heads gain at 7B, 4 bits, on this machine:\n"
 		"  vita bench --synthetic vita-audio-7b -s llm.dtype=q4_0\n",
 };

@@ -60,6 +60,29 @@ expect_exit 1 "$vita" decode -c "$scratch/outside.ini" -o "$scratch/no.wav" 1,25
 expect_match "$scratch/err" '256'
 [ ! -e "$scratch/no.wav" ] || fail "a failed decode left its output file"
 
+# The heads in doc/modules.md, as C and as C++; verified, they change nothing.
+tiny=$VITA_SRCDIR/tests/golden/llm/tiny
+sed -n '/^```c$/,/^```$/p' "$VITA_SRCDIR/doc/modules.md" | sed '/^```/d' >"$scratch/echo.c"
+cp "$scratch/echo.c" "$scratch/echo.cc"
+expect_exit 0 "$vita" generate -s llm.model="$tiny" -s heads.plugin=none --ids 1,2,3 --max-tokens 8
+cp "$scratch/out" "$scratch/alone"
+echo_heads() {
+	expect_exit 0 "$vita" generate --json -s vita.plugin_path="$scratch/echo" -s llm.model="$tiny" -s heads.plugin=echo \
+		-s heads.schedule=1,2 -s heads.verify=$1 --ids 1,2,3 --max-tokens 8
+}
+mkdir "$scratch/echo"
+# shellcheck disable=SC2046,SC2086
+for compile in "$CC -std=c11 $scratch/echo.c" "${CXX:+$CXX -std=c++17 $scratch/echo.cc}"; do
+	[ -n "$compile" ] || continue
+	$compile -Wall -Wextra -Wpedantic -Werror -fPIC -shared $(pkg-config --cflags vita) -o "$scratch/echo/echo.so" ||
+		fail "the example of doc/modules.md does not compile: $compile"
+	echo_heads off
+	expect_match "$scratch/out" '"source":\[0,1,2,0,1,2,'
+	echo_heads exact
+	ids=$(compact "$scratch/out" | sed 's/^{"ids":\[\([^]]*\)\].*/\1/')
+	[ "$ids" = "$(cat "$scratch/alone")" ] || fail "verified heads say $ids"
+done
+
 # A plugin that answers what it must not: its user is told, and no file is left half-written.
 liar() { # verb, lie, further arguments
 	verb=$1 section=$2 lie=$3

@@ -34,7 +34,7 @@ for key in $(sed -n 's/.*KEY([A-Z]*, "\([a-z_]*\)".*/\1/p' "$VITA_SRCDIR/libvita
 done
 if command -v mandoc >/dev/null; then
 	# The pages name each other, and are not installed yet.
-	mandoc -T lint "$man/vita.1" "$man/vita.ini.5" 2>&1 | grep -v 'referenced manual not found' >"$scratch/lint"
+	mandoc -T lint -W warning "$man/vita.1" "$man/vita.ini.5" 2>&1 | grep -v 'referenced manual not found' >"$scratch/lint"
 	[ ! -s "$scratch/lint" ] || fail "mandoc: $(cat "$scratch/lint")"
 fi
 
