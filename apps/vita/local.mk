@@ -42,6 +42,7 @@ bin_PROGRAMS += %D%/vita
 	%D%/turn.h
 %C%_vita_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(MPI_CFLAGS)
 %C%_vita_LDADD = libvita/libvita.la $(JANSSON_LIBS) $(MPI_LIBS) -lm
+%C%_vita_CPPFLAGS = $(AM_CPPFLAGS)
 if HAVE_MPI
-%C%_vita_CPPFLAGS = $(AM_CPPFLAGS) -DHAVE_MPI
+%C%_vita_CPPFLAGS += -DHAVE_MPI
 endif
