@@ -4,6 +4,7 @@
  */
 #include "engine/engine_internal.h"
 #include "engine/room.h"
+#include "files/synthetic.h"
 #include "host/fallback.h"
 
 #include <stdlib.h>
@@ -82,11 +83,26 @@ static uint32_t join_ranges(vita_range *range, uint32_t n)
 	return last + 1;
 }
 
+/* What a model without a tokenizer, made for measuring, says in its stead. */
+static void synthetic_markers(vita_engine *engine)
+{
+	int64_t id[4];
+	uint32_t n = 0;
+	if (engine->tokenizer || !vita_synthetic_is_path(vita_model_path(engine->model)) ||
+	    vita_model_get_ints(engine->model, VITA_CONFIG_MODEL, VITA_SYNTHETIC_AUDIO, id, 4, &n, NULL) != VITA_OK || n != 4)
+		return;
+	engine->markers.audio_first = (int32_t)id[0];
+	engine->markers.audio_count = (int32_t)id[1];
+	engine->markers.begin_audio = (int32_t)id[2];
+	engine->markers.end_audio = (int32_t)id[3];
+}
+
 /* heads.vocabulary = audio: the audio tokens and what may follow one, the end and begin of audio and of
  * the answer. */
 static vita_status audio_rows(vita_engine *engine, vita_error *err)
 {
 	const vita_markers *markers = &engine->markers;
+	synthetic_markers(engine);
 	if (markers->audio_count == 0 || markers->end_audio < 0 || markers->begin_audio < 0)
 		return vita_fail(err, VITA_E_CONFIG,
 		                 "%s: the tokenizer of %s has no audio tokens (<|audio_0|> … with "
@@ -127,7 +143,8 @@ static uint32_t complete(const vita_context *context, uint32_t parts)
 {
 	if (parts & VITA_PART_HEADS) {
 		parts |= VITA_PART_LLM;
-		if (strcmp(vita_context_string(context, "heads", "vocabulary"), "audio") == 0)
+		if (strcmp(vita_context_string(context, "heads", "vocabulary"), "audio") == 0 &&
+		    !vita_synthetic_is_path(vita_context_string(context, "llm", "model")))
 			parts |= VITA_PART_TOKENIZER;
 	}
 	return parts;

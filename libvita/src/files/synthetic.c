@@ -144,13 +144,17 @@ static void add_tensors(vita_synthetic_builder *b, const struct shape *s)
 /* No end token: what is measured shall not end early by chance. */
 static json_t *settings_of(const struct shape *s)
 {
-	return json_pack("{s:s, s:[s], s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:f, s:f, s:b, s:i}", "model_type",
+	/* As in the published tokenizer, whose audio tokens are the last but a few rows of padding. */
+	const int codes = s->vocab > 151685 + 16384 ? 16384 : 512;
+	const int first = codes == 16384 ? 151685 : s->vocab - codes;
+	const int begin = codes == 16384 ? 151674 : first - 2;
+	return json_pack("{s:s, s:[s], s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:f, s:f, s:b, s:i, s:[iiii]}", "model_type",
 	                 "qwen2_mtp", "architectures", "Qwen2MTPForCausalLM",
 	                 "vocab_size", s->vocab, "hidden_size", s->hidden, "intermediate_size", s->intermediate,
 	                 "num_hidden_layers", s->layers + s->mctp, "num_nextn_predict_layers", s->mctp,
 	                 "num_attention_heads", s->heads, "num_key_value_heads", s->kv_heads, "head_dim", s->head_dim,
 	                 "rms_norm_eps", 1e-6, "rope_theta", 1e6, "tie_word_embeddings", (int)s->tied,
-	                 "max_position_embeddings", 32768);
+	                 "max_position_embeddings", 32768, VITA_SYNTHETIC_AUDIO, first, codes, begin, begin + 1);
 }
 
 vita_status vita_synthetic_read(vita_model *model, vita_error *err)

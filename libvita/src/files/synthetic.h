@@ -8,6 +8,10 @@
 
 #include "files/model.h"
 
+/* There is no tokenizer that would say so: the key in the settings of a shape with heads of the first audio
+ * token, how many there are, and the markers that begin and end audio. */
+#define VITA_SYNTHETIC_AUDIO "vita_synthetic_audio"
+
 bool vita_synthetic_is_path(const char *path);
 
 /* Settings and tensors of the shape that the model's path names; no tensor has data yet. */
