@@ -264,6 +264,7 @@ static void finish_report(struct bench *b)
 	}
 	if (b->roof.read_bytes > 0) {
 		(void)json_object_set_new(r, "read_gbps", json_real(b->roof.read_bytes / 1e9));
+		if (b->roof.copy_bytes > 0) (void)json_object_set_new(r, "copy_gbps", json_real(b->roof.copy_bytes / 1e9));
 		(void)json_object_set_new(r, "f32_gflops", json_real(b->roof.f32_ops / 1e9));
 		(void)json_object_set_new(r, "bf16_gflops", json_real(b->roof.bf16_ops / 1e9));
 		(void)json_object_set_new(r, "int8_gops", json_real(b->roof.int8_ops / 1e9));
@@ -464,7 +465,8 @@ const struct verb verb_bench = {
 		"                             same\n\n"
 		"JSON: prompt_tps, decode_tps (main passes only), schedules {name: {tps, roof_tps,\n"
 		"of_roof}}, first_audio_ms (32 tokens of prompt, a main pass and every head once),\n"
-		"encoder_rtf, codec_rtf (time to work over length of sound), read_gbps, f32_gflops,\n"
+		"encoder_rtf, codec_rtf (time to work over length of sound), read_gbps, copy_gbps\n"
+		"(bytes read and written, where the device copies by itself), f32_gflops,\n"
 		"bf16_gflops, f16_gflops (where the device has f16), int8_gops, weight_mb (of the\n"
 		"language model), head_weight_mb, peak_rss_mb; prompt_of_roof, backend,\n"
 		"weight_type, runs, prompt_tokens. Of --quality: quality {model, tokens, perplexity\n"

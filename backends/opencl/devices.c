@@ -37,6 +37,17 @@ static bool has_extension(cl_device_id id, const char *name)
 	return found;
 }
 
+/* An optional feature of OpenCL C 3.0, by the name of its macro. */
+static bool has_feature(cl_device_id id, const char *name)
+{
+	cl_name_version features[64];
+	size_t size = 0;
+	if (clGetDeviceInfo(id, CL_DEVICE_OPENCL_C_FEATURES, sizeof features, features, &size) != CL_SUCCESS) return false;
+	for (size_t i = 0; i < size / sizeof *features && i < 64; i++)
+		if (strncmp(features[i].name, name, sizeof features[i].name) == 0) return true;
+	return false;
+}
+
 /* 102 of "OpenCL 1.2 …"; 0 where the text is nothing of the kind. */
 static cl_uint version_of(const char *text, const char *prefix)
 {
@@ -128,6 +139,7 @@ static void fill(struct device_info *d, cl_platform_id platform, cl_device_id id
 	check_abilities(d);
 	d->fp64 = has_extension(id, "cl_khr_fp64");
 	d->int_dot = has_extension(id, "cl_khr_integer_dot_product") && compiles_c3(id) && !device_is_cpu(d);
+	d->subgroups = has_feature(id, "__opencl_c_subgroups") && compiles_c3(id) && !device_is_cpu(d);
 }
 
 /* ---- the list -------------------------------------------------------------------------------------- */
@@ -179,10 +191,11 @@ const char *device_none(void)
 
 void device_describe(const struct device_info *d, char *details, size_t size)
 {
-	(void)snprintf(details, size, "%s, driver %s, platform %s, %u compute units, %.1f GiB, %s kernels; extensions used:%s%s%s",
+	(void)snprintf(details, size, "%s, driver %s, platform %s, %u compute units, %.1f GiB, %s kernels; extensions used:%s%s%s%s",
 	               d->version, d->driver, d->platform_name, (unsigned)d->compute_units, (double)d->memory / 1073741824,
 	               device_is_cpu(d) ? "cpu" : "gpu", d->fp64 ? " cl_khr_fp64" : "",
-	               d->int_dot ? " cl_khr_integer_dot_product" : "", d->fp64 || d->int_dot ? "" : " none");
+	               d->int_dot ? " cl_khr_integer_dot_product" : "", d->subgroups ? " __opencl_c_subgroups" : "",
+	               d->fp64 || d->int_dot || d->subgroups ? "" : " none");
 }
 
 /* GPUs before the cpu backend (50 or 100), those with memory of their own before others; CPU devices after it. */

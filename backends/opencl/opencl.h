@@ -33,7 +33,7 @@ struct device_info {
 	size_t parameter_limit;     /* bytes of arguments of a kernel */
 	cl_ulong local_memory;
 	bool shares_memory;         /* with the host */
-	bool fp64, int_dot;         /* extensions that the kernels use */
+	bool fp64, int_dot, subgroups; /* extensions that the kernels use */
 	char name[128], version[96], driver[64], platform_name[96];
 	char reason[256];           /* why it cannot be used, or "" */
 };

@@ -175,9 +175,10 @@ static vita_status build(vita_backend *backend, const struct kernel_file *file, 
 /* What every program is told: the class of the device, and what it can do. */
 static void common_options(const vita_backend *backend, char *text, size_t size)
 {
-	(void)snprintf(text, size, "-cl-std=%s -DLANES=%u -DGROUP=%u%s%s", backend->device.int_dot ? "CL3.0" : "CL1.2",
+	(void)snprintf(text, size, "-cl-std=%s -DLANES=%u -DGROUP=%u%s%s%s",
+	               backend->device.int_dot || backend->device.subgroups ? "CL3.0" : "CL1.2",
 	               (unsigned)backend->lanes, (unsigned)backend->group, backend->is_cpu ? " -DCPU=1" : " -DCPU=0",
-	               backend->device.fp64 ? " -DFP64=1" : " -DFP64=0");
+	               backend->device.fp64 ? " -DFP64=1" : " -DFP64=0", backend->device.subgroups ? " -DSUBGROUPS=1" : "");
 }
 
 static const struct kernel_file *find_file(const char *name)

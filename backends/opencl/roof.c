@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the device could do at best: read its memory, and multiply and add in registers. As bandwidth counts the better
- * of a kernel that reads and of the driver's own copy, whose bytes are read and written.
+ * What the device could do at best: read its memory, copy it, and multiply and add in registers.
  */
 #include <time.h>
 
@@ -47,11 +46,13 @@ static double time_copy(vita_backend *backend, cl_mem memory, uint64_t half)
 static vita_status measure_locked(vita_backend *backend, const vita_buffer *buffer, vita_roof *out, vita_error *err)
 {
 	static const struct kernel_source read = { "roof.cl", "read_all", NULL }, spin = { "roof.cl", "spin", NULL };
+	static const struct kernel_source spin_bytes = { "roof.cl", "spin_bytes", NULL };
 	const int64_t units = backend->device.compute_units, items = backend->is_cpu ? 4 * units : 2048 * units;
 	const int64_t vectors = (int64_t)(buffer->size / 64) / items;
 	const size_t group = backend->group;
 	double seconds = time_copy(backend, buffer->memory, buffer->size / 2);
-	if (seconds > 0) out->read_bytes = (double)buffer->size / seconds;
+	if (seconds > 0) out->read_bytes = (double)buffer->size / seconds; /* a copy reads half of them */
+	if (seconds > 0 && VITA_COVERS(out, vita_roof, copy_bytes)) out->copy_bytes = out->read_bytes;
 	struct launch l = launch_begin(backend, NULL, &read, 0, err);
 	launch_buffer(&l, buffer->memory);
 	launch_long(&l, vectors);
@@ -66,6 +67,12 @@ static vita_status measure_locked(vita_backend *backend, const vita_buffer *buff
 	launch_buffer(&l, backend->faults);
 	seconds = time_kernel(&l, group, items);
 	if (seconds > 0) out->f32_ops = 2.0 * 16 * 8 * STEPS * (double)items / seconds;
+	if (l.status != VITA_OK || !backend->device.int_dot || !backend->dot) return l.status;
+	l = launch_begin(backend, NULL, &spin_bytes, 0, err);
+	launch_int(&l, STEPS);
+	launch_buffer(&l, backend->faults);
+	seconds = time_kernel(&l, group, items);
+	if (seconds > 0) out->int8_ops = 2.0 * 4 * 8 * STEPS * (double)items / seconds;
 	return l.status;
 }
 

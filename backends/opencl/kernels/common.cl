@@ -6,6 +6,7 @@
  *   LANES    rows of a tile of packed weights: 16 on CPU devices, where a vector holds them, 32 elsewhere, where
  *            as many work-items side by side do
  *   FP64     doubles are there
+ *   SUBGROUPS  sub-groups are there (OpenCL C 3.0)
  */
 #if FP64
 #pragma OPENCL EXTENSION cl_khr_fp64 : enable
@@ -79,7 +80,8 @@ static inline long repeated_row_place(const view *v, const view *shape, uint ind
 		for (int l_ = 0; l_ < WIDTH; l_++) (result) += part_[l_];                          \
 	} while (0)
 
-/* Over the work-group: everybody gets the result. scratch: GROUP floats. A tree of halves. */
+/* Over the work-group: everybody gets the result. scratch: GROUP floats. A tree of halves; where there are sub-groups
+ * these add up by themselves, and their sums are added in order. */
 #if GROUP == 1
 static inline float group_sum(float x, local float *scratch) { return x; }
 static inline float group_max(float x, local float *scratch) { return x; }
@@ -95,7 +97,22 @@ static inline float group_max(float x, local float *scratch) { return x; }
 	barrier(CLK_LOCAL_MEM_FENCE);                                                              \
 	return whole_
 #define ADDED(a, b) ((a) + (b))
+#if SUBGROUPS
+static float group_sum(float x, local float *scratch)
+{
+	const int n = (int)get_num_sub_groups();
+	const float part = sub_group_reduce_add(x);
+	if (n == 1) return part;
+	if (get_sub_group_local_id() == 0) scratch[get_sub_group_id()] = part;
+	barrier(CLK_LOCAL_MEM_FENCE);
+	float whole = scratch[0];
+	for (int i = 1; i < n; i++) whole += scratch[i];
+	barrier(CLK_LOCAL_MEM_FENCE);
+	return whole;
+}
+#else
 static float group_sum(float x, local float *scratch) { GROUP_TREE(x, scratch, ADDED); }
+#endif
 static float group_max(float x, local float *scratch) { GROUP_TREE(x, scratch, fmax); }
 #endif
 

@@ -22,6 +22,23 @@ ROW_KERNEL void read_all(global const int16 *from, long vectors, long items, glo
 	if (a.s0 == 1 && a.s7 == 2 && a.sf == 3) *never = a.s1 ^ a.s2 ^ a.s3 ^ a.s4 ^ a.s5 ^ a.s6 ^ a.s8 ^ a.s9 ^ a.sa ^ a.sb ^ a.sc ^ a.sd ^ a.se;
 }
 
+#if !CPU && defined(__opencl_c_integer_dot_product_input_4x8bit_packed)
+/* Eight independent chains of products of four bytes. */
+ROW_KERNEL void spin_bytes(int steps, global int *never)
+{
+	const uint x = 0x01020304u + (uint)get_global_id(0);
+	int a = 0, b = 1, c = 2, d = 3, e = 4, f = 5, g = 6, h = 7;
+	for (int i = 0; i < steps; i++) {
+		const uint y = x ^ (uint)i;
+		a += dot_4x8packed_ss_int(as_uint(a), y), b += dot_4x8packed_ss_int(as_uint(b), y);
+		c += dot_4x8packed_ss_int(as_uint(c), y), d += dot_4x8packed_ss_int(as_uint(d), y);
+		e += dot_4x8packed_ss_int(as_uint(e), y), f += dot_4x8packed_ss_int(as_uint(f), y);
+		g += dot_4x8packed_ss_int(as_uint(g), y), h += dot_4x8packed_ss_int(as_uint(h), y);
+	}
+	if ((a ^ b ^ c ^ d ^ e ^ f ^ g ^ h) == 0x12345678) *never = a;
+}
+#endif
+
 /* Eight independent chains of 16 lanes. */
 ROW_KERNEL void spin(int steps, global int *never)
 {

@@ -28,6 +28,7 @@ typedef struct vita_roof {
 	double bf16_ops;     /* bf16 products added in f32 */
 	double int8_ops;     /* 8-bit products added in 32 bits */
 	double f16_ops;      /* f16 products added in f16 */
+	double copy_bytes;   /* a second, read and written together, by the device's own copy from memory to memory */
 } vita_roof;
 
 typedef struct vita_roof_api {
