@@ -20,6 +20,10 @@ expect_match "$scratch/json" '"name":"opencl"[^}]*"available":true'
 expect_match "$scratch/json" 'extensionsused'
 expect_exit 2 "$vita" generate -s llm.model="$tiny" -s backend.name=opencl -s backend.device=banana --ids 1
 expect_match "$scratch/err" 'banana.*found opencl 0'
+for device in 0 auto ''; do
+	expect_exit 0 "$vita" generate -s llm.model="$tiny" -s backend.name=opencl -s backend.device="$device" -s heads.count=0 \
+		--ids 1 --max-tokens 1
+done
 
 # What does not fit is refused before anything is uploaded, and says how much is missing; what the sum lets through fits.
 generate() { "$vita" generate -s llm.model="$tiny" -s backend.name=opencl --ids 1,5 --max-tokens 8 "$@"; }
@@ -137,6 +141,8 @@ lie devices 'does not list its devices'
 VITA_STUB_LIE=sum expect_exit 1 "$vita" generate -s llm.model="$tiny" -s backend.name=opencl --ids 1,5 --max-tokens 2
 expect_match "$scratch/err" 'adds 1 to 64 up to'
 VITA_STUB_LIE=sum expect_exit 0 "$vita" generate -s llm.model="$tiny" --ids 1,5 --max-tokens 2
+VITA_OPENCL_CACHE=0 VITA_STUB_LIE=compile expect_exit 1 "$vita" generate -s llm.model="$tiny" -s backend.name=opencl --ids 1,5
+expect_match "$scratch/err" '[a-z]*.cl does not compile for .*: .*[a-z]*.cl:[0-9].*no_such_function'
 VITA_STUB_LIE=lost VITA_STUB_LAUNCHES=9 expect_exit 1 "$vita" generate -s llm.model="$tiny" -s backend.name=opencl \
 	--ids 1,5 --max-tokens 9
 expect_match "$scratch/err" 'CL_OUT_OF_RESOURCES'

@@ -27,7 +27,7 @@ struct vita_open_device {
 /* What a section asks for. */
 typedef struct choice {
 	char name[64];      /* a backend's, or "auto" */
-	const char *device; /* index, part of a name, or "" */
+	const char *device; /* index, part of a name, or "" and "auto": any */
 	int strict;         /* the device must match */
 	const char *name_origin, *device_origin;
 } choice;
@@ -74,7 +74,7 @@ static int contains(const char *text, const char *part)
 
 static int device_fits(const vita_entry *entry, const char *wanted)
 {
-	if (!*wanted) return 1;
+	if (!*wanted || strcmp(wanted, "auto") == 0) return 1;
 	int is_number = 1;
 	for (const char *c = wanted; *c; c++) is_number = is_number && isdigit((unsigned char)*c);
 	if (is_number && strlen(wanted) < 10)
