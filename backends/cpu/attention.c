@@ -9,10 +9,12 @@
  * at a time. Values are read where they lie if they can be. A query's result does not depend on which others are in its run: sums go over
  * keys in order, and rows that do not see the whole block are done by themselves, so that what lies beyond
  * their last key is never touched.
+ *
+ * Many queries over f16 and bf16 go another way where there is f16 arithmetic; see attention_half.c.
  */
 #include <math.h>
 
-#include "cpu.h"
+#include "attention.h"
 
 #define KEYS 64     /* of a block: two tiles of the block kernel */
 #define MOST_ROWS 96 /* query heads times queries of an item, about */
@@ -95,6 +97,10 @@ static struct room room_of(const struct attention *a, unsigned char *at, uint64_
 void attention_needs(struct step *s)
 {
 	static unsigned char nowhere;
+	if (attention_is_half(s)) {
+		attention_half_needs(s);
+		return;
+	}
 	const struct attention a = attention_of(s->c);
 	(void)room_of(&a, &nowhere, &s->own);
 }
@@ -274,6 +280,10 @@ static void attend(const struct step *s, const struct attention *a, int64_t head
 
 void attention_step(const struct step *s, int thread, int n_threads)
 {
+	if (attention_is_half(s)) {
+		attention_half_step(s, thread);
+		return;
+	}
 	const struct attention a = attention_of(s->c);
 	const int64_t runs = (a.n_q + a.run - 1) / a.run;
 	uint64_t bytes;

@@ -103,12 +103,27 @@ struct half_rows {
 	int64_t n, k, padded;
 	int32_t per_group;
 };
+
+/* Attention in f16. A row's scores with up to 64 keys become HALF_WEIGHT · p = exp(score - max); its maximum is raised if need
+ * be, and its total and sums brought to that. */
+#define HALF_WEIGHT 0.25f
+struct half_weights {
+	const float *scores;         /* [2][rows][WIDE] */
+	float *sums, *max, *total;   /* [n_sums][rows][WIDE], [rows], [rows]: Σ exp v, the largest score, Σ exp so far */
+	int64_t tile_step, n_sums;   /* rows · WIDE */
+	uint16_t *p;                 /* the row's first 32; the others lie block_step further */
+	int64_t block_step;
+};
+
 struct half_kernels {
 	void (*halve_row)(const float *x, int64_t row, const struct half_rows *out);
 	float (*halve)(uint32_t dtype, const void *w, int64_t w_stride, int n_w, int64_t k, uint16_t *tile);
+	/* a tile of n rows of up to WIDE values each as they lie, a row of the tile each: weights [k][WIDE] already */
+	float (*halve_along)(uint32_t dtype, const void *v, int64_t stride, int n, int64_t columns, uint16_t *tile);
 	void (*multiply)(const uint16_t *tile, float tile_scale, const uint16_t *x, const float *scale, int n, int64_t k,
 	                 float *out, bool add);
 	double (*spin)(int64_t steps); /* multiplies and adds in registers; the operations done */
+	void (*weigh)(const struct half_weights *w, int64_t row, int n);
 };
 
 /* Many rows against packed weights of q4_0, q4_k and q6_k. A tile's rows become bytes that share a scale over each SPAN of

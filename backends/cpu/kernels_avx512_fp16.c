@@ -11,6 +11,8 @@
  * largest of a tile is between 32 and 64: a sum of HALF_SPAN products stays below 2^15. Scales are powers of two, and
  * lose nothing.
  */
+#include <math.h>
+
 #include "kernels_avx512.h"
 
 #if defined(KERNELS_AVX512) && defined(__AVX512FP16__)
@@ -30,14 +32,14 @@ INLINE __m512i add_product(__m512i sum, __m512i w, const uint16_t *x)
 
 /* The power of two that brings magnitudes of up to these bits to below 2^(top + 1), and its inverse. What is not
  * finite stays that. */
-static float power_to(uint32_t largest_bits, uint32_t top, float *inverse)
+static float power_to(uint32_t largest_bits, int top, float *inverse)
 {
-	uint32_t exponent = largest_bits >> 23;
+	int exponent = (int)(largest_bits >> 23);
 	*inverse = 1;
 	if (exponent == 255) return 1;
 	if (exponent < 16) exponent = 16;
-	*inverse = vita_f32_from_bits((exponent - top) << 23);
-	return vita_f32_from_bits((254 + top - exponent) << 23);
+	*inverse = vita_f32_from_bits((uint32_t)(exponent - top) << 23);
+	return vita_f32_from_bits((uint32_t)(254 + top - exponent) << 23);
 }
 
 static void halve_row(const float *x, int64_t row, const struct half_rows *out)
@@ -59,16 +61,6 @@ static void halve_row(const float *x, int64_t row, const struct half_rows *out)
 
 /* ---- weights -------------------------------------------------------------------------------------------- */
 
-INLINE __m256i halves16(uint32_t dtype, const char *row, int64_t i, int64_t k, __m512 factor)
-{
-	const int64_t left = k - i;
-	const __mmask16 mask = tail16(left);
-	const __m256i raw = _mm256_maskz_loadu_epi16(mask, row + 2 * i);
-	const __m512 v = dtype == VITA_F16 ? _mm512_cvtph_ps(raw)
-	                                   : _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(raw), 16));
-	return _mm512_cvtps_ph(_mm512_mul_ps(v, factor), _MM_FROUND_TO_NEAREST_INT);
-}
-
 /* The largest magnitude of n_w rows. That of f16 and bf16 alike is ordered as its bits are. */
 static float largest_of(uint32_t dtype, const char *w, int64_t w_stride, int n_w, int64_t k)
 {
@@ -84,52 +76,91 @@ static float largest_of(uint32_t dtype, const char *w, int64_t w_stride, int n_w
 	return dtype == VITA_F16 ? vita_f16_to_f32(bits) : vita_bf16_to_f32(bits);
 }
 
-/* Values i … i + 31 of 16 rows as pairs of f16: v[p] has the pairs i + 2p and i + 2p + 1 of row after row. */
-INLINE void take_pairs(uint32_t dtype, const char *w, int64_t w_stride, int n_w, int64_t i, int64_t k, __m512 factor,
-                       __m512i v[16])
+/* Halves times a power of two, and bf16 as halves. */
+struct scaling {
+	__m512h exponent;
+	__m512 factor;
+};
+
+static struct scaling scaling_to(uint32_t dtype, const char *w, int64_t w_stride, int n_w, int64_t k, float *scale)
 {
-	UNROLL
-	for (int r = 0; r < 16; r++) {
-		const char *row = w + r * w_stride;
-		v[r] = _mm512_setzero_si512();
-		if (r < n_w)
-			v[r] = _mm512_inserti64x4(_mm512_castsi256_si512(halves16(dtype, row, i, k, factor)),
-			                          halves16(dtype, row, i + 16, k, factor), 1);
-	}
-	transpose(v);
+	const float factor = power_to(vita_f32_bits(largest_of(dtype, w, w_stride, n_w, k)), W_TOP, scale);
+	const int exponent = (int)(vita_f32_bits(factor) >> 23) - 127;
+	return (struct scaling){ _mm512_cvtepi16_ph(_mm512_set1_epi16((short)exponent)), _mm512_set1_ps(factor) };
 }
 
-INLINE void lay_out(uint32_t dtype, const char *w, int64_t w_stride, int n_w, int64_t k, float factor, uint16_t *tile)
+/* Values i … i + 31 of a row, zeros from k on. */
+INLINE __m512i halves32(uint32_t dtype, const char *row, int64_t i, int64_t k, const struct scaling *s)
 {
-	const __m512 f = _mm512_set1_ps(factor);
-	const int first = n_w < 16 ? n_w : 16, second = n_w - first;
-	__m512i a[16], b[16];
-	for (int64_t i = 0; i < k; i += HALF_BLOCK, tile += HALF_BLOCK * WIDE) {
-		take_pairs(dtype, w, w_stride, first, i, k, f, a);
-		take_pairs(dtype, w + 16 * w_stride, w_stride, second, i, k, f, b);
-		UNROLL
-		for (int p = 0; p < 16; p++) {
-			const __m256i a0 = _mm512_cvtepi32_epi16(a[p]), b0 = _mm512_cvtepi32_epi16(b[p]);
-			const __m256i a1 = _mm512_cvtepi32_epi16(_mm512_srli_epi32(a[p], 16));
-			const __m256i b1 = _mm512_cvtepi32_epi16(_mm512_srli_epi32(b[p], 16));
-			_mm256_store_si256((void *)(tile + 2 * p * WIDE), a0);
-			_mm256_store_si256((void *)(tile + 2 * p * WIDE + 16), b0);
-			_mm256_store_si256((void *)(tile + (2 * p + 1) * WIDE), a1);
-			_mm256_store_si256((void *)(tile + (2 * p + 1) * WIDE + 16), b1);
-		}
+	const __m512i raw = _mm512_maskz_loadu_epi16(tail32(k - i), row + 2 * i);
+	if (dtype == VITA_F16) return _mm512_castph_si512(_mm512_scalef_ph(_mm512_castsi512_ph(raw), s->exponent));
+	const __m512i low = _mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm512_castsi512_si256(raw)), 16);
+	const __m512i high = _mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64(raw, 1)), 16);
+	const __m256i a = _mm512_cvtps_ph(_mm512_mul_ps(_mm512_castsi512_ps(low), s->factor), _MM_FROUND_TO_NEAREST_INT);
+	const __m256i b = _mm512_cvtps_ph(_mm512_mul_ps(_mm512_castsi512_ps(high), s->factor), _MM_FROUND_TO_NEAREST_INT);
+	return _mm512_inserti64x4(_mm512_castsi256_si512(a), b, 1);
+}
+
+/* 32 values of 32 rows, n_w of which there are. Neighbouring rows are interleaved, in every quarter of a register columns 0 … 3
+ * of 8 or 4 … 7; then words are pairs of rows, and turned. */
+INLINE void lay_out_block(uint32_t dtype, const char *w, int64_t w_stride, int n_w, int64_t i, int64_t k,
+                          const struct scaling *s, uint16_t *tile)
+{
+	const __m512i zero = _mm512_setzero_si512();
+	__m512i low[16], high[16];
+	UNROLL
+	for (int p = 0; p < 16; p++) {
+		const __m512i a = 2 * p < n_w ? halves32(dtype, w + 2 * p * w_stride, i, k, s) : zero;
+		const __m512i b = 2 * p + 1 < n_w ? halves32(dtype, w + (2 * p + 1) * w_stride, i, k, s) : zero;
+		low[p] = _mm512_unpacklo_epi16(a, b);
+		high[p] = _mm512_unpackhi_epi16(a, b);
 	}
+	transpose(low);
+	transpose(high);
+	UNROLL
+	for (int p = 0; p < 16; p++) {
+		uint16_t *column = tile + (p / 4 * 8 + p % 4) * WIDE;
+		_mm512_store_si512(column, low[p]);
+		_mm512_store_si512(column + 4 * WIDE, high[p]);
+	}
+}
+
+INLINE void lay_out(uint32_t dtype, const char *w, int64_t w_stride, int n_w, int64_t k, const struct scaling *s,
+                    uint16_t *tile)
+{
+	for (int64_t i = 0; i < k; i += HALF_BLOCK, tile += HALF_BLOCK * WIDE)
+		if (n_w == WIDE) lay_out_block(dtype, w, w_stride, WIDE, i, k, s, tile);
+		else lay_out_block(dtype, w, w_stride, n_w, i, k, s, tile);
 }
 
 static float halve(uint32_t dtype, const void *w, int64_t w_stride, int n_w, int64_t k, uint16_t *tile)
 {
 	float scale;
-	const float factor = power_to(vita_f32_bits(largest_of(dtype, w, w_stride, n_w, k)), W_TOP, &scale);
-	if (dtype == VITA_F16) lay_out(VITA_F16, w, w_stride, n_w, k, factor, tile);
-	else lay_out(VITA_BF16, w, w_stride, n_w, k, factor, tile);
+	const struct scaling s = scaling_to(dtype, w, w_stride, n_w, k, &scale);
+	if (dtype == VITA_F16) lay_out(VITA_F16, w, w_stride, n_w, k, &s, tile);
+	else lay_out(VITA_BF16, w, w_stride, n_w, k, &s, tile);
+	return scale;
+}
+
+static float halve_along(uint32_t dtype, const void *v, int64_t stride, int n, int64_t columns, uint16_t *tile)
+{
+	float scale;
+	const struct scaling s = scaling_to(dtype, v, stride, n, columns, &scale);
+	for (int j = 0; j < n; j++) _mm512_store_si512(tile + j * WIDE, halves32(dtype, (const char *)v + j * stride, 0, columns, &s));
+	for (int j = n; j % HALF_BLOCK != 0; j++) _mm512_store_si512(tile + j * WIDE, _mm512_setzero_si512());
 	return scale;
 }
 
 /* ---- products ------------------------------------------------------------------------------------------- */
+
+/* out[r] += factor[r] · sum[r], which has 32 lanes. */
+INLINE void add_sum(__m512i sum, float factor, float *out)
+{
+	const __m512 f = _mm512_set1_ps(factor), low = _mm512_cvtph_ps(_mm512_castsi512_si256(sum));
+	const __m512 high = _mm512_cvtph_ps(_mm512_extracti64x4_epi64(sum, 1));
+	_mm512_storeu_ps(out, _mm512_fmadd_ps(low, f, _mm512_loadu_ps(out)));
+	_mm512_storeu_ps(out + 16, _mm512_fmadd_ps(high, f, _mm512_loadu_ps(out + 16)));
+}
 
 /* n is a constant where this is inlined. */
 INLINE void half_n(const uint16_t *tile, const uint16_t *x, const float *factor, int n, int64_t k, float *out)
@@ -146,13 +177,7 @@ INLINE void half_n(const uint16_t *tile, const uint16_t *x, const float *factor,
 				for (int r = 0; r < n; r++) sum[r] = add_product(sum[r], w, x + r * HALF_BLOCK);
 			}
 		UNROLL
-		for (int r = 0; r < n; r++) {
-			const __m512 f = _mm512_set1_ps(factor[r]), low = _mm512_cvtph_ps(_mm512_castsi512_si256(sum[r]));
-			const __m512 high = _mm512_cvtph_ps(_mm512_extracti64x4_epi64(sum[r], 1));
-			float *o = out + WIDE * r;
-			_mm512_storeu_ps(o, _mm512_fmadd_ps(low, f, _mm512_loadu_ps(o)));
-			_mm512_storeu_ps(o + 16, _mm512_fmadd_ps(high, f, _mm512_loadu_ps(o + 16)));
-		}
+		for (int r = 0; r < n; r++) add_sum(sum[r], factor[r], out + WIDE * r);
 	}
 }
 
@@ -190,5 +215,60 @@ static double spin(int64_t steps)
 	return 2.0 * 32 * CHAINS * (double)steps;
 }
 
-const struct half_kernels avx512_half = { .halve_row = halve_row, .halve = halve, .multiply = half, .spin = spin };
+/* ---- attention ------------------------------------------------------------------------------------------ */
+
+/* 2^y to five digits, and 0 below 2^-200; the Taylor polynomial of 2^r for |r| <= 1/2. */
+INLINE __m512 power2(__m512 y)
+{
+	y = _mm512_max_ps(_mm512_set1_ps(-200), y); /* the second is the answer where it is NaN */
+	const __m512 n = _mm512_roundscale_ps(y, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC), r = _mm512_sub_ps(y, n);
+	__m512 p = _mm512_set1_ps(1.333355815e-3f);
+	p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(9.618129108e-3f));
+	p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(5.550410866e-2f));
+	p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.240226507f));
+	p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.693147181f));
+	p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1));
+	return _mm512_scalef_ps(p, n);
+}
+
+static void weigh(const struct half_weights *w, int64_t row, int n)
+{
+	const float *score = w->scores + row * WIDE, *second = score + w->tile_step;
+	const __m512 log2_e = _mm512_set1_ps(1.44269504f), none = _mm512_set1_ps(-INFINITY);
+	__m512 s[4], sum = _mm512_setzero_ps();
+	UNROLL
+	for (int i = 0; i < 4; i++)
+		s[i] = _mm512_mask_loadu_ps(none, tail16(n - 16 * i), (i < 2 ? score : second) + i % 2 * 16);
+	const __m512 most = _mm512_max_ps(_mm512_max_ps(none, s[0]), s[1]);
+	const float largest = _mm512_reduce_max_ps(_mm512_max_ps(_mm512_max_ps(most, s[2]), s[3])), before = w->max[row];
+	const float max = largest > before ? largest : before;
+	/* nothing but -inf so far: all weights are 0, where they are not NaN */
+	const __m512 shift = _mm512_mul_ps(_mm512_set1_ps(max == -INFINITY ? 0 : max), log2_e);
+	UNROLL
+	for (int i = 0; i < 4; i += 2) {
+		const __m512 a = power2(_mm512_fmsub_ps(s[i], log2_e, shift)), b = power2(_mm512_fmsub_ps(s[i + 1], log2_e, shift));
+		const __m512 top = _mm512_set1_ps(1 / HALF_WEIGHT);
+		uint16_t *to = w->p + i / 2 * w->block_step;
+		sum = _mm512_add_ps(sum, _mm512_add_ps(a, b));
+		_mm256_storeu_si256((void *)to, _mm512_cvtps_ph(_mm512_mul_ps(a, top), _MM_FROUND_TO_NEAREST_INT));
+		_mm256_storeu_si256((void *)(to + 16), _mm512_cvtps_ph(_mm512_mul_ps(b, top), _MM_FROUND_TO_NEAREST_INT));
+	}
+	const float added = _mm512_reduce_add_ps(sum);
+	if (max > before) {
+		const __m512 shrink = power2(_mm512_set1_ps((before - max) * 1.44269504f));
+		for (int64_t t = 0; t < w->n_sums; t++) {
+			float *at = w->sums + t * w->tile_step + row * WIDE;
+			_mm512_storeu_ps(at, _mm512_mul_ps(shrink, _mm512_loadu_ps(at)));
+			_mm512_storeu_ps(at + 16, _mm512_mul_ps(shrink, _mm512_loadu_ps(at + 16)));
+		}
+		w->max[row] = max;
+		w->total[row] *= _mm512_cvtss_f32(shrink);
+	}
+	w->total[row] += added;
+}
+
+const struct half_kernels avx512_half = {
+	.halve_row = halve_row, .halve = halve, .halve_along = halve_along, .multiply = half, .weigh = weigh,
+	.spin = spin
+};
 #endif

@@ -176,6 +176,7 @@ void estimator_load(loader *l, const flow_config *config, const double *time, ui
 	load_conv(l, "decoder.estimator.final_block.block.0", last, last, 3, &e->final_conv);
 	load_norm(l, "decoder.estimator.final_block.block.1", last, &e->final_norm);
 	load_conv(l, "decoder.estimator.final_proj", mel, last, 1, &e->final_proj);
+	e->key_dtype = e->n_transformers == 0 || e->stage[0].transformer[0].k.weight.dtype == VITA_F32 ? VITA_F32 : VITA_F16;
 	for (uint32_t i = 0; i < e->n_stages; i++) {
 		if (e->stage[i].out > e->widest) e->widest = e->stage[i].out;
 		for (uint32_t k = 0; k < e->n_transformers; k++)
@@ -207,12 +208,13 @@ void estimator_take(const estimator *e, space *s, int64_t batch, int64_t frames,
 	t->v = space_take(s, 2, rows, inner, 0, 0);
 	t->attended = space_take(s, 2, rows, inner, 0, 0);
 	t->feed = space_take(s, 2, rows, e->feed > 0 ? e->feed : 1, 0, 0);
+	t->halves = space_take(s, 2, e->key_dtype == VITA_F32 ? 0 : rows, inner, 0, 0);
 }
 
 void estimator_put(const space *s, estimator_space *t)
 {
 	vita_tensor *const all[] = { &t->in, &t->out, &t->hold, &t->a, &t->b, &t->skip0, &t->skip1, &t->rows, &t->rows_norm,
-		                     &t->q, &t->k, &t->v, &t->attended, &t->feed };
+		                     &t->q, &t->k, &t->v, &t->attended, &t->feed, &t->halves };
 	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) space_put(s, all[i]);
 }
 
@@ -246,17 +248,26 @@ static void activate(const pass *p, const layer *norm, const vita_tensor *x)
 	vita_unary(p->r, VITA_UNARY_MISH, x, NULL, 0, x);
 }
 
+/* q, k, v and the answer are of shape [frames, heads, head_dim] for each branch. */
 static void attend(const pass *p, int64_t frames)
 {
 	const estimator_space *s = p->s;
 	const estimator *e = p->e;
-	const uint64_t plane = (uint64_t)(frames * e->heads * e->head_dim) * sizeof(float);
+	const int64_t rows = p->batch * frames, inner = e->heads * e->head_dim;
+	vita_tensor whole[4] = { s->q, s->k, s->v, s->attended };
+	for (int i = 1; i < 3 && e->key_dtype != VITA_F32; i++) {
+		const uint64_t half = (uint64_t)(i - 1) * (uint64_t)(rows * inner) * vita_dtype_bytes(e->key_dtype);
+		vita_tensor from = shaped(&whole[i], 2, rows, inner, 0);
+		whole[i] = vita_view(s->halves.buffer, s->halves.offset + half, e->key_dtype, 2, rows, inner, 0, 0);
+		vita_copy(p->r, &from, &whole[i]);
+	}
 	for (int64_t b = 0; b < p->batch; b++) {
-		const vita_tensor *whole[4] = { &s->q, &s->k, &s->v, &s->attended };
 		vita_tensor part[4];
-		for (int i = 0; i < 4; i++)
-			part[i] = vita_view(whole[i]->buffer, whole[i]->offset + (uint64_t)b * plane, VITA_F32, 3, frames, e->heads,
+		for (int i = 0; i < 4; i++) {
+			const uint64_t plane = (uint64_t)(frames * inner) * vita_dtype_bytes(whole[i].dtype);
+			part[i] = vita_view(whole[i].buffer, whole[i].offset + (uint64_t)b * plane, whole[i].dtype, 3, frames, e->heads,
 			                    e->head_dim, 0);
+		}
 		vita_attention(p->r, &part[0], &part[1], &part[2], NULL, VITA_MASK_FULL, 0, 1 / sqrt((double)e->head_dim), &part[3]);
 	}
 }

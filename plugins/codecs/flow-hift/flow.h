@@ -59,6 +59,7 @@ typedef struct estimator {
 	layer final_conv, final_norm, final_proj;
 	int64_t mel, in, heads, head_dim, feed; /* feed: width of the feed-forward layers */
 	int64_t widest;                        /* channels of a stage, at most */
+	uint32_t key_dtype;                    /* of keys and values: f16 where the weights have no more bits */
 } estimator;
 
 typedef struct flow {
@@ -117,6 +118,7 @@ typedef struct estimator_space {
 	vita_tensor hold, a, b;  /* [batch, widest, frames] */
 	vita_tensor skip0, skip1;
 	vita_tensor rows, rows_norm, q, k, v, attended, feed;
+	vita_tensor halves; /* k and v in f16, one behind the other; empty where key_dtype is f32 */
 } estimator_space;
 
 void estimator_take(const estimator *e, space *s, int64_t batch, int64_t frames, estimator_space *out);

@@ -52,7 +52,7 @@ static vita_status take_memory(run *u, vita_error *err)
 	u->wide = carve(&size, VITA_F32, 1, wide);
 	u->mel = carve(&size, VITA_F32, stem + WHISPER_TAPS - 1, c->n_mels);
 	u->ids = carve(&size, VITA_I32, 1, n);
-	u->alone = carve(&size, VITA_F32, u->span.whole && u->span.first == 0 ? 2 * n : 0, c->width);
+	u->alone = carve(&size, u->encoder->cache_dtype, u->span.whole && u->span.first == 0 ? 2 * n : 0, c->width);
 	vita_status status = device_memory_reserve(u->encoder->device, &u->pass->scratch, size, err);
 	vita_tensor *const all[] = {&u->x, &u->a, &u->q, &u->wide, &u->mel, &u->ids, &u->alone};
 	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
@@ -146,14 +146,25 @@ static vita_status layer_cache(run *u, vita_tensor *keys, vita_tensor *values, v
 	return VITA_OK;
 }
 
-/* to = from wᵀ + b, by way of the wide memory where `to` is no f32. */
 static void project(run *u, const decoder_linear *linear, const vita_tensor *to)
 {
-	vita_tensor wide = wide_rows(u, to->shape[0], to->shape[1]);
-	const vita_tensor *target = to->dtype == VITA_F32 ? to : &wide;
 	vita_matmul(&u->r, &u->a, &linear->weight, linear->bias.buffer ? &linear->bias : NULL, NULL,
-		    VITA_UNARY_NONE, target);
-	if (target != to) vita_copy(&u->r, target, to);
+		    VITA_UNARY_NONE, to);
+}
+
+/* Queries, keys and values: one product after the other, so that the rows are laid out for all of them once. Products
+ * are f32, and go by way of the wide memory where keys are not. */
+static void record_projections(run *u, const whisper_layer *l, const vita_tensor *k, const vita_tensor *v)
+{
+	const vita_tensor wide = wide_rows(u, 2 * k->shape[0], k->shape[1]);
+	const int32_t direct = k->dtype == VITA_F32;
+	const vita_tensor wide_k = rows_of(&wide, 0, k->shape[0]), wide_v = rows_of(&wide, k->shape[0], k->shape[0]);
+	project(u, &l->q, &u->q);
+	project(u, &l->k, direct ? k : &wide_k);
+	project(u, &l->v, direct ? v : &wide_v);
+	if (direct) return;
+	vita_copy(&u->r, &wide_k, k);
+	vita_copy(&u->r, &wide_v, v);
 }
 
 /* Rows of x whose blocks lie in the recording as a whole see all blocks up to their own. Those of the last see all
@@ -193,9 +204,7 @@ static vita_status record_layer(run *u, vita_error *err)
 	vita_tensor k = rows_of(&keys, u->span.first, u->span.n),
 		    v = rows_of(&values, u->span.first, u->span.n);
 	vita_layer_norm(r, &u->x, &l->attention_norm, &l->attention_norm_bias, EPSILON, &u->a);
-	project(u, &l->q, &u->q);
-	project(u, &l->k, &k);
-	project(u, &l->v, &v);
+	record_projections(u, l, &k, &v);
 	record_attention(u, &keys, &values);
 	vita_matmul(r, &u->a, &l->out.weight, &l->out.bias, &u->x, VITA_UNARY_NONE, &u->x);
 	vita_layer_norm(r, &u->x, &l->ffn_norm, &l->ffn_norm_bias, EPSILON, &u->a);
