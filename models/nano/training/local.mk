@@ -17,6 +17,10 @@ EXTRA_DIST += \
 	%D%/1g.jsonl \
 	%D%/1h.ini \
 	%D%/1h.jsonl \
+	%D%/1i.ini \
+	%D%/1i.jsonl \
+	%D%/1j.ini \
+	%D%/1j.jsonl \
 	%D%/2.ini \
 	%D%/2.jsonl \
 	%D%/3.ini \
@@ -25,10 +29,15 @@ EXTRA_DIST += \
 	%D%/3b.jsonl \
 	%D%/3c.ini \
 	%D%/3c.jsonl \
+	%D%/3d.ini \
+	%D%/3d.jsonl \
 	%D%/4.ini \
 	%D%/4.jsonl \
 	%D%/4b.ini \
 	%D%/4b.jsonl \
+	%D%/4c.ini \
+	%D%/4c.jsonl \
 	%D%/README.md \
 	%D%/graft.py \
-	%D%/loss.svg
+	%D%/loss.svg \
+	%D%/split.py
