@@ -72,13 +72,15 @@ static double pass_seconds(const struct bench *b, double rows)
 	       slower((double)llm->output_bytes, b->roof.read_bytes, (double)llm->output_macs, ops);
 }
 
+/* Of the output matrix only the rows that heads may propose. */
 static double head_seconds(const struct bench *b, double rows)
 {
 	const vita_llm_info *llm = b->cli->info.llm_info;
 	const vita_head_info *head = b->cli->info.head_info;
 	double ops = ops_of(&b->roof, llm->weight_dtype);
+	double share = llm->vocab_size > 0 ? (double)b->cli->info.head_rows / llm->vocab_size : 1;
 	return slower((double)head->pass_bytes, b->roof.read_bytes, rows * (double)head->row_macs, ops) +
-	       slower((double)llm->output_bytes, b->roof.read_bytes, (double)llm->output_macs, ops);
+	       slower(share * (double)llm->output_bytes, b->roof.read_bytes, share * (double)llm->output_macs, ops);
 }
 
 /* Tokens a second at the roof of a cycle of main_steps main passes and head_steps head steps. */

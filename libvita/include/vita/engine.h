@@ -54,6 +54,8 @@ typedef struct vita_engine_info {
 	const vita_codec_info *codec_info;
 	const char *notice;                   /* what the model's makers want every user to be told ("vita_notice"
 	                                       * of config.json), one sentence; else "" */
+	uint64_t head_rows;                   /* rows of the output matrix that every head step computes: [heads]
+	                                       * vocabulary; 0 without heads */
 } vita_engine_info;
 /* Fills *info as far as its struct_size (VITA_INIT) reaches.                            [any-thread] */
 VITA_EXPORT void vita_engine_describe(const vita_engine *engine, vita_engine_info *info);

@@ -246,6 +246,13 @@ static const char *notice(const vita_engine *engine)
 	return text;
 }
 
+static uint64_t head_rows(const vita_engine *engine)
+{
+	uint64_t n = 0;
+	for (uint32_t i = 0; engine->head && i < engine->n_head_ranges; i++) n += (uint64_t)engine->head_ranges[i].count;
+	return n;
+}
+
 void vita_engine_describe(const vita_engine *engine, vita_engine_info *info)
 {
 	vita_engine_info full = {
@@ -265,6 +272,7 @@ void vita_engine_describe(const vita_engine *engine, vita_engine_info *info)
 		.head_info = engine->head ? &engine->head_info : NULL,
 		.codec_info = engine->codec ? &engine->codec_info : NULL,
 		.notice = notice(engine),
+		.head_rows = head_rows(engine),
 	};
 	uint32_t size = info->struct_size;
 	full.struct_size = size;
