@@ -92,10 +92,10 @@ expect_exit 2 "$vita" bench -s llm.model="$scratch/made" --against "$scratch/mad
 expect_refusal "$vita" bench -s llm.model="$scratch/made" --against "$VITA_SRCDIR/tests/golden/llm/tiny" --quality "$scratch/short"
 expect_refusal "$vita" bench --synthetic nano --quality "$VITA_SRCDIR/README.md" # no tokenizer
 
-finish
-
 # ---- heads that propose audio alone need no tokenizer here ---------------------------------------------
 expect_exit 0 "$vita" bench --synthetic nano -s heads.vocabulary=audio --runs 1 --prompt-tokens 8 --tokens 12 --json
 compact "$scratch/out" >"$scratch/audio"
 expect_match "$scratch/audio" '"turbo":{'
 expect_exit 2 "$vita" bench --synthetic qwen2.5-0.5b -s heads.vocabulary=audio -s heads.plugin=mctp --runs 1
+
+finish

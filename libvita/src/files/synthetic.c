@@ -24,22 +24,25 @@ struct shape {
 	const char *name;
 	int hidden, intermediate, layers, heads, kv_heads, head_dim, mctp, vocab;
 	bool tied;
+	int audio[4]; /* first audio token, how many, the markers before and after audio */
 };
+
+#define PUBLISHED { 151685, 16384, 151674, 151675 }
 
 /* Qwen2.5's sizes, and the same with VITA-Audio's ten heads and enlarged vocabulary. */
 static const struct shape shapes[] = {
-	{ "qwen2.5-0.5b", 896, 4864, 24, 14, 2, 64, 0, 151936, true },
-	{ "qwen2.5-1.5b", 1536, 8960, 28, 12, 2, 128, 0, 151936, true },
-	{ "qwen2.5-3b", 2048, 11008, 36, 16, 2, 128, 0, 151936, true },
-	{ "qwen2.5-7b", 3584, 18944, 28, 28, 4, 128, 0, 152064, false },
-	{ "qwen2.5-14b", 5120, 13824, 48, 40, 8, 128, 0, 152064, false },
-	{ "qwen2.5-32b", 5120, 27648, 64, 40, 8, 128, 0, 152064, false },
-	{ "qwen2.5-72b", 8192, 29568, 80, 64, 8, 128, 0, 152064, false },
-	{ "vita-audio-0.5b", 896, 4864, 24, 14, 2, 64, 10, 168072, true },
-	{ "vita-audio-1.5b", 1536, 8960, 28, 12, 2, 128, 10, 168072, true },
-	{ "vita-audio-7b", 3584, 18944, 28, 28, 4, 128, 10, 168072, false },
-	{ "vita-audio-72b", 8192, 29568, 80, 64, 8, 128, 10, 168072, false },
-	{ "nano", 256, 768, 6, 4, 2, 64, 10, 2560, true },
+	{ "qwen2.5-0.5b", 896, 4864, 24, 14, 2, 64, 0, 151936, true, { 0 } },
+	{ "qwen2.5-1.5b", 1536, 8960, 28, 12, 2, 128, 0, 151936, true, { 0 } },
+	{ "qwen2.5-3b", 2048, 11008, 36, 16, 2, 128, 0, 151936, true, { 0 } },
+	{ "qwen2.5-7b", 3584, 18944, 28, 28, 4, 128, 0, 152064, false, { 0 } },
+	{ "qwen2.5-14b", 5120, 13824, 48, 40, 8, 128, 0, 152064, false, { 0 } },
+	{ "qwen2.5-32b", 5120, 27648, 64, 40, 8, 128, 0, 152064, false, { 0 } },
+	{ "qwen2.5-72b", 8192, 29568, 80, 64, 8, 128, 0, 152064, false, { 0 } },
+	{ "vita-audio-0.5b", 896, 4864, 24, 14, 2, 64, 10, 168072, true, PUBLISHED },
+	{ "vita-audio-1.5b", 1536, 8960, 28, 12, 2, 128, 10, 168072, true, PUBLISHED },
+	{ "vita-audio-7b", 3584, 18944, 28, 28, 4, 128, 10, 168072, false, PUBLISHED },
+	{ "vita-audio-72b", 8192, 29568, 80, 64, 8, 128, 10, 168072, false, PUBLISHED },
+	{ "nano", 256, 768, 6, 4, 2, 64, 10, 2560, true, { 2048, 512, 2046, 2047 } },
 };
 #define N_SHAPES (sizeof shapes / sizeof *shapes)
 
@@ -144,17 +147,13 @@ static void add_tensors(vita_synthetic_builder *b, const struct shape *s)
 /* No end token: what is measured shall not end early by chance. */
 static json_t *settings_of(const struct shape *s)
 {
-	/* As in the published tokenizer, whose audio tokens are the last but a few rows of padding. */
-	const int codes = s->vocab > 151685 + 16384 ? 16384 : 512;
-	const int first = codes == 16384 ? 151685 : s->vocab - codes;
-	const int begin = codes == 16384 ? 151674 : first - 2;
 	return json_pack("{s:s, s:[s], s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:f, s:f, s:b, s:i, s:[iiii]}", "model_type",
 	                 "qwen2_mtp", "architectures", "Qwen2MTPForCausalLM",
 	                 "vocab_size", s->vocab, "hidden_size", s->hidden, "intermediate_size", s->intermediate,
 	                 "num_hidden_layers", s->layers + s->mctp, "num_nextn_predict_layers", s->mctp,
 	                 "num_attention_heads", s->heads, "num_key_value_heads", s->kv_heads, "head_dim", s->head_dim,
 	                 "rms_norm_eps", 1e-6, "rope_theta", 1e6, "tie_word_embeddings", (int)s->tied,
-	                 "max_position_embeddings", 32768, VITA_SYNTHETIC_AUDIO, first, codes, begin, begin + 1);
+	                 "max_position_embeddings", 32768, VITA_SYNTHETIC_AUDIO, s->audio[0], s->audio[1], s->audio[2], s->audio[3]);
 }
 
 vita_status vita_synthetic_read(vita_model *model, vita_error *err)

@@ -8,8 +8,8 @@
 
 #include "files/model.h"
 
-/* There is no tokenizer that would say so: the key in the settings of a shape with heads of the first audio
- * token, how many there are, and the markers that begin and end audio. */
+/* There is no tokenizer that would say so: the key in the settings of the first audio token, how many there
+ * are (0 where a shape has none), and the markers that begin and end audio. */
 #define VITA_SYNTHETIC_AUDIO "vita_synthetic_audio"
 
 bool vita_synthetic_is_path(const char *path);
