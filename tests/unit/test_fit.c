@@ -124,6 +124,10 @@ static void test_cgroup_1(void **state)
 	put_in_group("/memory/job", "memory.stat", "inactive_file 1\ntotal_inactive_file 8000000\n");
 	assert_true(group_left("9:memory:/job\n") == 128e6);
 	assert_true(group_left("9:cpu:/job\n") > 1e299);
+	put_in_group("/cpu,memory/job", "memory.limit_in_bytes", "70000000\n");
+	put_in_group("/cpu,memory/job", "memory.usage_in_bytes", "20000000\n");
+	assert_true(group_left("5:cpu,memory:/job\n") == 50e6);
+	assert_true(group_left("5:cpu,memory2:/job\n") > 1e299);
 }
 
 static void test_odd_groups(void **state)

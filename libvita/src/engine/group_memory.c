@@ -5,6 +5,7 @@
 #include "engine/fit.h"
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -79,20 +80,32 @@ static double left_up_from(const char *root, const char *group)
 	}
 }
 
+/* Is memory one of the controllers, "cpu,memory"? */
+static bool names_memory(const char *controllers)
+{
+	static const char memory[] = "memory";
+	for (const char *at = controllers;; at++) {
+		size_t n = strcspn(at, ",");
+		if (n == sizeof memory - 1 && memcmp(at, memory, n) == 0) return true;
+		at += n;
+		if (*at == '\0') return false;
+	}
+}
+
 double vita_group_memory_left(const char *proc_cgroup, const char *sysfs)
 {
 	char line[PATH_MAX], root[PATH_MAX];
 	double least = UNLIMITED;
 	FILE *f = fopen(proc_cgroup, "re");
-	/* "0::/group" in version 2, "9:memory:/group" in version 1, where memory is always by itself */
+	/* "0::/group" in version 2, "9:memory:/group" in version 1, whose hierarchies are mounted under their controllers */
 	while (f && fgets(line, sizeof line, f)) {
 		char *controller = strchr(line, ':'), *group = controller ? strchr(controller + 1, ':') : NULL;
 		if (!group) continue;
 		*group++ = '\0';
 		controller++;
 		group[strcspn(group, "\n")] = '\0';
-		if (*controller && strcmp(controller, "memory") != 0) continue;
-		if (snprintf(root, sizeof root, "%s%s", sysfs, *controller ? "/memory" : "") >= (int)sizeof root) continue;
+		if (*controller && !names_memory(controller)) continue;
+		if (snprintf(root, sizeof root, "%s%s%s", sysfs, *controller ? "/" : "", controller) >= (int)sizeof root) continue;
 		/* in a container the path may be the host's, and what is mounted the group itself */
 		const double left = left_up_from(root, group), here = left_in(root);
 		if (left < least) least = left;
