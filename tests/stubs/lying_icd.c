@@ -9,6 +9,8 @@
  *   lost                                                   from the $VITA_STUB_LAUNCHES-th launch on nothing works any more
  * The ICD loader and all objects of the driver share one table of functions, and that is where this comes between.
  */
+#include <config.h>
+
 #define CL_TARGET_OPENCL_VERSION 300
 #define CL_USE_DEPRECATED_OPENCL_1_2_APIS
 #include <CL/cl.h>
@@ -99,15 +101,6 @@ static cl_int CL_API_CALL read_buffer(cl_command_queue queue, cl_mem buffer, cl_
 	return real.clEnqueueReadBuffer(queue, buffer, blocking, offset, size, to, n, wait, event);
 }
 
-/* The texts of programs end by their length, not by a 0. */
-static int holds(const char *text, size_t n, const char *word)
-{
-	const size_t length = strlen(word);
-	for (size_t i = 0; i + length <= n; i++)
-		if (memcmp(text + i, word, length) == 0) return 1;
-	return 0;
-}
-
 static cl_program CL_API_CALL create_program(cl_context context, cl_uint n, const char **texts, const size_t *sizes,
                                              cl_int *error)
 {
@@ -117,7 +110,7 @@ static cl_program CL_API_CALL create_program(cl_context context, cl_uint n, cons
 	for (cl_uint i = 0; i < n && i < 15; i++) {
 		more[i] = texts[i];
 		lengths[i] = sizes && sizes[i] ? sizes[i] : strlen(texts[i]);
-		checks = checks || holds(texts[i], lengths[i], "self_check");
+		checks = checks || memmem(texts[i], lengths[i], "self_check", 10) != NULL; /* no 0 ends them */
 	}
 	if (!lies("compile") || checks || n > 15) return real.clCreateProgramWithSource(context, n, texts, sizes, error);
 	more[n] = "\nkernel void broken(void) { no_such_function(1); }\n";
