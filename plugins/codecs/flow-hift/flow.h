@@ -59,7 +59,7 @@ typedef struct estimator {
 	layer final_conv, final_norm, final_proj;
 	int64_t mel, in, heads, head_dim, feed; /* feed: width of the feed-forward layers */
 	int64_t widest;                        /* channels of a stage, at most */
-	uint32_t key_dtype;                    /* of keys and values: f16 where the weights have no more bits */
+	uint32_t key_dtype;                    /* of keys and values: f16 where weights are, else f32, for the range of bf16 */
 } estimator;
 
 typedef struct flow {
