@@ -298,6 +298,8 @@ static void test_passes(void **state)
 	choice[0].limit = 90;
 	choice[0].count = 51;
 	assert_int_equal(greedy_of(&m)->forward(m.llm, blocks, choices, 1, NULL, &err), VITA_E_INVALID);
+	choices[0] = NULL;
+	assert_int_equal(greedy_of(&m)->forward(m.llm, blocks, choices, 1, NULL, &err), VITA_E_INVALID);
 	for (int i = 0; i < 3; i++) m.llm_api->state_close(states[i]);
 	lm_close(&m);
 	lm_random_remove(path);
@@ -439,6 +441,50 @@ static void test_answers(void **state)
 	lm_random_remove(path);
 }
 
+/* ---- tables of older or careless plugins ------------------------------------------------------------ */
+
+static const vita_greedy_api no_forward = { sizeof no_forward, 0, NULL, NULL };
+static const vita_chain_api too_short = { offsetof(vita_chain_api, propose), 0, NULL };
+
+static const void *careless_llm(vita_llm *llm, const char *id)
+{
+	(void)llm;
+	return strcmp(id, VITA_GREEDY_ID) == 0 ? &no_forward : NULL;
+}
+
+static const void *careless_heads(vita_head *head, const char *id)
+{
+	(void)head;
+	return strcmp(id, VITA_CHAIN_ID) == 0 ? &too_short : NULL;
+}
+
+static void test_careless_tables(void **state)
+{
+	static const char *const keys[] = { "heads.schedule=1,4", NULL };
+	stage s;
+	vita_error err;
+	(void)state;
+	char *path = lm_random_write(&usual, 6, NULL, NULL);
+	assert_true(open_stage(&s, path, "reference", keys, &err));
+	const vita_llm_api *llm_api = s.engine->llm_api;
+	const vita_head_api *head_api = s.engine->head_api;
+	vita_llm_api llm = *llm_api;
+	vita_head_api head = *head_api;
+	llm.get_extension = careless_llm;
+	head.get_extension = careless_heads;
+	s.engine->llm_api = &llm;
+	s.engine->head_api = &head;
+	free(s.engine->chain_ranges);
+	s.engine->chain_ranges = NULL;
+	lm_ok(vita_greedy_find(s.engine, &err), &err);
+	assert_null(s.engine->greedy);
+	assert_null(s.engine->chain);
+	s.engine->llm_api = llm_api;
+	s.engine->head_api = head_api;
+	close_stage(&s);
+	lm_random_remove(path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -447,6 +493,7 @@ int main(void)
 		cmocka_unit_test(test_failures),
 		cmocka_unit_test(test_passes),
 		cmocka_unit_test(test_answers),
+		cmocka_unit_test(test_careless_tables),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

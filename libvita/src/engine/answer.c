@@ -36,22 +36,29 @@ vita_status vita_answer_choose(vita_running *r, const float *logits, int heads, 
 	return vita_sampler_choose(&c->sampler, &how, &row, &c->random, id, r->err);
 }
 
+vita_head_call vita_answer_call(const vita_running *r, uint32_t head, uint32_t position, const vita_range *ranges,
+                                uint32_t n_ranges)
+{
+	vita_head_call call;
+	VITA_INIT(&call);
+	call.index = head;
+	call.state = r->conversation->head;
+	call.tokens = r->conversation->tokens;
+	call.n_tokens = position;
+	call.ranges = ranges;
+	call.n_ranges = n_ranges;
+	return call;
+}
+
 vita_status vita_answer_propose(vita_running *r, uint32_t head, uint32_t position, uint32_t run, int draft,
                                 uint64_t index, int32_t *id, const float **logits)
 {
 	vita_conversation *c = r->conversation;
 	const vita_engine *engine = r->engine;
-	vita_head_call call, *one = &call;
 	*logits = NULL;
 	vita_status status = vita_greedy_propose(r, head, position, run, draft, index, id);
 	if (status != VITA_E_UNSUPPORTED) return status;
-	VITA_INIT(&call);
-	call.index = head;
-	call.state = c->head;
-	call.tokens = c->tokens;
-	call.n_tokens = position;
-	call.ranges = engine->head_ranges;
-	call.n_ranges = engine->n_head_ranges;
+	vita_head_call call = vita_answer_call(r, head, position, engine->head_ranges, engine->n_head_ranges), *one = &call;
 	call.logits = c->logits;
 	call.token = -1;
 	status = vita_answer(engine->head_api->propose(engine->head, &one, 1, r->turn->cancel, r->err), "the plugin of heads",

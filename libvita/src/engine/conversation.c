@@ -33,6 +33,18 @@ static void close_states(vita_conversation *c)
 	c->llm = NULL;
 }
 
+vita_status vita_conversation_cut_heads(vita_conversation *c, uint32_t length, vita_error *err)
+{
+	return vita_answer(c->engine->head_api->truncate(c->head, length, err), "the plugin of heads", "truncate", err);
+}
+
+static vita_status cut_llm(vita_conversation *c, uint32_t length, vita_error *err)
+{
+	const vita_engine *engine = c->engine;
+	if (engine->llm_api->state_length(c->llm) <= length) return VITA_OK;
+	return vita_answer(engine->llm_api->state_truncate(c->llm, length, err), "the language model", "state_truncate", err);
+}
+
 /* One row of scores or its choice, and where heads are verified one more for each that can be asked. */
 static vita_status open_logits(vita_conversation *c, vita_error *err)
 {
@@ -247,14 +259,13 @@ vita_status vita_conversation_accept(vita_conversation *c, uint32_t n, const vit
 	const vita_engine *engine = c->engine;
 	uint32_t length = c->n_fed + n;
 	vita_status status = VITA_OK;
-	if (c->head && rejected) status = engine->head_api->truncate(c->head, length, err);
+	if (c->head && rejected) status = vita_conversation_cut_heads(c, length, err);
 	if (c->head && status == VITA_OK) {
 		vita_tensor rows = vita_slice(hidden, 0, 0, n);
 		status = vita_answer(engine->head_api->observe(c->head, c->n_fed, n, &rows, err), "the plugin of heads",
 		                     "observe", err);
 	}
-	if (status == VITA_OK && engine->llm_api->state_length(c->llm) > length)
-		status = engine->llm_api->state_truncate(c->llm, length, err);
+	if (status == VITA_OK) status = cut_llm(c, length, err);
 	if (status != VITA_OK) return status;
 	c->n_fed = length;
 	drop_rows(c, length);
@@ -279,7 +290,6 @@ vita_status vita_conversation_feed(vita_conversation *c, vita_wanted wanted, con
 
 vita_status vita_conversation_cut(vita_conversation *c, uint32_t n, vita_error *err)
 {
-	const vita_engine *engine = c->engine;
 	if (n < c->n_tokens) c->n_tokens = n;
 	vita_token_set_cut(&c->seen, 0); /* it may hold drafts as well */
 	for (uint32_t i = 0; i < n; i++) vita_token_set_add(&c->seen, c->tokens[i]);
@@ -288,9 +298,8 @@ vita_status vita_conversation_cut(vita_conversation *c, uint32_t n, vita_error *
 	if (c->n_fed < fed) fed = c->n_fed;
 	c->n_fed = fed;
 	vita_status status = VITA_OK;
-	if (c->head) status = engine->head_api->truncate(c->head, fed, err);
-	if (status == VITA_OK && engine->llm_api->state_length(c->llm) > fed)
-		status = engine->llm_api->state_truncate(c->llm, fed, err);
+	if (c->head) status = vita_conversation_cut_heads(c, fed, err);
+	if (status == VITA_OK) status = cut_llm(c, fed, err);
 	if (status != VITA_OK) c->broken = 1;
 	return status;
 }

@@ -58,6 +58,9 @@ vita_status vita_conversation_feed(vita_conversation *c, vita_wanted wanted, con
 vita_status vita_conversation_forward(vita_conversation *c, uint32_t n, vita_wanted wanted, uint32_t n_wanted,
                                       vita_tensor *hidden, const vita_cancel *cancel, vita_error *err);
 
+/* Let the heads forget what comes after that many tokens. */
+vita_status vita_conversation_cut_heads(vita_conversation *c, uint32_t length, vita_error *err);
+
 /* The first n of the rows that forward gave stand: show them to the heads and let the LLM forget the
  * others. With rejected = 1 the heads saw tokens that do not stand. */
 vita_status vita_conversation_accept(vita_conversation *c, uint32_t n, const vita_tensor *hidden,

@@ -32,9 +32,11 @@ vita_status vita_greedy_find(vita_engine *engine, vita_error *err)
 {
 	if (VITA_HAS(engine->llm_api, vita_llm_api, get_extension))
 		engine->greedy = engine->llm_api->get_extension(engine->llm, VITA_GREEDY_ID);
+	if (engine->greedy && !VITA_HAS(engine->greedy, vita_greedy_api, forward)) engine->greedy = NULL;
 	if (!engine->head || engine->head_info.gives_tokens) return VITA_OK;
 	if (VITA_HAS(engine->head_api, vita_head_api, get_extension))
 		engine->chain = engine->head_api->get_extension(engine->head, VITA_CHAIN_ID);
+	if (engine->chain && !VITA_HAS(engine->chain, vita_chain_api, propose)) engine->chain = NULL;
 	if (!engine->chain) return VITA_OK;
 	const vita_device *device = vita_fallback_inner(engine->head_part.device);
 	engine->heads_afar = !VITA_HAS(device->api, vita_backend_api, address);
@@ -96,25 +98,19 @@ uint32_t vita_greedy_run(const vita_running *r, uint32_t head)
 	return n > 0 ? (uint32_t)n : 1;
 }
 
-/* Ask `run` heads from this one on. */
+/* Ask `run` heads from this one on. E_UNSUPPORTED, should the plugin answer that, asks them one by one. */
 static vita_status ask(vita_running *r, uint32_t head, uint32_t position, uint32_t run)
 {
 	vita_conversation *c = r->conversation;
 	const vita_engine *engine = r->engine;
-	vita_head_call call;
+	vita_head_call call = vita_answer_call(r, head, position, engine->chain_ranges, engine->n_chain_ranges);
 	vita_chain chain, *one = &chain;
-	VITA_INIT(&call);
 	VITA_INIT(&chain);
-	call.index = head;
-	call.state = c->head;
-	call.tokens = c->tokens;
-	call.n_tokens = position;
-	call.ranges = engine->chain_ranges;
-	call.n_ranges = engine->n_chain_ranges;
 	chain.call = &call;
 	chain.count = run;
 	chain.ids = c->ahead;
-	return engine->chain->propose(engine->head, &one, 1, r->turn->cancel, r->err);
+	return vita_answer(engine->chain->propose(engine->head, &one, 1, r->turn->cancel, r->err), "the plugin of heads",
+	                   "propose of a chain", r->err);
 }
 
 vita_status vita_greedy_propose(vita_running *r, uint32_t head, uint32_t position, uint32_t run, int draft,
@@ -138,5 +134,5 @@ vita_status vita_greedy_finish(vita_running *r)
 	vita_conversation *c = r->conversation;
 	if (r->ahead == r->n_ahead) return VITA_OK;
 	r->ahead = r->n_ahead = 0;
-	return r->engine->head_api->truncate(c->head, c->n_tokens, r->err);
+	return vita_conversation_cut_heads(c, c->n_tokens, r->err);
 }

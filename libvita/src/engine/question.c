@@ -34,7 +34,8 @@ static vita_status read_ahead(vita_running *r)
 	vita_status status = vita_conversation_feed(c, VITA_WANT_NOTHING, r->turn->cancel, r->err);
 	if (status != VITA_OK || !heads || !VITA_HAS(heads, vita_head_api, prefill)) return status;
 	if (!vita_schedule_uses_heads(r->schedule)) return VITA_OK;
-	return heads->prefill(c->head, c->tokens, c->n_tokens, r->turn->cancel, r->err);
+	return vita_answer(heads->prefill(c->head, c->tokens, c->n_tokens, r->turn->cancel, r->err), "the plugin of heads",
+	                   "prefill", r->err);
 }
 
 /* Codes to the ids of their audio tokens. */

@@ -55,6 +55,9 @@ int vita_answer_ends(const vita_running *r, int32_t id);
  * greedy = 1 draws nothing. */
 vita_status vita_answer_choose(vita_running *r, const float *logits, int heads, int greedy, uint64_t index,
                                int32_t *id);
+/* A call of head number `head` for the token at `position`; its logits are for the caller to set. */
+vita_head_call vita_answer_call(const vita_running *r, uint32_t head, uint32_t position, const vita_range *ranges,
+                                uint32_t n_ranges);
 /* Ask head number `head` for the token at `position`; *id is -1 where it has none. run: how many heads in a row, from
  * this one on, will be asked. draft = 1: the token is chosen greedily, and shown to nobody. *logits is what it was chosen
  * from, NULL where that stayed on the device. */

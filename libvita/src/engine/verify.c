@@ -43,8 +43,8 @@ static vita_status draft(vita_running *r, uint32_t *n)
 	return status;
 }
 
-/* Choose at each place until the draft is left, or take what the LLM chose. The ids go where the drafts lie; those before the last are
- * equal to them. *n_chosen is how many, *n_agreed how many of them the draft had. */
+/* Choose at each place until the draft is left, or take what the LLM chose. The ids go where the drafts lie; those
+ * before the last are equal to them. *n_chosen is how many, *n_agreed how many of them the draft had. */
 static vita_status choose(vita_running *r, vita_wanted wanted, uint32_t n_drafts, uint32_t *n_chosen,
                           uint32_t *n_agreed)
 {

@@ -362,5 +362,9 @@ vita_status vita_gguf_tokenizer_document(const vita_gguf *gguf, json_t **out, vi
 		drop_repeated(json_object_get(*out, "added_tokens"),
 		              json_object_get(json_object_get(*out, "model"), "vocab"));
 	vita_lists_clear(&lists);
+	if (status != VITA_OK) {
+		json_decref(*out);
+		*out = NULL;
+	}
 	return status;
 }

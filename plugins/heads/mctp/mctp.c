@@ -111,6 +111,7 @@ static vita_status head_open(const vita_host *host, const vita_device *device, c
 	head->llm_api = llm_api;
 	head->llm = llm;
 	head->greedy = llm_api->get_extension(llm, VITA_GREEDY_ID);
+	if (head->greedy && !VITA_HAS(head->greedy, vita_greedy_api, embed)) head->greedy = NULL;
 	head->llm_device = llm_api->device(llm);
 	head->one_device = head->llm_device->self == device->self;
 	pass_pool_init(&head->pool);

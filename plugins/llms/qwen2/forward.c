@@ -189,6 +189,7 @@ static vita_status check_blocks(const vita_llm *llm, vita_llm_block *const *bloc
                                 const vita_choice *const *choices, uint32_t n, vita_error *err)
 {
 	for (uint32_t i = 0; i < n; i++) {
+		if (choices && !choices[i]) return vita_fail(err, VITA_E_INVALID, "block %u lacks its choice", i);
 		vita_status status = check_block(llm, blocks[i], err);
 		if (status == VITA_OK)
 			status = check_wanted(llm, blocks[i], choices ? choices[i] : NULL, err);
