@@ -196,6 +196,7 @@ static int show_model(struct cli *cli, const char *path, int with_tensors)
 	status = find_layout(cli, path, &findings);
 	int exit_code = status == VITA_OK ? print_model(cli, model, with_tensors, &findings)
 	                                  : cli_fail(cli, status);
+	if (exit_code == EXIT_DONE && !findings_fit(&findings)) exit_code = EXIT_FAILED;
 	findings_free(&findings);
 	vita_model_close(model);
 	return exit_code;
@@ -212,6 +213,7 @@ static int show_config(struct cli *cli)
 		exit_code = cli_usage(cli, "the config names no model");
 	else if (cli->json) exit_code = cli_print_json(cli, json_pack("{s:O}", "layout", findings.layout));
 	else print_findings(&findings);
+	if (exit_code == EXIT_DONE && !findings_fit(&findings)) exit_code = EXIT_FAILED;
 	findings_free(&findings);
 	return exit_code;
 }
@@ -241,7 +243,8 @@ const struct verb verb_info = {
 		"here now; a conversation's cache comes on top. Then a model is opened as for use,\n"
 		"but without taking memory: what plugins find in it, which tensors are missing or\n"
 		"of another shape than they should be, and what the tokenizer lacks. With a config\n"
-		"its models are looked at, and whether they fit each other.\n\n"
+		"all models that it names are looked at, and whether they fit each other. What\n"
+		"does not fit, or is named and not there, is told part by part, and exit is 1.\n\n"
 		"      --tensors              list them too\n\n"
 		"JSON: architecture; parameters; tensors, a list of name, dtype, type (in the\n"
 		"file's own words) and shape; metadata; bytes by weight type; memory, the bytes\n"

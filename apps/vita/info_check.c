@@ -16,11 +16,17 @@ static void add_text(struct findings *f, const char *list, const char *text)
 	if (json_array_append_new(json_object_get(f->part, list), json_text(text)) != 0) f->is_out_of_memory = 1;
 }
 
-/* A model's encoder is complete with a file that comes elsewhere: what is no tensor, it still needs. */
 static void take_problem(void *user, const char *part, const char *tensor, const char *text)
 {
+	(void)part, (void)tensor;
+	add_text(user, "problems", text);
+}
+
+/* A model alone is complete without a tokenizer, since ids will do, and its encoder with a file that comes elsewhere. */
+static void take_missing(void *user, const char *part, const char *text)
+{
 	struct findings *f = user;
-	int elsewhere = f->model && strcmp(part, "encoder") == 0 && !tensor[0];
+	int elsewhere = f->model && (strcmp(part, "encoder") == 0 || strcmp(part, "tokenizer") == 0);
 	add_text(f, elsewhere ? "needs" : "problems", text);
 }
 
@@ -89,6 +95,7 @@ vita_status find_layout(struct cli *cli, const char *path, struct findings *out)
 	VITA_INIT(&events);
 	events.user = out;
 	events.problem = take_problem;
+	events.missing = take_missing;
 	events.note = take_note;
 	events.part = take_part;
 	events.unused = take_unused;
@@ -99,6 +106,11 @@ vita_status find_layout(struct cli *cli, const char *path, struct findings *out)
 	if (status == VITA_OK && out->is_out_of_memory)
 		status = vita_fail(&cli->err, VITA_E_NOMEM, "no memory for what is found");
 	return status;
+}
+
+int findings_fit(const struct findings *findings)
+{
+	return json_is_true(json_object_get(findings->layout, "fits"));
 }
 
 void findings_free(struct findings *findings)

@@ -17,6 +17,7 @@ struct findings {
 
 /* Look at the model, or where path is NULL at those of the config. */
 vita_status find_layout(struct cli *cli, const char *path, struct findings *out);
+int findings_fit(const struct findings *findings);
 void print_findings(const struct findings *findings);
 void findings_free(struct findings *findings);
 

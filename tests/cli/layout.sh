@@ -8,22 +8,22 @@ make_model() { # directory, kind, options
 	shift 2
 	"$VITA_BUILDDIR/tests/cli/published" "$kind" "$folder" "$golden" "$@" || fail "cannot make $kind"
 }
-info() { # directory; the document in $scratch/document
-	expect_exit 0 "$vita" info --json "$scratch/$1"
+info() { # exit status, directory; the document in $scratch/document
+	expect_exit "$1" "$vita" info --json "$scratch/$2"
 	compact "$scratch/out" | sed 's/.*,"layout"/"layout"/' >"$scratch/document"
 }
 # A model that fits: parts with as many tensors each.
 fits() { # directory, tensors of llm, of heads
-	info "$1"
+	info 0 "$1"
 	expect_match "$scratch/document" '"layout":{"fits":true'
 	expect_match "$scratch/document" "\"kind\":\"llm\",\"plugin\":\"qwen2\",\"tensors\":$2,\"fits\":true"
 	[ "$3" = 0 ] || expect_match "$scratch/document" "\"kind\":\"heads\",\"plugin\":\"mctp\",\"tensors\":$3,\"fits\":true"
 }
 misfit() { # directory, pattern of the sentence
-	info "$1"
+	info 1 "$1"
 	expect_match "$scratch/document" '"fits":false'
 	expect_match "$scratch/document" "$2"
-	expect_exit 0 "$vita" info "$scratch/$1"
+	expect_exit 1 "$vita" info "$scratch/$1"
 	expect_match "$scratch/out" 'does not fit'
 	expect_match "$scratch/out" 'wrong:'
 }
@@ -71,7 +71,10 @@ misfit plain 'hasnotoken<|begin_of_audio|>'
 make_model few boost --rows 300
 misfit few 'tokenizer'
 make_model none boost
-rm "$scratch/none/tokenizer.json"
+rm "$scratch/none/tokenizer.json" # ids will do
+info 0 none
+expect_match "$scratch/document" '"needs":\["[^"]*none/tokenizer.json'
+echo '{"model":' >"$scratch/none/tokenizer.json"
 misfit none 'tokenizer.json'
 make_model odd boost
 sed -i 's/"hidden_size":48/"hidden_size":64/' "$scratch/odd/config.json"
@@ -87,7 +90,7 @@ expect_exit 1 "$vita" info "$scratch/none"
 
 # ---- a config's models together ------------------------------------------------------------------
 if [ -e "$plugindir/encoder-codec2.so" ]; then
-	expect_exit 0 "$vita" info -s llm.model="$scratch/boost" -s encoder.plugin=codec2
+	expect_exit 1 "$vita" info -s llm.model="$scratch/boost" -s encoder.plugin=codec2
 	expect_match "$scratch/out" '5664 different tokens'
 	expect_exit 0 "$vita" info --json -s llm.model="$scratch/boost"
 	compact "$scratch/out" >"$scratch/document"
@@ -97,7 +100,7 @@ fi
 if [ -e "$plugindir/encoder-sensevoice.so" ]; then
 	rows="-s encoder.plugin=sensevoice -s encoder.model=$VITA_SRCDIR/tests/golden/sensevoice"
 	# shellcheck disable=SC2086 # a list of arguments
-	expect_exit 0 "$vita" info --json -s llm.model="$scratch/boost" $rows
+	expect_exit 1 "$vita" info --json -s llm.model="$scratch/boost" $rows
 	compact "$scratch/out" >"$scratch/document"
 	expect_match "$scratch/document" 'encodersensevoicegivesfeaturerows,butthetokenizerof.*hasnotoken<|context_of_audio|>'
 	expect_match "$scratch/document" '"layout":{"fits":false'
@@ -106,12 +109,52 @@ if [ -e "$plugindir/encoder-sensevoice.so" ]; then
 fi
 # The directories of encoder and codec mistaken for each other.
 if [ -e "$plugindir/codec-flow-hift.so" ] && [ -e "$plugindir/encoder-whisper-vq.so" ]; then
-	expect_exit 0 "$vita" info -c "$VITA_SRCDIR/configs/vita-audio-boost.ini" -s llm.model="$scratch/boost" \
+	expect_exit 1 "$vita" info -c "$VITA_SRCDIR/configs/vita-audio-boost.ini" -s llm.model="$scratch/boost" \
 		-s encoder.model="$VITA_SRCDIR/tests/golden/decoder" -s codec.model="$VITA_SRCDIR/tests/golden/tokenizer/tiny"
 	expect_match "$scratch/out" '^encoder  *whisper-vq does not fit'
 	expect_match "$scratch/out" '^codec  *flow-hift does not fit'
 	expect_match "$scratch/out" 'config.yaml.*is needed beside a speech decoder'
 fi
+
+# ---- what a config names and is not there: every part of it, not the first alone ------------------
+part() { # kind, plugin, fits, pattern of its sentence
+	expect_match "$scratch/document" "$4\"\],\"needs\":\[\],\"notes\":\[[^]]*\],\"kind\":\"$1\",\"plugin\":\"$2\",\"tensors\":[0-9]*,\"fits\":$3"
+}
+missing='nosuchmodelfileordirectory'
+if [ -e "$plugindir/codec-flow-hift.so" ] && [ -e "$plugindir/encoder-whisper-vq.so" ]; then
+	config="-c $VITA_SRCDIR/configs/vita-audio-boost.ini"
+	# shellcheck disable=SC2086 # lists of arguments
+	expect_exit 1 "$vita" info --json $config
+	compact "$scratch/out" >"$scratch/document"
+	expect_match "$scratch/document" '"layout":{"fits":false'
+	part llm '' false "VITA-Audio-Boost:thereis$missing"
+	part heads mctp false 'languagemodelthatdoesnotopen'
+	part encoder whisper-vq false "glm-4-voice-tokenizer:thereis$missing"
+	part codec flow-hift false "glm-4-voice-decoder:thereis$missing"
+	# shellcheck disable=SC2086
+	expect_exit 1 "$vita" info $config
+	[ "$(grep -c 'does not fit' "$scratch/out")" = 4 ] || fail "not four parts: $(cat "$scratch/out")"
+	# One that is there among them, and one with a file that is not.
+	mkdir "$scratch/no-hift"
+	cp "$VITA_SRCDIR/tests/golden/decoder/config.yaml" "$VITA_SRCDIR/tests/golden/decoder/flow.pt" "$scratch/no-hift/"
+	# shellcheck disable=SC2086
+	expect_exit 1 "$vita" info $config -s encoder.model="$VITA_SRCDIR/tests/golden/tokenizer/tiny" -s codec.model="$scratch/no-hift"
+	expect_match "$scratch/out" '^encoder  *whisper-vq reads 66 tensors, fits'
+	expect_match "$scratch/out" '^codec  *flow-hift .*does not fit'
+	expect_match "$scratch/out" 'wrong: .*no-hift.*hift'
+fi
+# A language model without weights may have its tokenizer.
+rm "$scratch/boost/model.safetensors"
+expect_exit 1 "$vita" info --json -s llm.model="$scratch/boost" -s encoder.plugin=nonesuch -s codec.model="$scratch"
+compact "$scratch/out" >"$scratch/document"
+expect_match "$scratch/document" '"kind":"llm","plugin":"","tensors":0,"fits":false'
+expect_match "$scratch/document" '"kind":"tokenizer","plugin":"","tensors":0,"fits":true'
+part encoder '' false 'noencoder\\"nonesuch\\".*'
+part codec '' false 'nocodecplugin.*knowsthismodel.*'
+# A config's tokenizer has to be there.
+expect_exit 1 "$vita" info -s llm.model="$VITA_SRCDIR/tests/golden/llm/tiny"
+expect_match "$scratch/out" 'wrong: .*tokenizer.json'
+
 expect_exit 2 "$vita" info
 expect_exit 2 "$vita" info -s vita.log=error
 expect_exit 2 "$vita" info "$scratch/boost" "$scratch/balance"

@@ -27,14 +27,16 @@ typedef struct vita_check_events {
 	void (*part)(void *user, const char *part, const char *plugin, uint64_t n_tensors, uint64_t n_problems);
 	/* A tensor of [llm] model that no part reads. */
 	void (*unused)(void *user, const char *tensor);
+	/* As problem, and counted as one, of a file or directory that is not there but may come from elsewhere.
+	 * Without this function it is told as a problem. */
+	void (*missing)(void *user, const char *part, const char *text);
 } vita_check_events;
 
 /* Look at those parts (VITA_PART_* of vita/engine.h) that the context's config describes: of [llm] model its tokenizer,
- * the language model and its heads; [encoder] and [codec] where they name a plugin, or a model that some plugin knows.
- * A model that all sections name is looked at as what plugins know it for. *n_problems counts what was told. Use the context for nothing else
- * meanwhile.
- * OK (whatever was found) | E_NOTFOUND, E_IO, E_FORMAT (a model cannot be opened at all) | E_NOMEM
- *                                                                      [one-thread, may-block] */
+ * the language model and its heads; [encoder] and [codec] where they name a plugin, a model that some plugin knows, or
+ * one that cannot be opened. A model that all sections name is looked at as what plugins know it for. *n_problems counts
+ * what was told. Use the context for nothing else meanwhile.
+ * OK (whatever was found) | E_NOMEM                                    [one-thread, may-block] */
 VITA_EXPORT vita_status vita_check_parts(vita_context *context, uint32_t parts, const vita_check_events *events,
                                          uint64_t *n_problems, vita_error *err);
 

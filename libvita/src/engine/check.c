@@ -24,6 +24,7 @@ typedef struct checker {
 	vita_check_events events;
 	const char *part;
 	unsigned char bit;              /* of the part */
+	int lost_tensor;                /* a tensor was missing that nothing could stand in for */
 	uint64_t n_tensors, n_problems; /* of the part */
 	uint64_t n_all;                 /* problems of all parts */
 	struct {
@@ -47,6 +48,18 @@ static void tell_problem(checker *c, const char *tensor, const char *text)
 	if (c->events.problem) c->events.problem(c->events.user, c->part, tensor, text);
 }
 
+/* Why a part cannot be opened. A file that is not there may be meant to come from elsewhere. */
+static void tell_failure(checker *c, vita_status status, const vita_error *err)
+{
+	if (status != VITA_E_NOTFOUND || c->lost_tensor || !VITA_HAS(&c->events, vita_check_events, missing)) {
+		tell_problem(c, "", err->message);
+		return;
+	}
+	c->n_problems++;
+	c->n_all++;
+	c->events.missing(c->events.user, c->part, err->message);
+}
+
 VITA_PRINTF(2, 3)
 static void tell_note(const checker *c, const char *format, ...)
 {
@@ -63,6 +76,7 @@ static void begin_part(checker *c, const char *part)
 	c->part = part;
 	c->bit = (unsigned char)(c->bit ? c->bit << 1 : 1);
 	c->n_tensors = c->n_problems = 0;
+	c->lost_tensor = 0;
 }
 
 static void end_part(const checker *c, const vita_part *part)
@@ -143,7 +157,8 @@ static vita_status watch_tensor(void *user, const vita_model *model, const char 
 	if (!err) return status; /* who wants no sentence only asks whether it is there */
 	if (status == VITA_OK) mark_used(c, model, name);
 	if (status == VITA_OK) return status;
-	if (!stand_in(c, rank, shape, out)) return status;
+	c->lost_tensor = !stand_in(c, rank, shape, out);
+	if (c->lost_tensor) return status;
 	tell_problem(c, name, err->message);
 	out->name = name;
 	return VITA_OK;
@@ -157,7 +172,8 @@ static void check_part(checker *c, const char *part, open_fn open, const vita_pa
 {
 	vita_error err = {0};
 	begin_part(c, part);
-	if (open(c->engine, &err) != VITA_OK) tell_problem(c, "", err.message);
+	vita_status status = open(c->engine, &err);
+	if (status != VITA_OK) tell_failure(c, status, &err);
 	end_part(c, opened);
 }
 
@@ -188,8 +204,9 @@ static void check_tokenizer(checker *c)
 	const vita_markers *markers = &c->engine->markers;
 	vita_error err = {0};
 	begin_part(c, "tokenizer");
-	if (vita_engine_open_tokenizer(c->engine, &err) != VITA_OK) {
-		tell_problem(c, "", err.message);
+	vita_status status = vita_engine_open_tokenizer(c->engine, &err);
+	if (status != VITA_OK) {
+		tell_failure(c, status, &err);
 		end_part(c, NULL);
 		return;
 	}
@@ -291,38 +308,85 @@ static void check_together(checker *c)
 	end_part(c, &c->engine->llm_part);
 }
 
-/* ---- all ------------------------------------------------------------------------------------------ */
+/* The plugin that the section names, where it names one that there is. */
+static void name_plugin(const checker *c, const char *section, vita_part *part)
+{
+	(void)vita_context_section_factory(c->engine->context, section, &part->factory, NULL);
+}
 
-static vita_status look_at_model(checker *c, vita_error *err)
+/* Heads that the config asks for lie in a language model that cannot be opened. */
+static void check_hidden_heads(checker *c)
+{
+	const vita_engine *engine = c->engine;
+	vita_part part = {0};
+	name_plugin(c, "heads", &part);
+	if (!part.factory || vita_context_int(engine->context, "heads", "count") == 0) return;
+	begin_part(c, "heads");
+	tell_problem(c, "", "they cannot be looked for in a language model that does not open");
+	end_part(c, &part);
+}
+
+/* The language model cannot be opened at all; there may be a tokenizer in its directory even so. */
+static void check_unopened(checker *c, vita_status status, const vita_error *err)
 {
 	vita_engine *engine = c->engine;
-	vita_status status = vita_engine_open_model(engine, err);
-	if (status != VITA_OK) return status;
-	if (engine->parts & VITA_PART_TOKENIZER) check_tokenizer(c);
-	if (engine->parts & VITA_PART_LLM) check_llm(c);
-	if (engine->llm && engine->parts & VITA_PART_HEADS) check_heads(c);
+	begin_part(c, engine->parts & VITA_PART_LLM ? "llm" : "tokenizer");
+	tell_failure(c, status, err);
+	name_plugin(c, "llm", &engine->llm_part);
+	end_part(c, &engine->llm_part);
+	if (!(engine->parts & VITA_PART_LLM)) return;
+	engine->parts &= ~VITA_PART_LLM;
+	if (engine->parts & VITA_PART_TOKENIZER && vita_engine_open_model(engine, NULL) == VITA_OK)
+		check_tokenizer(c);
+}
+
+static void look_at_model(checker *c)
+{
+	vita_engine *engine = c->engine;
+	vita_error err = {0};
+	vita_status status = vita_engine_open_model(engine, &err);
+	if (status != VITA_OK) {
+		check_unopened(c, status, &err);
+	} else {
+		if (engine->parts & VITA_PART_TOKENIZER) check_tokenizer(c);
+		if (engine->parts & VITA_PART_LLM) check_llm(c);
+	}
+	if (engine->parts & VITA_PART_HEADS && engine->llm) check_heads(c);
+	if (engine->parts & VITA_PART_HEADS && !engine->llm) check_hidden_heads(c);
 	if (engine->llm) check_together(c);
-	return VITA_OK;
+}
+
+/* ---- all ------------------------------------------------------------------------------------------ */
+
+/* Does the section name the language model's directory? */
+static int shares_model(const vita_engine *engine, const char *section)
+{
+	const vita_context *context = engine->context;
+	return strcmp(vita_context_string(context, section, "model"), vita_context_string(context, "llm", "model")) == 0;
+}
+
+/* Is the section to be looked at? Where something is wrong with what it names, opening it will tell. */
+static int is_described(const vita_engine *engine, const char *section)
+{
+	const vita_factory *known;
+	vita_error ignored;
+	if (vita_engine_known(engine, section, &known, &ignored) != VITA_OK || known) return 1;
+	return *vita_context_string(engine->context, section, "model") && !shares_model(engine, section);
 }
 
 /* Which of the asked parts does the config describe? A directory may be named for several; it is only taken for a
  * language model that nobody knows where nobody knows it as something else. */
-static vita_status described_parts(checker *c, uint32_t asked, vita_error *err)
+static void describe_parts(checker *c, uint32_t asked)
 {
 	vita_engine *engine = c->engine;
 	const uint32_t of_llm = VITA_PART_TOKENIZER | VITA_PART_LLM | VITA_PART_HEADS;
-	const vita_factory *llm = NULL, *encoder = NULL, *codec = NULL;
-	vita_status status = VITA_OK;
-	if (asked & of_llm) status = vita_engine_known(engine, "llm", &llm, err);
-	if (status == VITA_OK && asked & VITA_PART_ENCODER)
-		status = vita_engine_known(engine, "encoder", &encoder, err);
-	if (status == VITA_OK && asked & VITA_PART_CODEC)
-		status = vita_engine_known(engine, "codec", &codec, err);
-	if (*vita_context_string(engine->context, "llm", "model") && (llm || (!encoder && !codec)))
+	int encoder = asked & VITA_PART_ENCODER && is_described(engine, "encoder");
+	int codec = asked & VITA_PART_CODEC && is_described(engine, "codec");
+	int is_other = (encoder && shares_model(engine, "encoder")) || (codec && shares_model(engine, "codec"));
+	if (*vita_context_string(engine->context, "llm", "model") && (is_described(engine, "llm") || !is_other))
 		engine->parts |= asked & of_llm;
 	if (encoder) engine->parts |= VITA_PART_ENCODER;
 	if (codec) engine->parts |= VITA_PART_CODEC;
-	return status;
 }
 
 static void tell_unused(checker *c)
@@ -333,19 +397,16 @@ static void tell_unused(checker *c)
 		if (!marks[i]) c->events.unused(c->events.user, model->entries[i].name);
 }
 
-static vita_status look(checker *c, uint32_t asked, vita_error *err)
+static void look(checker *c, uint32_t asked)
 {
 	vita_engine *engine = c->engine;
-	vita_status status = described_parts(c, asked, err);
-	if (status == VITA_OK && engine->parts & (VITA_PART_TOKENIZER | VITA_PART_LLM | VITA_PART_HEADS))
-		status = look_at_model(c, err);
-	if (status != VITA_OK) return status;
+	describe_parts(c, asked);
+	if (engine->parts & (VITA_PART_TOKENIZER | VITA_PART_LLM | VITA_PART_HEADS)) look_at_model(c);
 	if (engine->parts & VITA_PART_ENCODER)
 		check_part(c, "encoder", vita_engine_open_encoder, &engine->encoder_part);
 	if (engine->parts & VITA_PART_CODEC)
 		check_part(c, "codec", vita_engine_open_codec, &engine->codec_part);
 	if (engine->llm) tell_unused(c);
-	return VITA_OK;
 }
 
 vita_status vita_check_parts(vita_context *context, uint32_t parts, const vita_check_events *events,
@@ -359,7 +420,7 @@ vita_status vita_check_parts(vita_context *context, uint32_t parts, const vita_c
 	if (!c.engine) return vita_fail(err, VITA_E_NOMEM, "no memory for an engine");
 	c.engine->device = &vita_empty_device;
 	context->services.watch = (vita_tensor_watch){&c, watch_tensor};
-	vita_status status = look(&c, parts, err);
+	look(&c, parts);
 	vita_engine_close(c.engine);
 	context->services.watch = (vita_tensor_watch){NULL, NULL};
 	for (uint32_t i = 0; i < c.n_zeros; i++)
@@ -367,5 +428,5 @@ vita_status vita_check_parts(vita_context *context, uint32_t parts, const vita_c
 	for (uint32_t i = 0; i < MAX_MODELS; i++)
 		free(c.seen[i].parts);
 	*n_problems = c.n_all;
-	return status;
+	return VITA_OK;
 }
