@@ -15,7 +15,7 @@ struct decoding {
 	const vita_codec_api *api;
 	vita_codec_stream *stream;
 	vita_audio_writer *sound;
-	uint64_t n_samples;
+	uint64_t n_ids, n_samples;
 	int chunked;         /* [codec] chunk is given: tokens wait until a chunk is whole */
 	struct ids waiting;
 	uint32_t n_chunks;
@@ -35,10 +35,17 @@ static vita_status push(struct decoding *d, const int32_t *ids, uint64_t n, int 
 	return status == VITA_END ? VITA_OK : status;
 }
 
+static vita_status none_given(struct cli *cli)
+{
+	return vita_fail(&cli->err, VITA_E_INVALID, "there are no token ids to decode");
+}
+
 /* The ids as the codec shall have them: as they come, or in the chunks that the config says. */
 static vita_status feed(struct decoding *d, const int32_t *ids, uint64_t n, int last)
 {
 	vita_status status = VITA_OK;
+	d->n_ids += n;
+	if (last && d->n_ids == 0) return none_given(d->cli);
 	if (!d->chunked) return push(d, ids, n, last);
 	for (uint64_t i = 0; i < n && status == VITA_OK; i++) {
 		const uint32_t chunk = vita_engine_chunk(d->cli->engine, d->n_chunks);
@@ -64,15 +71,6 @@ static vita_status decode_stdin(struct decoding *d)
 		status = ids_from_stdin(&parser, &ids, &end, &d->cli->err);
 		if (status == VITA_OK && (ids.n > 0 || end)) status = feed(d, ids.id, ids.n, end);
 	}
-	ids_free(&ids);
-	return status;
-}
-
-static vita_status decode_arguments(struct decoding *d, char **arguments, int n)
-{
-	struct ids ids = { 0 };
-	vita_status status = ids_from_arguments(arguments, n, &ids, &d->cli->err);
-	if (status == VITA_OK) status = feed(d, ids.id, ids.n, 1);
 	ids_free(&ids);
 	return status;
 }
@@ -115,9 +113,12 @@ static int run(struct cli *cli, int argc, char **argv)
 			return cli_usage(cli, "a terminal is no place for sound: name a file with -o");
 	}
 	int from_stdin = argc - optind == 1 && strcmp(argv[optind], "-") == 0;
-	vita_status status = open_ends(&d);
-	if (status == VITA_OK)
-		status = from_stdin ? decode_stdin(&d) : decode_arguments(&d, argv + optind, argc - optind);
+	struct ids ids = { 0 };
+	vita_status status = VITA_OK;
+	if (!from_stdin) status = ids_from_arguments(argv + optind, argc - optind, &ids, &cli->err);
+	if (status == VITA_OK && !from_stdin && ids.n == 0) status = none_given(cli);
+	if (status == VITA_OK) status = open_ends(&d);
+	if (status == VITA_OK) status = from_stdin ? decode_stdin(&d) : feed(&d, ids.id, ids.n, 1);
 	if (status == VITA_OK) {
 		status = vita_audio_commit(d.sound, &cli->err);
 		d.sound = NULL;
@@ -126,6 +127,7 @@ static int run(struct cli *cli, int argc, char **argv)
 	vita_audio_discard(d.sound);
 	if (d.stream) d.api->stream_close(d.stream);
 	ids_free(&d.waiting);
+	ids_free(&ids);
 	return exit_code;
 }
 

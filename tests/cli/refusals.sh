@@ -134,6 +134,12 @@ if [ -e "$plugindir/codec-codec2.so" ]; then
 	expect_match "$scratch/err" no-such-folder
 	expect_refusal decode -o "$scratch/no.wav" 999999999
 	expect_refusal decode -o "$scratch/no.wav" 1,two
+	# No codes are no recording, as no samples are none.
+	for none in '' ' , ' -; do
+		expect_refusal decode -o "$scratch/no.wav" "$none"
+		expect_match "$scratch/err" 'no token ids'
+	done
+	expect_refusal decode -o - '' # not even a header
 
 	# What was there before a failed run is still there, and whole.
 	echo "an older recording" >"$scratch/old.wav"
