@@ -8,6 +8,7 @@ fuzz_targets = \
 	%D%/fuzz_gguf \
 	%D%/fuzz_index \
 	%D%/fuzz_ini \
+	%D%/fuzz_lists \
 	%D%/fuzz_mvn \
 	%D%/fuzz_pattern \
 	%D%/fuzz_safetensors \
@@ -40,6 +41,10 @@ fuzz_ldadd = %D%/libfuzz.la libvita/libcore.la
 %C%_fuzz_index_LDADD = $(fuzz_ldadd)
 %C%_fuzz_ini_LDFLAGS = $(fuzz_ldflags)
 %C%_fuzz_ini_LDADD = $(fuzz_ldadd)
+%C%_fuzz_lists_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/libvita/src
+%C%_fuzz_lists_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+%C%_fuzz_lists_LDFLAGS = $(fuzz_ldflags)
+%C%_fuzz_lists_LDADD = $(fuzz_ldadd) $(JANSSON_LIBS)
 %C%_fuzz_mvn_SOURCES = %D%/fuzz_mvn.c plugins/encoders/sensevoice/cmvn.c plugins/encoders/sensevoice/cmvn.h
 %C%_fuzz_mvn_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/plugins/encoders/sensevoice
 %C%_fuzz_mvn_LDFLAGS = $(fuzz_ldflags)

@@ -3,7 +3,7 @@
 set -eu
 golden=$1/tests/golden
 seeds=$2
-for target in audio checkpoint config gguf index ini mvn pattern safetensors text tokenizer train_data yaml; do mkdir -p "$seeds/fuzz_$target"; done
+for target in audio checkpoint config gguf index ini lists mvn pattern safetensors text tokenizer train_data yaml; do mkdir -p "$seeds/fuzz_$target"; done
 
 repeat() { # text, times
 	awk -v text="$1" -v n="$2" 'BEGIN { while (n-- > 0) printf "%s", text }'
@@ -84,6 +84,10 @@ cat >"$seeds/fuzz_tokenizer/tiny" <<'EOF'
 EOF
 sed 's/\["l","l"\],\["ll","o"\]/"l l","ll o"/' "$seeds/fuzz_tokenizer/tiny" >"$seeds/fuzz_tokenizer/merges-as-text"
 sed 's/^"merges".*/"x":0}}/' "$seeds/fuzz_tokenizer/tiny" >"$seeds/fuzz_tokenizer/no-merges"
+
+# The same; and a vocab.json, NUL, a merges.txt
+cp "$seeds"/fuzz_tokenizer/* "$seeds/fuzz_lists/"
+printf '%s\0%s\n%s\r\n%s' '{"a": 0, "\u00e9\n": 1, "ab":2 }' '#version: 0.2' 'a b' 'c d' >"$seeds/fuzz_lists/files"
 
 # A pattern, NUL, a text
 printf '%s\0%s' "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+" \

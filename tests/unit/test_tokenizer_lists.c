@@ -186,6 +186,45 @@ static void the_golden_file_is_read(void **state)
 	free(text);
 }
 
+/* vocab.json and merges.txt that are as they should be, and some that are not. */
+static void files_are_read(void **state)
+{
+	static const char vocab[] = " {\"a\":0, \"\\u00e9\": 7}\r\n", merges[] = "#version: 0.2\na b\r\n\nc \xc3\xa9";
+	vita_lists lists;
+	(void)state;
+	assert_true(vita_lists_skim_files(vocab, sizeof vocab - 1, merges, sizeof merges - 1, &lists));
+	assert_int_equal(lists.n_tokens, 2);
+	assert_int_equal(lists.n_merges, 2);
+	assert_same_text(lists.tokens[1].name, lists.tokens[1].size, "\xc3\xa9", 2);
+	assert_int_equal(lists.tokens[1].id, 7);
+	assert_same_text(lists.merges[0].right, lists.merges[0].right_size, "b", 1);
+	assert_same_text(lists.merges[1].right, lists.merges[1].right_size, "\xc3\xa9", 2);
+	vita_lists_clear(&lists);
+	assert_true(vita_lists_skim_files("{}", 2, "", 0, &lists));
+	vita_lists_clear(&lists);
+}
+
+static void other_files_are_left_to_the_library(void **state)
+{
+	static const struct {
+		const char *vocab, *merges;
+		size_t merges_size;
+	} files[] = {
+		{ "", "", 0 },         { "[]", "", 0 },        { "{}x", "", 0 },        { "{\"a\":-1}", "", 0 },
+		{ "{}", "ab", 2 },     { "{}", "a b c", 5 },   { "{}", "a \0b", 4 },    { "{}", "a \xff\n", 4 },
+		{ "{}", "a b\n#", 5 }, { "{\"a\":1", "", 0 },
+	};
+	vita_lists lists;
+	(void)state;
+	for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+		if (vita_lists_skim_files(files[i].vocab, strlen(files[i].vocab), files[i].merges,
+					  files[i].merges_size, &lists))
+			fail_msg("\"%s\" and \"%s\" were taken", files[i].vocab, files[i].merges);
+		assert_null(lists.tokens);
+		assert_null(lists.text);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -194,6 +233,8 @@ int main(void)
 		cmocka_unit_test(changed_texts_are_read_alike),
 		cmocka_unit_test(names_that_come_twice_are_refused),
 		cmocka_unit_test(the_golden_file_is_read),
+		cmocka_unit_test(files_are_read),
+		cmocka_unit_test(other_files_are_left_to_the_library),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -54,6 +54,10 @@ vita_status vita_lists_to_model(const vita_lists *lists, json_t *document, vita_
  * reading it whole, by the JSON library, has the sentence about it. */
 bool vita_lists_skim(const char *text, size_t size, json_t **document, vita_lists *lists);
 
+/* The same for a vocab.json and a merges.txt: an object of ids, and a merge a line, "LEFT RIGHT", but for comments. */
+bool vita_lists_skim_files(const char *vocab, size_t vocab_size, const char *merges, size_t merges_size,
+                           vita_lists *lists);
+
 /* Enter all merges, whose tokens are in bpe's vocabulary. OK | E_FORMAT | E_NOMEM */
 vita_status vita_lists_fill_merges(const vita_lists *lists, vita_bpe *bpe, vita_error *err);
 

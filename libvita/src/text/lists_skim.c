@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * A tokenizer.json in one pass: vocabulary and merges are read here, and what lies around them by the JSON library.
+ * A tokenizer.json, or a vocab.json and a merges.txt, in one pass. Of tokenizer.json vocabulary and merges are read here,
+ * and what lies around them by the JSON library.
  *
  * The library sees the text with "{}" and "[]" in place of the two lists. These are read strictly here, so the whole
  * is valid JSON where that rest is, and this pass was right about where strings and brackets begin. Whatever is in
@@ -138,6 +139,11 @@ static bool take_vocab(cursor *c, vita_lists *lists)
 	return take(c, '}');
 }
 
+static bool is_comment(const char *text, size_t size)
+{
+	return size >= 8 && memcmp(text, "#version", 8) == 0;
+}
+
 /* ["LEFT", "RIGHT"] or "LEFT RIGHT"; a comment is left out. */
 static bool take_merge(cursor *c, vita_lists *lists)
 {
@@ -149,7 +155,7 @@ static bool take_merge(cursor *c, vita_lists *lists)
 		       take_string(c, &right, &right_size) && take(c, ']') &&
 		       vita_lists_add_merge(lists, left, left_size, right, right_size);
 	if (!take_string(c, &left, &left_size)) return false;
-	if (left_size >= 8 && memcmp(left, "#version", 8) == 0) return true;
+	if (is_comment(left, left_size)) return true;
 	return vita_lists_add_joined(lists, left, left_size, 0, &ignored) == VITA_OK;
 }
 
@@ -244,6 +250,42 @@ bool vita_lists_skim(const char *text, size_t size, json_t **document, vita_list
 	if (find_lists(&c, lists, &vocab, &merges) && c.at == lists->text + size &&
 	    parse_rest(lists->text, lists->text + size, &vocab, &merges, document))
 		return true;
+	vita_lists_clear(lists);
+	return false;
+}
+
+/* ---- vocab.json and merges.txt --------------------------------------------------------------------- */
+
+static bool take_lines(const char *at, size_t size, vita_lists *lists)
+{
+	const char *end = at + size;
+	vita_error ignored;
+	bool ok = !memchr(at, '\0', size) && vita_utf8_valid((const uint8_t *)at, size);
+	while (ok && at < end) {
+		const char *newline = memchr(at, '\n', (size_t)(end - at)), *stop = newline ? newline : end;
+		size_t length = (size_t)(stop - at);
+		if (length > 0 && at[length - 1] == '\r') length--;
+		ok = length == 0 || is_comment(at, length) ||
+		     vita_lists_add_joined(lists, at, length, 0, &ignored) == VITA_OK;
+		at = newline ? newline + 1 : end;
+	}
+	return ok;
+}
+
+bool vita_lists_skim_files(const char *vocab, size_t vocab_size, const char *merges, size_t merges_size,
+                           vita_lists *lists)
+{
+	memset(lists, 0, sizeof *lists);
+	bool fits = vocab_size < SIZE_MAX / 2 && merges_size < SIZE_MAX / 2;
+	lists->text = fits ? malloc(vocab_size + 1 + merges_size) : NULL;
+	if (!lists->text) return false;
+	memcpy(lists->text, vocab, vocab_size);
+	lists->text[vocab_size] = '\0';
+	memcpy(lists->text + vocab_size + 1, merges, merges_size);
+	cursor c = { lists->text };
+	bool ok = take_vocab(&c, lists);
+	skip_space(&c);
+	if (ok && c.at == lists->text + vocab_size && take_lines(c.at + 1, merges_size, lists)) return true;
 	vita_lists_clear(lists);
 	return false;
 }

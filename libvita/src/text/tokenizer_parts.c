@@ -12,6 +12,13 @@
 /* Many times the largest tokenizer in use. */
 #define MAX_FILE_BYTES ((uint64_t)1 << 29)
 
+/* Is this the name that other files may stand for? */
+static bool is_standard(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	return strcmp(slash ? slash + 1 : path, "tokenizer.json") == 0;
+}
+
 /* The path of a file beside it; NULL when memory is out. */
 static char *file_beside(const char *path, const char *name)
 {
@@ -99,9 +106,8 @@ vita_status vita_tokenizer_document(const char *path, json_t **out, vita_error *
 {
 	json_t *vocab;
 	vita_error ignored;
-	const char *slash = strrchr(path, '/');
 	vita_status status = vita_json_read(path, MAX_FILE_BYTES, out, err);
-	if (status != VITA_E_NOTFOUND || strcmp(slash ? slash + 1 : path, "tokenizer.json") != 0) return status;
+	if (status != VITA_E_NOTFOUND || !is_standard(path)) return status;
 	status = vita_tokenizer_companion(path, "vocab.json", &vocab, &ignored);
 	if (status != VITA_OK) return vita_fail(err, status, "%s", ignored.message);
 	if (!vocab) return VITA_E_NOTFOUND; /* err says so of tokenizer.json */
@@ -110,12 +116,50 @@ vita_status vita_tokenizer_document(const char *path, json_t **out, vita_error *
 	return status;
 }
 
-/* A tokenizer.json as it should be; others are left to those who can say what is wrong. */
+static bool open_beside(const char *path, const char *name, vita_map *map)
+{
+	vita_error ignored;
+	char *file = file_beside(path, name);
+	bool ok = file && vita_map_open(file, map, &ignored) == VITA_OK;
+	free(file);
+	return ok;
+}
+
+/* A document with nothing in its lists. */
+static json_t *empty_document(void)
+{
+	json_t *vocab = json_object(), *merges = json_array(), *added = json_array();
+	json_t *document = vita_qwen2_document(vocab, merges, added);
+	json_decref(vocab);
+	json_decref(merges);
+	json_decref(added);
+	return document;
+}
+
+static bool skim_older(const char *path, json_t **document, vita_lists *lists)
+{
+	vita_map vocab = { NULL, 0 }, merges = { NULL, 0 };
+	vita_error ignored;
+	bool ok = is_standard(path) && open_beside(path, "vocab.json", &vocab) &&
+	          open_beside(path, "merges.txt", &merges) && vocab.size <= MAX_FILE_BYTES &&
+	          merges.size <= MAX_FILE_BYTES && check_class(path, &ignored) == VITA_OK &&
+	          vita_lists_skim_files((const char *)vocab.data, vocab.size, (const char *)merges.data, merges.size,
+	                                lists);
+	vita_map_close(&vocab);
+	vita_map_close(&merges);
+	*document = ok ? empty_document() : NULL;
+	if (ok && !*document) vita_lists_clear(lists);
+	return *document != NULL;
+}
+
+/* Files as they should be; others are left to those who can say what is wrong. */
 static bool skim(const char *path, json_t **document, vita_lists *lists)
 {
 	vita_map map;
 	vita_error ignored;
-	if (vita_map_open(path, &map, &ignored) != VITA_OK) return false;
+	vita_status status = vita_map_open(path, &map, &ignored);
+	if (status == VITA_E_NOTFOUND) return skim_older(path, document, lists);
+	if (status != VITA_OK) return false;
 	bool ok = map.size <= MAX_FILE_BYTES &&
 	          vita_lists_skim((const char *)map.data, map.size, document, lists);
 	vita_map_close(&map);
