@@ -328,17 +328,16 @@ static vita_status find_section(struct bench *b, const char *shape, char *sectio
 }
 
 /* --synthetic is a model path, in the type that the section's dtype asks for. */
-static int set_synthetic(struct bench *b, const char *shape)
+static vita_status set_synthetic(struct bench *b, const char *shape)
 {
 	char section[16];
 	vita_status status = find_section(b, shape, section, sizeof section);
-	if (status != VITA_OK) return 0;
+	if (status != VITA_OK) return status;
 	const char *dtype = vita_config_get(b->cli->config, section, "dtype");
 	int typed = dtype && *dtype && strcmp(dtype, "as-is") != 0;
 	(void)snprintf(b->setting, sizeof b->setting, "%s.model=synthetic:%s%s%s", section, shape, typed ? ":" : "",
 	               typed ? dtype : "");
-	status = vita_config_set(b->cli->config, b->setting, &b->cli->err);
-	return status == VITA_OK;
+	return vita_config_set(b->cli->config, b->setting, &b->cli->err);
 }
 
 static int number(struct bench *b, const char *option, int64_t min, int64_t max, uint32_t *out)
@@ -401,7 +400,9 @@ static int bench(struct bench *b, int argc, char **argv)
 	if (take_options(b, argc, argv) == CLI_STOP) return cli->exit_code;
 	if (optind < argc) return cli_usage(cli, "\"%s\" is too much; a model goes into the config", argv[optind]);
 	vita_status status = cli_read_config(cli);
-	if (status != VITA_OK || (b->synthetic && !set_synthetic(b, b->synthetic))) return cli_fail(cli, cli->err.status);
+	if (status != VITA_OK) return cli_fail(cli, status);
+	if (b->synthetic && (status = set_synthetic(b, b->synthetic)) != VITA_OK)
+		return status == VITA_E_NOMEM ? cli_fail(cli, status) : cli_usage(cli, "--synthetic: %s", cli->err.message);
 	b->parts = described_parts(cli->config);
 	if (!b->parts) return cli_usage(cli, "there is nothing to measure: give a config, -s llm.model=DIR or --synthetic SHAPE");
 	if (b->compare && !(other = json_load_file(b->compare, 0, &why)))

@@ -33,13 +33,15 @@ static void make_sound(float *pcm, uint64_t n, uint32_t rate_hz)
 
 /* Take out all that is ready; ids or rows do not matter here. */
 static vita_status drain_encoder(const vita_encoder_api *api, vita_encoder_stream *stream, const vita_encoder_info *info,
-                                 void *space, vita_error *err)
+                                 uint64_t n_samples, void *space, vita_error *err)
 {
-	for (;;) {
+	for (uint64_t total = 0;;) {
 		uint64_t n = 0;
 		int tokens = info->output == VITA_ENCODER_TOKENS;
 		vita_status status = vita_encoder_pull(api, stream, info, tokens ? space : NULL, tokens ? NULL : space, PULL,
 		                                       &n, err);
+		total += n;
+		if (status == VITA_OK) status = vita_encoder_check_length(info, n_samples, total, err);
 		if (status != VITA_OK || n == 0) return status < 0 ? status : VITA_OK;
 	}
 }
@@ -54,7 +56,7 @@ static vita_status encode_once(struct bench *b, const float *pcm, uint64_t n, vo
 	double start = now();
 	vita_status status = vita_encoder_stream_open(api, encoder, &stream, err);
 	if (status == VITA_OK) status = vita_encoder_push(api, stream, pcm, n, 1, cli_cancel, err);
-	if (status == VITA_OK) status = drain_encoder(api, stream, info, space, err);
+	if (status == VITA_OK) status = drain_encoder(api, stream, info, n, space, err);
 	*seconds = now() - start;
 	api->stream_close(stream);
 	return status;
@@ -96,6 +98,7 @@ static vita_status decode_once(struct bench *b, const int32_t *ids, uint64_t n, 
 		uint64_t pulled = 0;
 		status = vita_codec_pull(api, stream, space, PULL, &pulled, err);
 		*samples += pulled;
+		if (status == VITA_OK) status = vita_codec_check_length(b->cli->info.codec_info, n, *samples, err);
 		if (pulled == 0) break;
 	}
 	*seconds = now() - start;

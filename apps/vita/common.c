@@ -176,6 +176,12 @@ static void log_line(void *user, uint32_t level, const char *topic, const char *
 	(void)fprintf(stderr, "vita: %s: %s: %s\n", names[level < 4 ? level : 3], topic, text);
 }
 
+/* Whatever is wrong with a config is wrong usage, a file that is not there as well. */
+static vita_status as_usage(vita_status status)
+{
+	return status == VITA_OK || status == VITA_E_NOMEM ? status : VITA_E_CONFIG;
+}
+
 vita_status cli_read_config(struct cli *cli)
 {
 	if (cli->config) return VITA_OK;
@@ -190,7 +196,12 @@ vita_status cli_read_config(struct cli *cli)
 		                                          : "vita.log=debug";
 		status = vita_config_set(cli->config, level, &cli->err);
 	}
-	return status;
+	return as_usage(status);
+}
+
+vita_status cli_check_config(struct cli *cli)
+{
+	return cli->n_files + cli->n_settings > 0 ? cli_open_context(cli) : VITA_OK;
 }
 
 vita_status cli_open_context(struct cli *cli)
@@ -198,8 +209,7 @@ vita_status cli_open_context(struct cli *cli)
 	vita_status status = cli_read_config(cli);
 	if (status == VITA_OK)
 		status = vita_context_create(cli->config, log_line, NULL, &cli->context, &cli->err);
-	/* Whatever is wrong with a config is wrong usage, a file that is not there as well. */
-	return status == VITA_OK || status == VITA_E_NOMEM ? status : VITA_E_CONFIG;
+	return as_usage(status);
 }
 
 vita_status cli_open_engine(struct cli *cli, uint32_t parts)

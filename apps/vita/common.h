@@ -74,6 +74,7 @@ VITA_PRINTF(2, 3) void cli_note(const struct cli *cli, const char *format, ...);
 
 /* Each gives OK or a status with cli->err filled. cli_close closes what was opened. */
 vita_status cli_read_config(struct cli *cli); /* -c and -s; once */
+vita_status cli_check_config(struct cli *cli); /* for verbs that need none: is what was given right? */
 vita_status cli_open_context(struct cli *cli);
 vita_status cli_open_engine(struct cli *cli, uint32_t parts);
 void cli_close(struct cli *cli);

@@ -99,6 +99,8 @@ static int run(struct cli *cli, int argc, char **argv)
 	if (argc - optind != 2)
 		return cli_usage(cli, "a model and a name for the new one are needed, %d were given",
 		                 argc - optind);
+	vita_status status = cli_check_config(cli);
+	if (status != VITA_OK) return cli_fail(cli, status);
 	struct conversion c = { cli, json_array() };
 	int exit_code = c.notes ? convert(&c, argv[optind], argv[optind + 1], dtype)
 	                        : cli_fail(cli, vita_fail(&cli->err, VITA_E_NOMEM, "out of memory"));

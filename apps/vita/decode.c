@@ -30,7 +30,8 @@ static vita_status push(struct decoding *d, const int32_t *ids, uint64_t n, int 
 		status = vita_codec_pull(d->api, d->stream, pcm, BLOCK, &n, err);
 		if (status != VITA_OK || n == 0) break;
 		d->n_samples += n;
-		status = vita_audio_write(d->sound, pcm, n, err);
+		status = vita_codec_check_length(d->cli->info.codec_info, d->n_ids, d->n_samples, err);
+		if (status == VITA_OK) status = vita_audio_write(d->sound, pcm, n, err);
 	}
 	return status == VITA_END ? VITA_OK : status;
 }

@@ -17,7 +17,7 @@ struct encoding {
 	vita_audio_reader *recording;
 	int64_t n_expected; /* samples at the encoder's rate; -1: not known */
 	struct ids ids;     /* kept for JSON */
-	uint64_t n_printed;
+	uint64_t n_pushed, n_taken; /* samples; tokens or rows */
 	float *rows;
 	uint64_t n_rows, rows_capacity;
 };
@@ -29,7 +29,7 @@ static vita_status take_ids(struct encoding *e, uint64_t *n)
 					       &e->cli->err);
 	for (uint64_t i = 0; i < *n && status >= VITA_OK; i++) {
 		if (!e->cli->json)
-			(void)printf(e->n_printed++ ? " %d" : "%d", (int)block[i]);
+			(void)printf(e->n_taken + i ? " %d" : "%d", (int)block[i]);
 		else if (ids_add(&e->ids, block[i], &e->cli->err) != VITA_OK)
 			return VITA_E_NOMEM;
 	}
@@ -64,6 +64,9 @@ static vita_status drain(struct encoding *e)
 	for (;;) {
 		uint64_t n = 0;
 		vita_status status = e->features_path ? take_rows(e, &n) : take_ids(e, &n);
+		e->n_taken += n;
+		if (status == VITA_OK)
+			status = vita_encoder_check_length(e->cli->info.encoder_info, e->n_pushed, e->n_taken, &e->cli->err);
 		if (status != VITA_OK || n == 0) return status;
 	}
 }
@@ -84,17 +87,17 @@ static vita_status read_piece(struct encoding *e, float *pcm, uint64_t capacity,
 	return VITA_OK;
 }
 
-static vita_status encode_pieces(struct encoding *e, float *pcm, uint64_t capacity, uint64_t *n_done)
+static vita_status encode_pieces(struct encoding *e, float *pcm, uint64_t capacity)
 {
 	for (int last = 0; !last;) {
 		uint64_t n;
 		vita_status status = read_piece(e, pcm, capacity, &n, &last);
 		if (status == VITA_OK)
 			status = vita_encoder_push(e->api, e->stream, pcm, n, last, cli_cancel, &e->cli->err);
+		e->n_pushed += n;
 		if (status == VITA_OK) status = drain(e);
 		if (status < 0) return status;
-		*n_done += n;
-		if (e->n_expected > 0) progress_show("encoding", *n_done, (uint64_t)e->n_expected);
+		if (e->n_expected > 0) progress_show("encoding", e->n_pushed, (uint64_t)e->n_expected);
 	}
 	return VITA_OK;
 }
@@ -104,15 +107,15 @@ static vita_status encode_pieces(struct encoding *e, float *pcm, uint64_t capaci
 static vita_status encode(struct encoding *e, const char *path)
 {
 	const vita_encoder_info *info = e->cli->info.encoder_info;
-	uint64_t n_done = 0, capacity = BLOCK;
+	uint64_t capacity = BLOCK;
 	if (e->n_expected >= 0) capacity = info->segment ? info->segment : (uint64_t)info->sample_rate * 60;
 	float *pcm = capacity <= SIZE_MAX / sizeof *pcm ? malloc(capacity * sizeof *pcm) : NULL;
 	if (!pcm)
 		return vita_fail(&e->cli->err, VITA_E_NOMEM, "no memory for %llu samples of sound",
 				 (unsigned long long)capacity);
-	vita_status status = encode_pieces(e, pcm, capacity, &n_done);
+	vita_status status = encode_pieces(e, pcm, capacity);
 	free(pcm);
-	if (status == VITA_OK && n_done == 0)
+	if (status == VITA_OK && e->n_pushed == 0)
 		return vita_fail(&e->cli->err, VITA_E_INVALID, "%s: holds no samples",
 				 strcmp(path, "-") == 0 ? "standard input" : path);
 	return status;
@@ -174,7 +177,7 @@ static json_t *json_deviation(const struct encoding *e)
 static int print_result(struct encoding *e)
 {
 	if (!e->cli->json) {
-		if (e->n_printed > 0) (void)putchar('\n');
+		if (e->n_taken > 0) (void)putchar('\n');
 		return EXIT_DONE;
 	}
 	json_t *document = json_pack("{s:o, s:f, s:o}", "tokens", json_ids(e->ids.id, e->ids.n), "rate",

@@ -80,7 +80,8 @@ vita_status ids_from_arguments(char **arguments, int n, struct ids *ids, vita_er
 {
 	vita_status status = VITA_OK;
 	for (int i = 0; i < n && status == VITA_OK; i++) status = ids_from_text(arguments[i], ids, err);
-	return status;
+	/* What is written on the command line is usage. */
+	return status == VITA_E_INVALID ? err->status = VITA_E_CONFIG : status;
 }
 
 vita_status ids_from_stdin(struct ids_parser *parser, struct ids *ids, int *end, vita_error *err)

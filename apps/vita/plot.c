@@ -67,6 +67,8 @@ static int run(struct cli *cli, int argc, char **argv)
 	if (optind == argc) return cli_usage(cli, "name the log of a training run");
 	if (!cli->output) return cli_usage(cli, "-o FILE.svg is needed: where the drawing goes");
 	if (svg_check_output(cli) != EXIT_DONE) return EXIT_USAGE;
+	vita_status status = cli_check_config(cli);
+	if (status != VITA_OK) return cli_fail(cli, status);
 	struct plot *plot = calloc(1, sizeof *plot);
 	if (!plot) return cli_fail(cli, vita_fail(&cli->err, VITA_E_NOMEM, "out of memory"));
 	int exit_code = plot_logs(cli, plot, argv + optind, argc - optind);

@@ -92,6 +92,11 @@ expect_exit 2 "$vita" bench -s llm.model="$scratch/made" --against "$scratch/mad
 expect_refusal "$vita" bench -s llm.model="$scratch/made" --against "$VITA_SRCDIR/tests/golden/llm/tiny" --quality "$scratch/short"
 expect_refusal "$vita" bench --synthetic nano --quality "$VITA_SRCDIR/README.md" # no tokenizer
 
+# A shape that there is not is wrong usage, and named.
+expect_exit 2 "$vita" bench --synthetic nonesuch
+expect_match "$scratch/err" 'synthetic:nonesuch: there is no such shape'
+expect_exit 2 "$vita" bench --synthetic nano -s llm.dtype=q9
+
 # ---- heads that propose audio alone need no tokenizer here ---------------------------------------------
 expect_exit 0 "$vita" bench --synthetic nano -s heads.vocabulary=audio --runs 1 --prompt-tokens 8 --tokens 12 --json
 compact "$scratch/out" >"$scratch/audio"

@@ -89,12 +89,17 @@ liar() { # verb, lie, further arguments
 	shift 3
 	"$vita" "$verb" --json -s vita.plugin_path="$modules" -s "$section.plugin=liar" -s "$section.lie=$lie" "$@"
 }
-for lie in no-handle no-stream no-reason odd-status too-many bad-rate bad-sample; do
+for lie in no-handle no-stream no-reason odd-status too-many bad-rate bad-sample endless; do
 	expect_refusal liar decode codec $lie -o "$scratch/no.wav" 1,2,3
 done
-for lie in no-handle no-stream no-reason odd-status too-many bad-rate bad-id; do
-	expect_refusal liar encode encoder $lie "$scratch/beep.wav"
+for lie in no-handle no-stream no-reason odd-status too-many bad-rate bad-id endless; do
+	expect_refusal liar encode encoder $lie --json "$scratch/beep.wav"
 done
+expect_match "$scratch/err" 'the encoder does not end'
+expect_refusal liar bench codec endless --runs 1
+expect_match "$scratch/err" 'the codec does not end'
+expect_refusal liar bench encoder endless --runs 1
+expect_match "$scratch/err" 'the encoder does not end'
 expect_exit 0 liar encode encoder none "$scratch/beep.wav"
 expect_match "$scratch/out" '"tokens":\[7\]'
 

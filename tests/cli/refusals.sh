@@ -30,6 +30,20 @@ expect_refusal "$vita" generate --ids 1
 expect_exit 2 "$vita" generate -s llm.model="$tiny" -s backend.name=nonesuch --ids 1
 expect_match "$scratch/err" nonesuch
 
+# A verb that needs no config looks at what it is given all the same.
+for verb in "bench --synthetic nano" "info $tiny" "convert $tiny $scratch/new.gguf" "init tiny $scratch/new"; do
+	# shellcheck disable=SC2086 # words
+	set -- $verb
+	expect_exit 2 "$vita" "$@" -c "$scratch/no-such.ini"
+	expect_match "$scratch/err" 'no-such.ini: cannot be opened'
+	expect_exit 2 "$vita" "$@" -c "$scratch/typo.ini"
+	expect_match "$scratch/err" 'typo.ini:2'
+done
+expect_exit 2 "$vita" plot -s nonsense -o "$scratch/new.svg" "$scratch/typo.ini"
+for left in "$scratch"/new*; do
+	[ ! -e "$left" ] || fail "made in spite of a wrong config: $left"
+done
+
 # ---- models --------------------------------------------------------------------------------------
 model() { # a fresh copy to break
 	rm -rf "$scratch/model"
@@ -133,7 +147,8 @@ if [ -e "$plugindir/codec-codec2.so" ]; then
 	expect_refusal decode -o "$scratch/no-such-folder/out.wav" "$tokens"
 	expect_match "$scratch/err" no-such-folder
 	expect_refusal decode -o "$scratch/no.wav" 999999999
-	expect_refusal decode -o "$scratch/no.wav" 1,two
+	expect_exit 2 decode -o "$scratch/no.wav" 1,two
+	expect_refusal decode -o - 1,two
 	# No codes are no recording, as no samples are none.
 	for none in '' ' , ' -; do
 		expect_refusal decode -o "$scratch/no.wav" "$none"

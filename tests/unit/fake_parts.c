@@ -385,6 +385,7 @@ static vita_status codec_pull(vita_codec_stream *stream, float *pcm, uint64_t ca
 {
 	uint64_t ready = stream->n_tokens * 5 - (stream->n_tokens > 0 && !stream->last);
 	(void)err;
+	if (stream->f->codec_endless) ready = UINT64_MAX;
 	for (*n = 0; *n < capacity && stream->n_given < ready; stream->n_given++)
 		pcm[(*n)++] = (float)stream->n_given;
 	if (stream->f->codec_overrun) *n = capacity + stream->f->codec_overrun;

@@ -36,6 +36,7 @@ typedef struct fake {
 	int fail_forward;            /* forward fails with E_DEVICE after this many more; -1: never */
 	int fail_propose;            /* likewise */
 	uint64_t codec_overrun;      /* samples too many that pull claims */
+	int codec_endless;           /* pull always has more */
 	int32_t bad_token;           /* the heads' token where they give tokens; 0: none */
 	/* What was seen. */
 	uint32_t n_logit_rows;

@@ -397,6 +397,20 @@ static void test_hostile_codec(void **state)
 	tear_down(&s);
 }
 
+static void test_endless_codec(void **state)
+{
+	(void)state;
+	stage s = set_up();
+	ok(hear_text(s.c, s.h, VITA_TASK_TEXT, "?", 0), s.h);
+	script(&s, spoken, N_SPOKEN, s.c->n_tokens);
+	vita_conversation_reset(s.c, NULL);
+	s.f->engine.codec_info.rate = 1000;
+	s.f->codec_endless = 1;
+	assert_int_equal(hear_text(s.c, s.h, VITA_TASK_TEXT, "?", 40), VITA_E_INTERNAL);
+	assert_non_null(strstr(s.h->err.message, "the codec does not end"));
+	tear_down(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -418,6 +432,7 @@ int main(void)
 		cmocka_unit_test(test_recorded),
 		cmocka_unit_test(test_bad_recordings),
 		cmocka_unit_test(test_hostile_codec),
+		cmocka_unit_test(test_endless_codec),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -25,7 +25,7 @@ typedef struct vita_codec_info {
 	uint32_t sample_rate;   /* of the samples that come out, Hz; mono */
 	uint32_t vocab_size;    /* ids are 0 … vocab_size-1 */
 	uint32_t min_chunk;     /* tokens below which a chunk gives no sound yet (a frame), at least 1 */
-	double rate;            /* tokens a second of sound, on average */
+	double rate;            /* tokens a second of sound, on average; 0: not known */
 	double latency_s;       /* sound held back until more tokens come */
 } vita_codec_info;
 
@@ -90,6 +90,17 @@ VITA_UNUSED static inline vita_status vita_codec_pull(const vita_codec_api *api,
 		                   (unsigned long long)*n, (unsigned long long)capacity);
 	if (status < 0) *n = 0;
 	return status;
+}
+
+/* E_INTERNAL once a stream of n_tokens gave n_samples, a minute more than ten times the sound that so many tokens are on
+ * average (of an unknown rate: a second each). Such a codec does not end. */
+VITA_UNUSED static inline vita_status vita_codec_check_length(const vita_codec_info *info, uint64_t n_tokens,
+                                                              uint64_t n_samples, vita_error *err)
+{
+	double seconds = (double)n_samples / info->sample_rate, rate = info->rate > 0 ? info->rate : 1;
+	if (seconds <= 60 + 10 * (double)n_tokens / rate) return VITA_OK;
+	return vita_fail(err, VITA_E_INTERNAL, "the codec does not end: it gave %.0f s of sound for %llu tokens", seconds,
+	                 (unsigned long long)n_tokens);
 }
 
 #ifdef __cplusplus

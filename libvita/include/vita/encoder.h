@@ -127,6 +127,17 @@ VITA_UNUSED static inline vita_status vita_encoder_pull(const vita_encoder_api *
 	return status;
 }
 
+/* E_INTERNAL once a stream of n_samples gave n_tokens (or rows), more than ten times those of the sound and a minute on
+ * average (of an unknown rate: one a sample). Such an encoder does not end. */
+VITA_UNUSED static inline vita_status vita_encoder_check_length(const vita_encoder_info *info, uint64_t n_samples,
+                                                                uint64_t n_tokens, vita_error *err)
+{
+	double seconds = (double)n_samples / info->sample_rate, rate = info->rate > 0 ? info->rate : info->sample_rate;
+	if ((double)n_tokens <= rate * (60 + 10 * seconds)) return VITA_OK;
+	return vita_fail(err, VITA_E_INTERNAL, "the encoder does not end: it gave %llu tokens for %.1f s of sound",
+	                 (unsigned long long)n_tokens, seconds);
+}
+
 #ifdef __cplusplus
 }
 #endif

@@ -73,6 +73,9 @@ static vita_status pull_question(listener *l, int *end)
 			                                                  r->engine->markers.context_audio,
 			                                                  l->rows, n, r->err)
 			                  : append_codes(r, codes, n);
+			if (status == VITA_OK)
+				status = vita_encoder_check_length(&r->engine->encoder_info, l->n_samples,
+				                                   r->result.n_question_tokens, r->err);
 			if (status != VITA_OK) return status;
 		}
 		if (n == 0 || *end) return VITA_OK;

@@ -16,6 +16,7 @@ typedef struct vita_speaker {
 	int32_t *waiting;             /* audio tokens of the chunk being gathered, as the codec counts them */
 	uint32_t n_waiting, capacity;
 	uint32_t n_chunks;            /* given to the codec so far */
+	uint64_t n_given;             /* tokens in them */
 } vita_speaker;
 
 typedef struct vita_running {

@@ -48,6 +48,8 @@ static vita_status pull_samples(vita_running *r)
 		vita_status status = vita_codec_pull(api, r->speaker.sound, pcm, PULL_SAMPLES, &n, r->err);
 		if (status < 0) return status;
 		vita_status told = n ? tell_samples(r, pcm, n) : VITA_OK;
+		if (told == VITA_OK)
+			told = vita_codec_check_length(&r->engine->codec_info, r->speaker.n_given, r->result.n_samples, r->err);
 		if (told != VITA_OK) return told;
 		if (status == VITA_END || n == 0) return VITA_OK;
 		if ((status = vita_running_check(r)) != VITA_OK) return status;
@@ -66,6 +68,7 @@ static vita_status push_chunk(vita_running *r, int last)
 		status = vita_codec_push(api, speaker->sound, speaker->waiting, speaker->n_waiting, last, r->turn->cancel,
 		                         r->err);
 	if (status != VITA_OK) return status;
+	speaker->n_given += speaker->n_waiting;
 	speaker->n_waiting = 0;
 	speaker->n_chunks++;
 	return pull_samples(r);

@@ -64,8 +64,8 @@ static vita_status fail_shape(const char *path, vita_error *err)
 		strcat(names, shapes[i].name);
 	}
 	for (size_t i = 0; i < N_OTHERS; i++) strcat(strcat(names, ", "), others[i]->name);
-	return vita_fail(err, VITA_E_NOTFOUND, "%s: there is no such shape or type; write synthetic:SHAPE or synthetic:SHAPE:TYPE "
-	                 "with a shape of %s", path, names);
+	return vita_fail(err, VITA_E_NOTFOUND, "%s: there is no such shape or type of weights; shapes are %s; a type may follow behind a colon",
+	                 path, names);
 }
 
 /* What a path names: one or the other shape, and the type of its tensors. */

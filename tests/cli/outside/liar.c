@@ -6,7 +6,7 @@
 #include <vita/codec.h>
 #include <vita/encoder.h>
 
-#define LIES "none no-handle no-stream no-reason odd-status too-many bad-id bad-rate bad-sample"
+#define LIES "none no-handle no-stream no-reason odd-status too-many bad-id bad-rate bad-sample endless"
 
 struct vita_codec { char lie[32]; };
 struct vita_encoder { char lie[32]; };
@@ -34,11 +34,11 @@ static vita_status answer_of(const char *lie)
 	return is(lie, "odd-status") ? 7 : VITA_OK;
 }
 
-/* One answer after the last push, and then the end. */
+/* One answer after the last push, and then the end; or no end. */
 static vita_status count_of(const char *lie, int32_t *last, uint64_t capacity, uint64_t *n)
 {
 	*n = is(lie, "too-many") ? capacity + 1 : (uint64_t)*last;
-	if (!*last) return VITA_OK;
+	if (!*last || is(lie, "endless")) return VITA_OK;
 	*last = 0;
 	return *n > 0 ? VITA_OK : VITA_END;
 }
