@@ -71,6 +71,11 @@ cmp -s whole.losses killed.losses || fail "the log of a killed run differs"
 # So does one that is gone on with from elsewhere, and one that is stopped by the user, who gets a checkpoint.
 expect_exit 0 train moved alignment 12 -s train.resume=whole/checkpoint-8
 same_weights whole moved
+expect_exit 2 train other alignment 12 -s train.resume=whole/checkpoint-8 -s train.dtype=bf16
+expect_match err 'trained with .* dtype = f32, and cannot go on with bf16'
+expect_exit 0 train rounded alignment 2 -s train.dtype=bf16
+expect_exit 2 train other alignment 4 -s train.resume=rounded
+expect_match err 'trained with .* dtype = bf16, and cannot go on with f32'
 start stopped alignment 1000 >stopped.out 2>stopped.err &
 while ! grep -q '"step":3,' stopped.out && kill -0 $! 2>/dev/null; do sleep 0.02; done
 kill -TERM $!

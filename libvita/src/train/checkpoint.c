@@ -136,14 +136,19 @@ static vita_status save_optimizer(const vita_trainer *t, const char *directory, 
 	return status;
 }
 
+static const char *dtype_of(uint32_t flags)
+{
+	return flags & VITA_TRAIN_F_BF16 ? "bf16" : "f32";
+}
+
 static vita_status save_state(const vita_trainer *t, const vita_run_state *state, const char *directory, vita_error *err)
 {
 	char path[VITA_PATH_SIZE];
 	vita_status status = vita_path_join(path, directory, STATE_NAME, err);
 	if (status != VITA_OK) return status;
-	json_t *document = json_pack("{s:I, s:I, s:s, s:I, s:O}", "step", (json_int_t)state->step, "tokens",
+	json_t *document = json_pack("{s:I, s:I, s:s, s:s, s:I, s:O}", "step", (json_int_t)state->step, "tokens",
 	                             (json_int_t)state->tokens, "stage", vita_context_string(t->context, "train", "stage"),
-	                             "seed", (json_int_t)t->seed, "data", state->data);
+	                             "dtype", dtype_of(t->flags), "seed", (json_int_t)t->seed, "data", state->data);
 	char *text = document ? json_dumps(document, JSON_INDENT(2)) : NULL;
 	json_decref(document);
 	status = text ? vita_file_save(path, text, strlen(text), err)
@@ -217,19 +222,24 @@ static vita_status load_state(const vita_trainer *t, const char *path, vita_run_
 	char file[VITA_PATH_SIZE];
 	json_t *document = NULL, *data;
 	json_int_t step, tokens, seed;
-	const char *stage, *ours = vita_context_string(t->context, "train", "stage");
+	const char *stage, *dtype = dtype_of(t->flags), *ours = vita_context_string(t->context, "train", "stage");
 	vita_status status = vita_path_join(file, path, STATE_NAME, err);
 	if (status == VITA_OK) status = vita_json_read(file, MOST_STATE, &document, err);
 	if (status == VITA_E_NOTFOUND)
 		return vita_fail(err, status, "%s: is no checkpoint to go on from: it has no " STATE_NAME, path);
 	if (status != VITA_OK) return status;
-	if (json_unpack(document, "{s:I, s:I, s:s, s:I, s:o}", "step", &step, "tokens", &tokens, "stage", &stage, "seed",
-	                &seed, "data", &data) != 0 ||
+	/* dtype: checkpoints of earlier versions do not say; their tensors do, less kindly. */
+	if (json_unpack(document, "{s:I, s:I, s:s, s?s, s:I, s:o}", "step", &step, "tokens", &tokens, "stage", &stage,
+	                "dtype", &dtype, "seed", &seed, "data", &data) != 0 ||
 	    step < 0 || tokens < 0)
 		status = vita_fail(err, VITA_E_FORMAT, "%s: step, tokens, stage, seed and data are not all there", file);
 	else if (strcmp(stage, ours) != 0)
 		status = vita_fail(err, VITA_E_CONFIG, "%s: is of stage %.64s, and cannot go on in stage %s; start that from it with "
 		                   "[train] init", path, stage, ours);
+	else if (strcmp(dtype, dtype_of(t->flags)) != 0)
+		status = vita_fail(err, VITA_E_CONFIG, "%s: was trained with [train] dtype = %.16s, and cannot go on with %s; set "
+		                   "dtype = %.16s, or begin a new run from its weights with [train] init",
+		                   path, dtype, dtype_of(t->flags), dtype);
 	else if ((uint64_t)seed != t->seed)
 		status = vita_fail(err, VITA_E_CONFIG, "%s: was trained with seed %lld, not %lld", path, (long long)seed,
 		                   (long long)t->seed);
