@@ -20,9 +20,13 @@ enum {
 	OPTION_COMPARE,
 	OPTION_SAVE,
 	OPTION_QUALITY,
-	OPTION_AGAINST
+	OPTION_AGAINST,
+	OPTION_TURNS
 };
+#define PROMPT_TOKENS 512
 #define ANSWER_TOKENS 128
+#define TURN_PROMPT 32 /* of one turn of many */
+#define TURN_ANSWER 64
 
 /* ---- numbers ------------------------------------------------------------------------------------------ */
 
@@ -105,14 +109,7 @@ static void fill_ids(const struct bench *b, int32_t *ids, uint32_t n)
 	}
 }
 
-struct timed_turn {
-	double seconds;       /* from the first token to the last */
-	double prefill_ms, total_ms;
-	uint64_t n_tokens;
-};
-
-static vita_status turn(struct bench *b, uint32_t n_prompt, uint32_t n_tokens, const char *schedule,
-                        struct timed_turn *out)
+vita_status bench_turn(struct bench *b, uint32_t n_prompt, uint32_t n_tokens, const char *schedule, struct bench_turn *out)
 {
 	vita_turn turn;
 	vita_turn_result result;
@@ -136,20 +133,20 @@ static vita_status turn(struct bench *b, uint32_t n_prompt, uint32_t n_tokens, c
 }
 
 /* The median over the runs of `value`, which is one of a turn's figures. */
-typedef double figure_fn(const struct timed_turn *turn, uint32_t n_prompt);
+typedef double figure_fn(const struct bench_turn *turn, uint32_t n_prompt);
 
-static double prompt_rate(const struct timed_turn *turn, uint32_t n_prompt)
+static double prompt_rate(const struct bench_turn *turn, uint32_t n_prompt)
 {
 	return n_prompt / (turn->prefill_ms / 1e3);
 }
 
-static double token_rate(const struct timed_turn *turn, uint32_t n_prompt)
+static double token_rate(const struct bench_turn *turn, uint32_t n_prompt)
 {
 	(void)n_prompt;
 	return turn->n_tokens > 1 && turn->seconds > 0 ? (double)(turn->n_tokens - 1) / turn->seconds : 0;
 }
 
-static double whole_ms(const struct timed_turn *turn, uint32_t n_prompt)
+static double whole_ms(const struct bench_turn *turn, uint32_t n_prompt)
 {
 	(void)n_prompt;
 	return turn->total_ms;
@@ -160,9 +157,9 @@ static vita_status measure(struct bench *b, const char *what, uint32_t n_prompt,
 {
 	double values[BENCH_MAX_RUNS];
 	for (uint32_t i = 0; i <= b->runs; i++) { /* the first does not count */
-		struct timed_turn t;
+		struct bench_turn t;
 		progress_show(what, i, b->runs + 1);
-		vita_status status = turn(b, n_prompt, n_tokens, schedule, &t);
+		vita_status status = bench_turn(b, n_prompt, n_tokens, schedule, &t);
 		if (status != VITA_OK) return status;
 		if (i > 0) values[i - 1] = figure(&t, n_prompt);
 	}
@@ -232,6 +229,15 @@ static vita_status measure_llm(struct bench *b)
 	return status;
 }
 
+static vita_status measure_turns(struct bench *b)
+{
+	vita_status status = cli_open_engine(b->cli, VITA_PART_LLM | VITA_PART_HEADS);
+	if (status == VITA_OK) status = bench_turns(b);
+	progress_clear();
+	vita_conversation_close(b->conversation);
+	return status;
+}
+
 static vita_status measure_all(struct bench *b)
 {
 	vita_status status = cli_open_engine(b->cli, b->parts);
@@ -272,8 +278,10 @@ static void finish_report(struct bench *b)
 		(void)json_object_set_new(r, "int8_gops", json_real(b->roof.int8_ops / 1e9));
 		if (b->roof.f16_ops > 0) (void)json_object_set_new(r, "f16_gflops", json_real(b->roof.f16_ops / 1e9));
 	}
-	(void)json_object_set_new(r, "runs", json_integer(b->runs));
-	(void)json_object_set_new(r, "prompt_tokens", json_integer(b->n_prompt));
+	if (!b->n_turns) {
+		(void)json_object_set_new(r, "runs", json_integer(b->runs));
+		(void)json_object_set_new(r, "prompt_tokens", json_integer(b->n_prompt));
+	}
 	(void)json_object_set_new(r, "peak_rss_mb", json_real(b->peak_rss_mb > 0 ? b->peak_rss_mb : peak_rss_mb()));
 }
 
@@ -360,6 +368,7 @@ static int take_options(struct bench *b, int argc, char **argv)
 		{ "save", required_argument, NULL, OPTION_SAVE },
 		{ "quality", required_argument, NULL, OPTION_QUALITY },
 		{ "against", required_argument, NULL, OPTION_AGAINST },
+		{ "turns", required_argument, NULL, OPTION_TURNS },
 		{ 0 },
 	};
 	int option;
@@ -372,6 +381,7 @@ static int take_options(struct bench *b, int argc, char **argv)
 		if (option == OPTION_RUNS && !number(b, "--runs", 1, BENCH_MAX_RUNS, &b->runs)) return CLI_STOP;
 		if (option == OPTION_PROMPT && !number(b, "--prompt-tokens", 1, BENCH_MAX_PROMPT, &b->n_prompt)) return CLI_STOP;
 		if (option == OPTION_TOKENS && !number(b, "--tokens", 2, 1 << 20, &b->n_tokens)) return CLI_STOP;
+		if (option == OPTION_TURNS && !number(b, "--turns", BENCH_LEAST_TURNS, BENCH_MAX_TURNS, &b->n_turns)) return CLI_STOP;
 		if (option == OPTION_SECONDS && !number(b, "--seconds", 1, 3600, &b->seconds)) return CLI_STOP;
 	}
 	return option;
@@ -409,12 +419,14 @@ static int bench(struct bench *b, int argc, char **argv)
 		return cli_usage(cli, "--compare %s: %s", b->compare, why.text);
 	if (b->save && !(b->parts & VITA_PART_LLM)) return cli_usage(cli, "--save: the config has no language model to write");
 	if (b->quality && !(b->parts & VITA_PART_LLM)) return cli_usage(cli, "--quality: the config has no language model");
+	if (b->n_turns && !(b->parts & VITA_PART_LLM)) return cli_usage(cli, "--turns: the config has no language model");
 	if (b->against && !b->quality) return cli_usage(cli, "--against goes with --quality");
 	progress_enable(cli);
 	if (b->quality) return bench_quality(b);
-	if (!b->n_tokens) b->n_tokens = ANSWER_TOKENS;
+	if (!b->n_prompt) b->n_prompt = b->n_turns ? TURN_PROMPT : PROMPT_TOKENS;
+	if (!b->n_tokens) b->n_tokens = b->n_turns ? TURN_ANSWER : ANSWER_TOKENS;
 	if (b->save) status = bench_save(b);
-	if (status == VITA_OK) status = measure_all(b);
+	if (status == VITA_OK) status = b->n_turns ? measure_turns(b) : measure_all(b);
 	int exit_code = status == VITA_OK ? report(b, other) : cli_fail(cli, status);
 	json_decref(other);
 	return exit_code;
@@ -422,7 +434,7 @@ static int bench(struct bench *b, int argc, char **argv)
 
 static int run(struct cli *cli, int argc, char **argv)
 {
-	struct bench b = { .cli = cli, .runs = 5, .n_prompt = 512, .seconds = 2 };
+	struct bench b = { .cli = cli, .runs = 5, .seconds = 2 };
 	b.ids = calloc(BENCH_MAX_PROMPT, sizeof *b.ids);
 	b.report = json_object();
 	if (!b.ids || !b.report) return cli_fail(cli, vita_fail(&cli->err, VITA_E_NOMEM, "out of memory"));
@@ -439,7 +451,8 @@ const struct verb verb_bench = {
 	.help =
 		"Usage: vita bench -c CONFIG\n"
 		"       vita bench --synthetic SHAPE\n"
-		"       vita bench -s llm.model=DIR --quality TEXT\n\n"
+		"       vita bench -s llm.model=DIR --quality TEXT\n"
+		"       vita bench -s llm.model=DIR --turns N\n\n"
 		"Measures what the config describes: prompt and answer of the language model\n"
 		"under every schedule that its heads allow, the time to the first sound, encoder\n"
 		"and codec. Each figure is the median of several runs; roof_tps is what reading\n"
@@ -464,6 +477,9 @@ const struct verb verb_bench = {
 		"                             model reads the file TEXT with each type (or that of\n"
 		"                             llm.dtype) beside f32, a few rows a pass and many;\n"
 		"                             --tokens N: no more than N tokens of it\n"
+		"      --turns N              measure N short conversations one after the other (32\n"
+		"                             tokens in, 64 out): time and resident memory of the\n"
+		"                             first ten and of the last ten\n"
 		"      --against MODEL        the f32 model that others are compared with; else the\n"
 		"                             same\n\n"
 		"JSON: prompt_tps, decode_tps (main passes only), schedules {name: {tps, roof_tps,\n"
@@ -474,7 +490,8 @@ const struct verb verb_bench = {
 		"language model), head_weight_mb, peak_rss_mb; prompt_of_roof, backend,\n"
 		"weight_type, runs, prompt_tokens. Of --quality: quality {model, tokens, perplexity\n"
 		"(with f32), types {type: {weight_mb, decode and prompt {kl, same_top,\n"
-		"perplexity}}}}; kl in nats, the mean over tokens.\n\n"
+		"perplexity}}}}; kl in nats, the mean over tokens. Of --turns: turns {n, prompt,\n"
+		"answer, first_ms and last_ms (medians of ten), first_rss_mb, last_rss_mb}.\n\n"
 		"Example: what heads gain at 7B, 4 bits, on this machine:\n"
 		"  vita bench --synthetic vita-audio-7b -s llm.dtype=q4_0\n",
 };

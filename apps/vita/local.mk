@@ -8,6 +8,7 @@ bin_PROGRAMS += %D%/vita
 	%D%/bench_quality.c \
 	%D%/bench_save.c \
 	%D%/bench_sound.c \
+	%D%/bench_turns.c \
 	%D%/common.c \
 	%D%/common.h \
 	%D%/convert.c \

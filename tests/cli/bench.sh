@@ -81,6 +81,19 @@ expect_exit 0 "$vita" bench -s llm.model="$scratch/made.gguf" -s llm.dtype=as-is
 expect_match "$scratch/out" '^as-is .*[1-9]'
 expect_match "$scratch/out" '40 tokens, perplexity'
 
+# ---- many short turns ----------------------------------------------------------------------------------
+expect_exit 0 "$vita" bench --synthetic nano -s llm.dtype=q4_0 --turns 40 --tokens 16 --json
+compact "$scratch/out" >"$scratch/document"
+expect_match "$scratch/document" '"turns":{"n":40,"prompt":32,"answer":16,"first_ms":[0-9.]*,"last_ms":[0-9.]*'
+growth() { sed -n 's/.*"first_rss_mb":\([0-9.]*\),"last_rss_mb":\([0-9.]*\).*/\1 \2/p' "$scratch/document"; }
+# AddressSanitizer keeps what was freed.
+if [ -r /proc/self/statm ] && ! grep -q __asan_init "$vita"; then
+	growth | awk '{ n++; grown = $2 - $1 } END { exit !(n == 1 && grown < 1) }' ||
+		fail "resident memory after ten turns and after forty: $(growth) MB"
+fi
+expect_exit 2 "$vita" bench --synthetic nano --turns 3
+expect_exit 2 "$vita" bench --synthetic glm4-voice-decoder --turns 40
+
 # What cannot be.
 printf x >"$scratch/short"
 expect_exit 1 "$vita" bench -s llm.model="$scratch/made" --quality "$scratch/short"

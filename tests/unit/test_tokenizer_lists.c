@@ -212,7 +212,7 @@ static void other_files_are_left_to_the_library(void **state)
 	} files[] = {
 		{ "", "", 0 },         { "[]", "", 0 },        { "{}x", "", 0 },        { "{\"a\":-1}", "", 0 },
 		{ "{}", "ab", 2 },     { "{}", "a b c", 5 },   { "{}", "a \0b", 4 },    { "{}", "a \xff\n", 4 },
-		{ "{}", "a b\n#", 5 }, { "{\"a\":1", "", 0 },
+		{ "{}", "a b\n#", 5 }, { "{\"a\":1", "", 0 },  { "{\"a\\", "", 0 },
 	};
 	vita_lists lists;
 	(void)state;

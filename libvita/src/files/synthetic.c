@@ -64,7 +64,7 @@ static vita_status fail_shape(const char *path, vita_error *err)
 		strcat(names, shapes[i].name);
 	}
 	for (size_t i = 0; i < N_OTHERS; i++) strcat(strcat(names, ", "), others[i]->name);
-	return vita_fail(err, VITA_E_NOTFOUND, "%s: there is no such shape or type of weights; shapes are %s; a type may follow behind a colon",
+	return vita_fail(err, VITA_E_NOTFOUND, "%s: there is no such shape or type of weights; shapes are %s; synthetic:SHAPE:TYPE names a type too",
 	                 path, names);
 }
 

@@ -68,7 +68,9 @@ static int32_t read_code(char **at)
 static size_t read_escape(char **at, char *out)
 {
 	static const char names[] = "\"\\/bfnrt", values[] = "\"\\/\b\f\n\r\t";
-	char c = *(*at)++;
+	char c = **at;
+	if (!c) return 0; /* the end is never passed */
+	++*at;
 	if (c == 'u') {
 		uint8_t bytes[4];
 		int32_t code = read_code(at);
@@ -77,7 +79,7 @@ static size_t read_escape(char **at, char *out)
 		memcpy(out, bytes, n);
 		return n;
 	}
-	const char *name = c ? strchr(names, c) : NULL;
+	const char *name = strchr(names, c);
 	if (!name) return 0;
 	*out = values[name - names];
 	return 1;
