@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
  * Products of many rows in f16, for processors with AVX-512 FP16: twice as many multiply-adds an instruction as in
- * f32, with operands of 11 bits. A sum of HALF_SPAN products is kept in f16; these sums are added up in f32.
+ * f32, with operands of 11 bits. A sum of HALF_SPAN products is kept in f16, and so is that of these over
+ * HALF_SUM columns; the rest is added up in f32.
  *
  * A lane is a weight row, and one register holds a tile's 32. An activation is broadcast by the multiply-add that
  * reads it, which costs nothing but the load: 28 rows of activations keep both multipliers busy with 29 loads for
  * 28 operations.
  *
  * Nothing overflows: activations are scaled so that the largest of a row is between 4 and 8, and weights so that the
- * largest of a tile is between 32 and 64: a sum of HALF_SPAN products stays below 2^15. Scales are powers of two, and
+ * largest of a tile is between 8 and 16: a sum of HALF_SUM products stays below 2^15. Scales are powers of two, and
  * lose nothing.
  */
 #include <math.h>
@@ -19,13 +20,18 @@
 
 #define HALF_BLOCK 32 /* values of a row that lie together */
 #define X_TOP 2       /* activations are brought to below 2^(X_TOP + 1) */
-#define W_TOP 5
+#define W_TOP 3
 
 /* sum += w · x in each of 32 lanes */
 INLINE __m512i add_product(__m512i sum, __m512i w, const uint16_t *x)
 {
 	__asm__("vfmadd231ph %2%{1to32%}, %1, %0" : "+v"(sum) : "v"(w), "m"(*x));
 	return sum;
+}
+
+INLINE __m512i add_halves(__m512i a, __m512i b)
+{
+	return _mm512_castph_si512(_mm512_add_ph(_mm512_castsi512_ph(a), _mm512_castsi512_ph(b)));
 }
 
 /* ---- activations --------------------------------------------------------------------------------------- */
@@ -162,22 +168,45 @@ INLINE void add_sum(__m512i sum, float factor, float *out)
 	_mm512_storeu_ps(out + 16, _mm512_fmadd_ps(high, f, _mm512_loadu_ps(out + 16)));
 }
 
-/* n is a constant where this is inlined. */
+/* Where a product is: each step takes 32 weights of a column and n activations. */
+struct half_place {
+	const uint16_t *tile, *x;
+};
+
+/* sum[r] = Σ w · x over so many columns. n is a constant where this is inlined. */
+INLINE void half_span(struct half_place *at, int n, int64_t columns, __m512i *sum)
+{
+	UNROLL
+	for (int r = 0; r < n; r++) sum[r] = _mm512_setzero_si512();
+	for (int64_t c = 0; c < columns; c += HALF_BLOCK, at->x += (n - 1) * HALF_BLOCK)
+		for (const uint16_t *end = at->x + HALF_BLOCK; at->x < end; at->x++, at->tile += WIDE) {
+			const __m512i w = _mm512_load_si512(at->tile);
+			UNROLL
+			for (int r = 0; r < n; r++) sum[r] = add_product(sum[r], w, at->x + r * HALF_BLOCK);
+		}
+}
+
+/* Sums of spans are added up in f16 to those of HALF_SUM, and these in f32: rounding the sum of two spans loses little
+ * beside the sum of a span, which is rounded at every step. */
 INLINE void half_n(const uint16_t *tile, const uint16_t *x, const float *factor, int n, int64_t k, float *out)
 {
+	struct half_place at = { tile, x };
+	__m512i sum[HALF_ROWS], before[HALF_ROWS];
+	UNROLL
+	for (int r = 0; r < n; r++) before[r] = _mm512_setzero_si512();
 	for (int64_t i = 0; i < k; i += HALF_SPAN) {
-		const int64_t blocks = k - i < HALF_SPAN ? (k - i + HALF_BLOCK - 1) / HALF_BLOCK : HALF_SPAN / HALF_BLOCK;
-		__m512i sum[HALF_ROWS];
-		UNROLL
-		for (int r = 0; r < n; r++) sum[r] = _mm512_setzero_si512();
-		for (int64_t b = 0; b < blocks; b++, x += (n - 1) * HALF_BLOCK)
-			for (const uint16_t *end = x + HALF_BLOCK; x < end; x++, tile += WIDE) {
-				const __m512i w = _mm512_load_si512(tile);
-				UNROLL
-				for (int r = 0; r < n; r++) sum[r] = add_product(sum[r], w, x + r * HALF_BLOCK);
-			}
-		UNROLL
-		for (int r = 0; r < n; r++) add_sum(sum[r], factor[r], out + WIDE * r);
+		half_span(&at, n, k - i < HALF_SPAN ? k - i : HALF_SPAN, sum);
+		if (i % HALF_SUM > 0) {
+			UNROLL
+			for (int r = 0; r < n; r++) sum[r] = add_halves(sum[r], before[r]);
+		}
+		if (i + HALF_SPAN >= k || (i + HALF_SPAN) % HALF_SUM == 0) {
+			UNROLL
+			for (int r = 0; r < n; r++) add_sum(sum[r], factor[r], out + WIDE * r);
+		} else {
+			UNROLL
+			for (int r = 0; r < n; r++) before[r] = sum[r];
+		}
 	}
 }
 

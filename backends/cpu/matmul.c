@@ -16,37 +16,19 @@
  *   f16, bf16        more           bf16                wide_bf16, likewise
  *   f32, f16, bf16   more           f32                 oneDNN where it is quicker, wide_f32 where there is one, rows_*
  */
-#include "cpu.h"
+#include "matmul.h"
 #include "onednn.h"
 
 #define CHUNK_BYTES (512 * 1024) /* of activations that meet one tile after another */
 #define ROUNDED_LEAST 65536      /* values of a weight whose activations may be rounded: small models stay exact */
-#define BYTE_COLUMNS 512         /* of a tile made bytes at a time: it stays in the first-level cache */
-#define BYTE_SCALES (BYTE_COLUMNS / SPAN * TILE)
-#define WIDE_COLUMNS 2048        /* of a tile laid out at a time: it stays in the second-level cache */
-#define WIDE_CHUNK 512           /* rows that meet it */
 #define TILE_ROWS 80             /* that tiles of block types meet together, where there are kernels for that */
 #define PACKED_GROUP 12          /* rows of a group where there are not: the integer kernels take six at a time */
 
-enum way {
-	WAY_TILES,  /* block types */
-	WAY_BYTES,  /* packed weights, many rows */
-	WAY_ROWS,   /* plain types, activations as they are */
-	WAY_WIDE,   /* plain types, many rows */
-	WAY_HALF,   /* f16 and bf16, many rows, in f16 */
-	WAY_ONEDNN
-};
-
-/* A product as sizes: `planes` times n rows of k values times m weight rows. Where w serves all planes, their rows
- * are taken together. */
-struct product {
-	enum way way;
-	int64_t planes, n, k, m;
-	int32_t per_group;   /* rows that a kernel takes together */
-	bool rounds;         /* WAY_WIDE: in bf16 */
-	bool gathers;        /* x is not evenly spaced and is copied */
-	uint32_t dtype;
-};
+/* Is a tile laid out anew for many rows? */
+static bool is_wide(const struct product *p)
+{
+	return p->way == WAY_BYTES || p->way == WAY_WIDE || p->way == WAY_HALF;
+}
 
 static bool is_block(uint32_t dtype)
 {
@@ -120,8 +102,7 @@ bool matmul_converts_alike(const vita_backend *backend, const op_call *a, const 
 	       (a->in[1]->rank > 2) == (b->in[1]->rank > 2);
 }
 
-/* The activations of one plane within the step's scratch. */
-static struct quantised_rows quantised(const struct product *p, unsigned char *scratch, int64_t plane)
+struct quantised_rows matmul_quantised(const struct product *p, unsigned char *scratch, int64_t plane)
 {
 	const int64_t scales = (p->k + scale_span(p->dtype) - 1) / scale_span(p->dtype);
 	const int64_t sums = p->way == WAY_BYTES ? scales : p->k / sum_span(p->dtype);
@@ -135,7 +116,7 @@ static struct quantised_rows quantised(const struct product *p, unsigned char *s
 	return x;
 }
 
-static struct half_rows halved(const struct product *p, unsigned char *scratch, int64_t plane)
+struct half_rows matmul_halved(const struct product *p, unsigned char *scratch, int64_t plane)
 {
 	struct half_rows x = { .n = p->n, .k = p->k, .padded = (p->k + 31) / 32 * 32, .per_group = p->per_group };
 	const int64_t rows = p->planes * p->n;
@@ -171,10 +152,10 @@ void matmul_convert_step(const struct step *s, int thread, int n_threads)
 	for (int64_t i = first; i < end; i++) {
 		const float *from = row_at(s->c->in[0], i);
 		if (p.way == WAY_TILES || p.way == WAY_BYTES) {
-			const struct quantised_rows x = quantised(&p, s->scratch, i / p.n);
+			const struct quantised_rows x = matmul_quantised(&p, s->scratch, i / p.n);
 			(p.way == WAY_TILES ? kernels->quantise : kernels->quantise_bytes)(from, i % p.n, &x);
 		} else if (p.way == WAY_HALF) {
-			const struct half_rows x = halved(&p, s->scratch, i / p.n);
+			const struct half_rows x = matmul_halved(&p, s->scratch, i / p.n);
 			kernels->half->halve_row(from, i % p.n, &x);
 		} else if (p.rounds) {
 			uint16_t *to = (uint16_t *)(void *)(s->scratch + i * converted_stride(&p));
@@ -192,24 +173,9 @@ void matmul_multiply_needs(struct step *s)
 {
 	const struct product p = product_of(s->backend, s->c);
 	if (p.way == WAY_TILES && !is_packed(s->c->in[1])) s->own = (uint64_t)packed_tile_bytes(p.dtype, p.k);
-	if (p.way == WAY_BYTES)
-		s->own = BYTE_COLUMNS * TILE + BYTE_SCALES * sizeof(float) + WIDE_CHUNK * TILE * sizeof(float);
-	if (p.way == WAY_WIDE || p.way == WAY_HALF)
-		s->own = aligned(WIDE_COLUMNS * WIDE * sizeof(float)) + WIDE_CHUNK * WIDE * sizeof(float);
+	if (is_wide(&p)) s->own = matmul_wide_needs(&p);
 	if (p.way == WAY_ONEDNN) onednn_needs(s);
 }
-
-/* Up to TILE weight rows on their way through the rows of a plane. */
-struct tile {
-	const struct step *step;
-	const struct product *p;
-	int64_t plane, column;         /* of y: the tile's first */
-	int count, lane;               /* columns of y, and which row of the tile the first one is */
-	const unsigned char *memory;   /* packed tile, or the first plain row */
-	const unsigned char *next;     /* where the thread reads after it */
-	int64_t bytes;                 /* of a whole tile */
-	int64_t stride;                /* of plain rows */
-};
 
 static tile_kernel *tile_kernel_of(const struct cpu_kernels *kernels, uint32_t dtype)
 {
@@ -222,8 +188,7 @@ static tile_kernel *tile_kernel_of(const struct cpu_kernels *kernels, uint32_t d
 	}
 }
 
-/* The activations of one row, converted or as they lie; *stride is the way to the next. */
-static const char *activations(const struct tile *t, int64_t row, int64_t *stride)
+const char *matmul_activations(const struct tile *t, int64_t row, int64_t *stride)
 {
 	const struct product *p = t->p;
 	const vita_tensor *x = t->step->c->in[0];
@@ -241,16 +206,15 @@ static void multiply_rows(const struct tile *t, int64_t row, int n, float *out)
 	const struct product *p = t->p;
 	const struct cpu_kernels *kernels = t->step->backend->kernels;
 	int64_t stride;
-	const char *rows = activations(t, row, &stride);
+	const char *rows = matmul_activations(t, row, &stride);
 	row_kernel *kernel = p->dtype == VITA_F32 ? kernels->rows_f32 : p->dtype == VITA_F16 ? kernels->rows_f16
 	                                                                                      : kernels->rows_bf16;
 	for (int i = 0; i < t->count; i += 4)
 		kernel(t->memory + i * t->stride, t->stride, t->count - i < 4 ? t->count - i : 4, rows, stride, n, p->k, out + i);
 }
 
-/* Rows row … row + n - 1 of the tile's result, [n][TILE], to y. Where the rows of y or the residual are not evenly
- * spaced they go one by one. */
-static void finish_rows(const struct tile *t, int64_t row, int64_t n, const float *out)
+/* Where the rows of y or the residual are not evenly spaced they go one by one. */
+void matmul_finish(const struct tile *t, int64_t row, int64_t n, const float *out)
 {
 	const op_call *c = t->step->c;
 	const vita_tensor *residual = c->in[3], *y = c->out[0];
@@ -274,117 +238,19 @@ static void multiply_group(const struct tile *t, int64_t row, int n)
 	const struct product *p = t->p;
 	float out[TILE_ROWS * TILE] __attribute__((aligned(64)));
 	if (p->way == WAY_TILES) {
-		struct quantised_rows x = quantised(p, t->step->scratch, t->plane);
+		struct quantised_rows x = matmul_quantised(p, t->step->scratch, t->plane);
 		x.next = t->next;
 		tile_kernel_of(t->step->backend->kernels, p->dtype)(t->memory, &x, row / p->per_group, out);
 	} else {
 		multiply_rows(t, row, n, out);
 	}
-	finish_rows(t, row, n, out);
+	matmul_finish(t, row, n, out);
 }
 
 static void multiply_groups(const struct tile *t, int64_t row, int64_t end)
 {
 	const int32_t most = t->p->per_group;
 	for (; row < end; row += most) multiply_group(t, row, end - row < most ? (int)(end - row) : most);
-}
-
-/* While group i of n is multiplied, bring some of what is read next into the cache: rows that each come from another page
- * would arrive slowly. Not before the last groups, or the activations of the others drive it out again. */
-static void fetch_next(const unsigned char *next, int64_t bytes, int64_t i, int64_t n)
-{
-	const int64_t late = n - n / 4 - 1;
-	if (i < late) return;
-	const int64_t from = bytes * (i - late) / (n - late), end = bytes * (i - late + 1) / (n - late);
-	for (int64_t at = from & -64; at < end; at += 64) __builtin_prefetch(next + at, 0, 2);
-}
-
-/* Rows of y are written soon. */
-static void fetch_rows_of_y(const struct tile *t, int64_t row, int64_t n)
-{
-	const vita_tensor *y = t->step->c->out[0];
-	for (int64_t r = 0; r < n; r++) {
-		const float *at = (const float *)row_at(y, t->plane * t->p->n + row + r) + t->column;
-		__builtin_prefetch(at, 1, 3);
-		__builtin_prefetch(at + t->count - 1, 1, 3);
-		__builtin_prefetch(at + t->count / 2, 1, 3);
-	}
-}
-
-/* Rows row … end - 1 of the plane times a packed tile, a run of columns after the other, group by group. */
-static void multiply_bytes(const struct tile *t, int64_t row, int64_t end, int thread)
-{
-	const struct product *p = t->p;
-	const struct cpu_kernels *kernels = t->step->backend->kernels;
-	unsigned char *own = own_scratch(t->step, thread);
-	const struct byte_tile w = { own, (float *)(void *)(own + BYTE_COLUMNS * TILE) };
-	float *out = w.scale + BYTE_SCALES;
-	const struct quantised_rows x = quantised(p, t->step->scratch, t->plane);
-	const int64_t groups = (end - row + p->per_group - 1) / p->per_group, run_bytes = packed_tile_bytes(p->dtype, BYTE_COLUMNS);
-	memset(out, 0, (size_t)((end - row) * TILE) * sizeof *out);
-	for (int64_t j = 0; j < p->k; j += BYTE_COLUMNS) {
-		const bool last = p->k - j <= BYTE_COLUMNS;
-		const int64_t columns = last ? p->k - j : BYTE_COLUMNS;
-		const unsigned char *from = t->memory + packed_tile_bytes(p->dtype, j);
-		kernels->spread(p->dtype, from, columns, w.bytes, w.scale);
-		for (int64_t i = row, group = 0; i < end; i += p->per_group, group++) {
-			const int n = end - i < p->per_group ? (int)(end - i) : p->per_group;
-			fetch_next(last ? t->next : from + run_bytes, run_bytes, group, groups);
-			if (last) fetch_rows_of_y(t, i, n);
-			kernels->bytes(&w, &x, i / p->per_group, j, columns, out + (i - row) * TILE);
-			if (last) finish_rows(t, i, n, out + (i - row) * TILE);
-		}
-	}
-}
-
-/* Rows row … end - 1 of the plane times the tile, a run of columns after the other, group by group. */
-static void multiply_wide(const struct tile *t, int64_t row, int64_t end, int thread)
-{
-	const struct product *p = t->p;
-	const struct cpu_kernels *kernels = t->step->backend->kernels;
-	char *wide = own_scratch(t->step, thread);
-	float *out = (float *)(void *)(wide + aligned(WIDE_COLUMNS * WIDE * sizeof(float)));
-	const int64_t size = (int64_t)vita_dtype_bytes(p->dtype), x_size = p->rounds ? 2 : 4;
-	const int64_t groups = (end - row + p->per_group - 1) / p->per_group, runs = (p->k + WIDE_COLUMNS - 1) / WIDE_COLUMNS;
-	int64_t part = 0;
-	memset(out, 0, p->k == 0 ? (size_t)(end - row) * WIDE * sizeof *out : 0);
-	for (int64_t j = 0; j < p->k; j += WIDE_COLUMNS) {
-		const int64_t columns = p->k - j < WIDE_COLUMNS ? p->k - j : WIDE_COLUMNS;
-		(p->rounds ? kernels->widen_bf16 : kernels->widen_f32)(p->dtype, t->memory + j * size, t->stride, t->count, columns,
-		                                                        wide);
-		for (int64_t i = row; i < end; i += p->per_group) {
-			int64_t stride;
-			const char *x = activations(t, i, &stride) + j * x_size;
-			fetch_next(t->next, t->bytes, part++, groups * runs);
-			(p->rounds ? kernels->wide_bf16 : kernels->wide_f32)(
-				wide, x, stride, end - i < p->per_group ? (int)(end - i) : p->per_group, columns,
-				out + (i - row) * WIDE, j > 0);
-		}
-	}
-	finish_rows(t, row, end - row, out);
-}
-
-/* The same in f16. */
-static void multiply_halves(const struct tile *t, int64_t row, int64_t end, int thread)
-{
-	const struct product *p = t->p;
-	const struct half_kernels *kernels = t->step->backend->kernels->half;
-	const struct half_rows x = halved(p, t->step->scratch, t->plane);
-	uint16_t *tile = own_scratch(t->step, thread);
-	float *out = (float *)(void *)((char *)tile + aligned(WIDE_COLUMNS * WIDE * sizeof(float)));
-	const int64_t groups = (end - row + p->per_group - 1) / p->per_group, runs = (p->k + WIDE_COLUMNS - 1) / WIDE_COLUMNS;
-	int64_t part = 0;
-	for (int64_t j = 0; j < p->k; j += WIDE_COLUMNS) {
-		const int64_t columns = p->k - j < WIDE_COLUMNS ? p->k - j : WIDE_COLUMNS;
-		const float scale = kernels->halve(p->dtype, t->memory + j * 2, t->stride, t->count, columns, tile);
-		for (int64_t i = row; i < end; i += p->per_group) {
-			const int n = end - i < p->per_group ? (int)(end - i) : p->per_group;
-			fetch_next(t->next, t->bytes, part++, groups * runs);
-			kernels->multiply(tile, scale, x.values + i * x.padded + j * n, x.scale + i, n, columns, out + (i - row) * WIDE,
-			                  j > 0);
-		}
-	}
-	finish_rows(t, row, end - row, out);
 }
 
 /* Tile number `number` of a plane's weight; false where it has none of the view's rows. */
@@ -426,7 +292,7 @@ static int64_t chunk_of(const struct step *s, const struct product *p)
 {
 	const int64_t bytes = p->k * (p->way == WAY_TILES ? 1 : 4);
 	int64_t rows = CHUNK_BYTES / (bytes > 0 ? bytes : 1);
-	if (p->way == WAY_WIDE || p->way == WAY_BYTES || p->way == WAY_HALF) rows = WIDE_CHUNK;
+	if (is_wide(p)) return matmul_wide_chunk(p);
 	if (p->way == WAY_TILES && !is_packed(s->c->in[1])) return p->n;
 	rows = rows / p->per_group * p->per_group;
 	return rows < p->per_group ? p->per_group : rows;
@@ -483,28 +349,32 @@ static int64_t next_run(const struct work *w)
 	return item < 0 ? -1 : item + w->n_threads;
 }
 
-/* One run of tiles. Takes the next one before the last tile, so that it is known where to read on. */
+/* One run of tiles. Takes the next one before the last tiles, so that it is known where to read on. */
 static int64_t multiply_run(const struct work *w, int64_t item)
 {
 	const struct product *p = w->p;
 	const int64_t n_runs = w->runs.n_long + w->runs.n_short, chunks = w->n_items / n_runs / p->planes;
-	struct tile t = { .step = w->s, .p = p, .plane = item / n_runs / chunks };
 	const int64_t row0 = item / n_runs % chunks * w->chunk, row_end = row0 + w->chunk < p->n ? row0 + w->chunk : p->n;
+	const int most = is_wide(p) ? matmul_wide_tiles(p) : 1;
+	struct tile t[MATMUL_MOST_TILES];
 	int64_t tile, end, next = -1, next_tile, next_end;
 	run_of(&w->runs, item % n_runs, &tile, &end);
-	for (; tile < end; tile++) {
-		find_tile(&t, tile, w->thread);
-		t.next = t.memory + t.bytes;
-		if (tile + 1 == end) {
+	while (tile < end) {
+		int n = 0;
+		for (; n < most && tile < end; n++, tile++) {
+			t[n] = (struct tile){ .step = w->s, .p = p, .plane = item / n_runs / chunks };
+			find_tile(&t[n], tile, w->thread);
+			t[n].next = t[n].memory + t[n].bytes;
+		}
+		struct tile *last = &t[n - 1];
+		if (tile == end) {
 			next = next_run(w);
 			if (next >= 0) run_of(&w->runs, next % n_runs, &next_tile, &next_end);
-			if (next >= 0) t.next = t.memory + (next_tile - tile) * t.bytes;
-			else if (w->s->then) t.next = first_memory(w->s->then, w->thread, w->n_threads);
+			if (next >= 0) last->next = last->memory + (next_tile - tile + 1) * last->bytes;
+			else if (w->s->then) last->next = first_memory(w->s->then, w->thread, w->n_threads);
 		}
-		if (p->way == WAY_WIDE) multiply_wide(&t, row0, row_end, w->thread);
-		else if (p->way == WAY_HALF) multiply_halves(&t, row0, row_end, w->thread);
-		else if (p->way == WAY_BYTES) multiply_bytes(&t, row0, row_end, w->thread);
-		else multiply_groups(&t, row0, row_end);
+		if (is_wide(p)) matmul_wide(t, n, row0, row_end, w->thread);
+		else multiply_groups(t, row0, row_end);
 	}
 	return next;
 }

@@ -132,6 +132,18 @@ static void large_weights(const test_device *cpu, const test_device *reference)
 	}
 }
 
+/* More rows than meet a tile at once, more columns than are laid out at once, more tiles than go together. */
+static void chunks_and_runs(const test_device *cpu, const test_device *reference)
+{
+	static const int64_t shapes[][3] = { { 40, 530, 131 }, { 790, 70, 1601 } };
+	for (size_t t = 1; t < 3; t++) /* f16, bf16 */
+		for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+			struct product p = random_product(types[t], shapes[i][0], shapes[i][1], shapes[i][2]);
+			compare(cpu, reference, &p, 1);
+			free_product(&p);
+		}
+}
+
 /* Weights and activations of any size do as well: times powers of two, which are exact in bf16, results are exactly
  * that larger or smaller. */
 static void scaled_products(const test_device *cpu, const test_device *reference)
@@ -406,6 +418,7 @@ static void packed_rows_misused(const test_device *cpu, const test_device *refer
 EACH_KERNELS(every_number_of_rows)
 EACH_KERNELS(many_rows)
 EACH_KERNELS(large_weights)
+EACH_KERNELS(chunks_and_runs)
 EACH_KERNELS(scaled_products)
 EACH_KERNELS(plain_blocks)
 EACH_KERNELS(rows_stand_alone)
@@ -427,7 +440,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_number_of_rows), cmocka_unit_test(test_many_rows),
 		cmocka_unit_test(test_large_weights),        cmocka_unit_test(test_plain_blocks),
-		cmocka_unit_test(test_scaled_products),
+		cmocka_unit_test(test_scaled_products),       cmocka_unit_test(test_chunks_and_runs),
 		cmocka_unit_test(test_rows_stand_alone),     cmocka_unit_test(threads_agree),
 		cmocka_unit_test(test_packed_rows_come_back), cmocka_unit_test(test_packed_rows_as_numbers),
 		cmocka_unit_test(test_packed_rows_misused),   cmocka_unit_test(through_onednn),
