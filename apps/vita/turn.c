@@ -110,9 +110,11 @@ static int print_answer(struct answer *answer)
 	if (!cli->json) {
 		if (answer->prints_text) (void)putchar('\n');
 		(void)fflush(stdout);
-		cli_note(cli, "%llu tokens, %.1f s of sound; first sound after %.0f ms, end after %.0f ms",
-		         (unsigned long long)result->n_tokens, result->answer_s, result->first_audio_ms,
-		         result->total_ms);
+		if (result->n_samples > 0)
+			cli_note(cli, "%llu tokens, %.1f s of sound; first sound after %.0f ms, end after %.0f ms",
+			         (unsigned long long)result->n_tokens, result->answer_s, result->first_audio_ms,
+			         result->total_ms);
+		else cli_note(cli, "%llu tokens, no sound; end after %.0f ms", (unsigned long long)result->n_tokens, result->total_ms);
 		return EXIT_DONE;
 	}
 	double rtf = result->answer_s > 0 ? result->total_ms / 1000 / result->answer_s : -1;

@@ -21,6 +21,15 @@ case $(pkg-config --variable=plugindir vita) in
 *) fail "plugindir of vita.pc is $(pkg-config --variable=plugindir vita), not $VITA_MODULEDIR" ;;
 esac
 
+# What libvita.a needs besides is told to those who ask for it, and to nobody else.
+case "$(pkg-config --libs --static vita)" in
+*-lsndfile*-ljansson*) ;;
+*) fail "pkg-config --libs --static vita: $(pkg-config --libs --static vita)" ;;
+esac
+case "$(pkg-config --libs vita)" in
+*-lsndfile*) fail "pkg-config --libs vita: $(pkg-config --libs vita)" ;;
+esac
+
 library=$libdir/libvita.so
 [ -L "$library" ] || fail "$library is not a link to a versioned library"
 foreign=$(exports "$library" | grep -v '^vita_')

@@ -44,7 +44,7 @@ static void test_commit(void **state)
 	assert_ok(vita_file_write(file, NULL, 0, &err), &err);
 	assert_ok(vita_file_write(file, "world", 5, &err), &err);
 	assert_int_equal(access(path, F_OK), -1);
-	assert_int_equal(count_entries(), 1);
+	assert_true(count_entries() <= 1); /* it may have no name yet */
 	assert_ok(vita_file_commit(file, &err), &err);
 	assert_file_is(path, "hello world");
 	assert_int_equal(mode_of(path), 0640);
@@ -264,7 +264,7 @@ static void test_too_many_open_files(void **state)
 	}
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
 	assert_failure(status, VITA_E_IO, &err, strerror(EMFILE));
-	assert_int_equal(count_entries(), n);
+	assert_true(count_entries() == n || count_entries() == 0);
 	while (n > 0) vita_file_discard(files[--n]);
 	assert_int_equal(count_entries(), 0);
 }
@@ -292,7 +292,8 @@ static void test_handler_removes_unfinished_files(void **state)
 		if (vita_file_create(in_scratch("a"), &a, &err) != VITA_OK) _exit(1);
 		if (vita_file_create(in_scratch("b"), &b, &err) != VITA_OK) _exit(1);
 		if (vita_file_write(b, scratch, sizeof scratch, &err) != VITA_OK) _exit(1);
-		if (count_entries() != 3) _exit(1);
+		/* Where files have no name until they are whole there are none of them. */
+		if (count_entries() != 3 && count_entries() != 1) _exit(1);
 		(void)raise(SIGINT);
 		_exit(1);
 	}
@@ -301,6 +302,27 @@ static void test_handler_removes_unfinished_files(void **state)
 	assert_int_equal(WEXITSTATUS(how), 130);
 	assert_file_is(in_scratch("a"), "old");
 	assert_int_equal(count_entries(), 1);
+}
+
+/* Nobody can do anything then; so the file must not have had a name. */
+static void test_sigkill_leaves_nothing(void **state)
+{
+	vita_error err;
+	int how;
+	(void)state;
+	pid_t child = fork();
+	assert_true(child >= 0);
+	if (child == 0) {
+		vita_file *file;
+		if (vita_file_create(in_scratch("a"), &file, &err) != VITA_OK) _exit(1);
+		if (vita_file_write(file, scratch, sizeof scratch, &err) != VITA_OK) _exit(1);
+		if (count_entries() == 1) _exit(77); /* this file system has no files without names */
+		(void)raise(SIGKILL);
+	}
+	assert_int_equal(waitpid(child, &how, 0), child);
+	if (WIFEXITED(how) && WEXITSTATUS(how) == 77) skip();
+	assert_true(WIFSIGNALED(how));
+	assert_int_equal(count_entries(), 0);
 }
 
 static void write_for_ever(void)
@@ -416,6 +438,7 @@ int main(void)
 		IN_DIRECTORY(test_failure_of_a_foreign_writer),
 		IN_DIRECTORY(test_too_many_open_files),
 		IN_DIRECTORY(test_handler_removes_unfinished_files),
+		IN_DIRECTORY(test_sigkill_leaves_nothing),
 		IN_DIRECTORY(test_killed_at_any_moment),
 		IN_DIRECTORY(test_children_leave_their_parents_files),
 		IN_DIRECTORY(test_threads),

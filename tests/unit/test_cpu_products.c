@@ -5,6 +5,8 @@
  */
 #include "cpu_support.h"
 
+#include <time.h>
+
 static const uint32_t types[] = { VITA_F32,  VITA_F16,  VITA_BF16, VITA_Q8_0,
 	                          VITA_Q4_0, VITA_Q4_1, VITA_Q4_K, VITA_Q6_K };
 #define N_TYPES (sizeof types / sizeof *types)
@@ -435,6 +437,30 @@ static void threads_agree(void **state)
 	threads_agree_with("avx512_fp16");
 }
 
+static double seconds_of(clockid_t clock)
+{
+	struct timespec t;
+	assert_int_equal(clock_gettime(clock, &t), 0);
+	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+/* Between calls the process sleeps: a second of waiting takes next to no processor time. */
+static void idle_threads_sleep(void **state)
+{
+	static const struct timespec second = { 1, 0 };
+	test_device cpu;
+	(void)state;
+	if (!cpu_open(&cpu, "plain", 3)) skip();
+	random_seed(11);
+	struct product p = random_product(VITA_F32, 4, 200, 256);
+	free(run(&cpu, &p, 0, p.n, 1));
+	const double before = seconds_of(CLOCK_PROCESS_CPUTIME_ID);
+	(void)nanosleep(&second, NULL);
+	assert_true(seconds_of(CLOCK_PROCESS_CPUTIME_ID) - before < 0.1);
+	free_product(&p);
+	test_device_close(&cpu);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -445,6 +471,7 @@ int main(void)
 		cmocka_unit_test(test_packed_rows_come_back), cmocka_unit_test(test_packed_rows_as_numbers),
 		cmocka_unit_test(test_packed_rows_misused),   cmocka_unit_test(through_onednn),
 		cmocka_unit_test(onednn_where_it_is_quicker), cmocka_unit_test(onednn_threads),
+		cmocka_unit_test(idle_threads_sleep),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,7 +7,11 @@
  * may interrupt any instruction of any thread and may neither lock nor follow freed memory. A name
  * enters the table before its file is created, so that there is no moment at which a file exists that
  * the handler does not know.
+ *
+ * Where the system can do so a file has no name until it is whole: then not even SIGKILL leaves one behind.
  */
+#include <config.h> /* O_PATH and O_TMPFILE */
+
 #include "files/atomic_file.h"
 
 #include <errno.h>
@@ -38,6 +42,7 @@ static atomic_bool is_ending; /* vita_files_abandon was called */
 struct vita_file {
 	struct slot *slot; /* NULL: written to directly */
 	int fd;
+	bool unnamed;     /* not in its directory yet */
 	int error_number; /* of the first failure */
 	char *path;       /* as the caller says it */
 	char *target;     /* where commit puts it: path with links resolved */
@@ -137,6 +142,37 @@ static int open_directory(const char *target)
 	return fd;
 }
 
+/* The name by which a descriptor's file can be linked to. */
+static void descriptor_path(char out[NAME_SIZE], int fd)
+{
+	(void)snprintf(out, NAME_SIZE, "/proc/self/fd/%d", fd);
+}
+
+/* A file in this directory without a name; -1 where there is no such thing, or no way to name it later. */
+static int create_unnamed(int directory)
+{
+#ifdef O_TMPFILE
+	char path[NAME_SIZE];
+	struct stat there;
+	int fd = openat(directory, ".", O_RDWR | O_TMPFILE | O_CLOEXEC, 0666);
+	if (fd < 0) return -1;
+	descriptor_path(path, fd);
+	if (stat(path, &there) == 0) return fd;
+	close(fd);
+#else
+	(void)directory;
+#endif
+	return -1;
+}
+
+/* With the hidden name just made: the handler of another thread may have looked for it before it was there. */
+static vita_status check_ending(const vita_file *file, vita_error *err)
+{
+	if (!atomic_load(&is_ending)) return VITA_OK;
+	(void)unlinkat(file->slot->directory, file->slot->name, 0);
+	return fail_abandoned(err, file->path);
+}
+
 /* Create the hidden file and enter it into the table. */
 static vita_status create_hidden(vita_file *file, const struct stat *old, vita_error *err)
 {
@@ -154,16 +190,18 @@ static vita_status create_hidden(vita_file *file, const struct stat *old, vita_e
 
 	(void)snprintf(slot->name, sizeof slot->name, ".vita-%016llx", (unsigned long long)unique_number());
 	atomic_store(&slot->state, SLOT_ACTIVE);
-	file->fd = openat(slot->directory, slot->name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	file->fd = create_unnamed(slot->directory);
+	file->unnamed = file->fd >= 0;
+	if (!file->unnamed)
+		file->fd = openat(slot->directory, slot->name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
 	if (file->fd < 0) {
 		int number = errno;
 		(void)slot_deactivate(slot);
 		return fail_errno(err, file->path, "cannot create a file in this directory", number);
 	}
-	/* The handler of another thread may have looked for the file just before it was there. */
-	if (atomic_load(&is_ending)) {
-		(void)unlinkat(slot->directory, slot->name, 0);
-		return fail_abandoned(err, file->path);
+	if (!file->unnamed) {
+		vita_status status = check_ending(file, err);
+		if (status != VITA_OK) return status;
 	}
 	/* Where this is refused (another owner's file system), the umask's permissions are good enough. */
 	if (old && fchmod(file->fd, old->st_mode & 0777) != 0) errno = 0;
@@ -211,6 +249,7 @@ vita_status vita_file_create(const char *path, vita_file **out, vita_error *err)
 	if (!file) return vita_fail(err, VITA_E_NOMEM, "%s: out of memory", path);
 	file->slot = NULL;
 	file->fd = -1;
+	file->unnamed = false;
 	file->error_number = 0;
 	file->target = NULL;
 	file->n_buffered = 0;
@@ -286,6 +325,19 @@ void vita_file_set_failed(vita_file *file, int error_number)
 
 /* ---- end ----------------------------------------------------------------------------------------- */
 
+/* Give an unnamed file its hidden name, from which it can be put in the place of another one. */
+static vita_status give_name(vita_file *file, vita_error *err)
+{
+	char path[NAME_SIZE];
+	descriptor_path(path, file->fd);
+	file->unnamed = false;
+	if (linkat(AT_FDCWD, path, file->slot->directory, file->slot->name, AT_SYMLINK_FOLLOW) != 0) {
+		file->error_number = errno;
+		return fail_write(file, err);
+	}
+	return check_ending(file, err);
+}
+
 static vita_status rename_over(vita_file *file, vita_error *err)
 {
 	struct slot *slot = file->slot;
@@ -309,6 +361,7 @@ vita_status vita_file_commit(vita_file *file, vita_error *err)
 		file->error_number = errno;
 		status = fail_write(file, err);
 	}
+	if (status == VITA_OK && file->unnamed) status = give_name(file, err);
 	/* Some file systems (NFS) tell of a full disk only here. */
 	int closed = close(file->fd);
 	if (closed != 0 && errno != EINTR && status == VITA_OK) {
