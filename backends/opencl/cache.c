@@ -34,11 +34,20 @@ static uint64_t sum_of(const char *key, const unsigned char *contents, size_t si
 	return cache_hash(cache_hash(CACHE_HASH_BEGIN, key, strlen(key)), contents, size);
 }
 
-/* The folder, made where it is missing; false where there is none, or VITA_OPENCL_CACHE=0. */
-static bool find_folder(char folder[PATH])
+/* Why nothing of what s is the state of may be believed, or NULL. */
+static const char *distrust(const struct stat *s)
+{
+	if (s->st_uid != geteuid()) return "it belongs to another user";
+	return s->st_mode & (S_IWGRP | S_IWOTH) ? "others may write to it" : NULL;
+}
+
+/* The folder, made where it is missing; false where there is none, or VITA_OPENCL_CACHE=0. *why: it is there, but cannot
+ * be trusted; else NULL. */
+static bool find_folder(char folder[PATH], const char **why)
 {
 	const char *base = getenv("XDG_CACHE_HOME"), *home = getenv("HOME"), *wish = getenv("VITA_OPENCL_CACHE");
 	struct stat s;
+	*why = NULL;
 	if (wish && strcmp(wish, "0") == 0) return false;
 	int n = base && base[0] == '/' ? snprintf(folder, PATH, "%s", base)
 	                               : home && home[0] == '/' ? snprintf(folder, PATH, "%s/.cache", home) : -1;
@@ -46,13 +55,24 @@ static bool find_folder(char folder[PATH])
 	(void)mkdir(folder, 0700);
 	(void)snprintf(folder + n, (size_t)(PATH - n), "/vita");
 	(void)mkdir(folder, 0700);
-	return stat(folder, &s) == 0 && S_ISDIR(s.st_mode) && s.st_uid == geteuid() && !(s.st_mode & (S_IWGRP | S_IWOTH));
+	if (stat(folder, &s) != 0 || !S_ISDIR(s.st_mode)) return false;
+	*why = distrust(&s);
+	return !*why;
+}
+
+void cache_describe_distrust(char *text, size_t size)
+{
+	char folder[PATH];
+	const char *why;
+	text[0] = '\0';
+	if (!find_folder(folder, &why) && why) (void)snprintf(text, size, "%s: %s", folder, why);
 }
 
 static bool find_path(const char *key, char path[PATH])
 {
 	char folder[PATH];
-	if (!find_folder(folder)) return false;
+	const char *why;
+	if (!find_folder(folder, &why)) return false;
 	return snprintf(path, PATH, "%s/opencl-%016llx", folder,
 	                (unsigned long long)cache_hash(CACHE_HASH_BEGIN, key, strlen(key))) < PATH - 16;
 }
@@ -74,8 +94,7 @@ static unsigned char *read_file(int file, const char *key, size_t *size)
 	struct header h;
 	struct stat s;
 	const size_t key_size = strlen(key);
-	if (fstat(file, &s) != 0 || !S_ISREG(s.st_mode) || s.st_uid != geteuid() || (s.st_mode & (S_IWGRP | S_IWOTH)))
-		return NULL;
+	if (fstat(file, &s) != 0 || !S_ISREG(s.st_mode) || distrust(&s)) return NULL;
 	if (!read_all(file, &h, sizeof h) || h.magic != MAGIC || h.key_size != key_size || h.size == 0 || h.size > LARGEST ||
 	    (uint64_t)s.st_size != sizeof h + key_size + h.size)
 		return NULL;

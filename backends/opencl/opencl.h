@@ -162,6 +162,8 @@ vita_status program_kernel(vita_backend *backend, const struct kernel_source *so
 /* The cache: binary of a program under its key, NULL where there is none or it is damaged; free() it. */
 unsigned char *cache_read(const char *key, size_t *size);
 void cache_write(const char *key, const unsigned char *binary, size_t size);
+/* "" or, where there is a folder that others could have filled, so that it is not used: which one, and why. */
+void cache_describe_distrust(char *text, size_t size);
 /* 64-bit FNV-1a, for keys and check sums. */
 uint64_t cache_hash(uint64_t hash, const void *bytes, size_t size);
 #define CACHE_HASH_BEGIN UINT64_C(0xcbf29ce484222325)

@@ -33,8 +33,14 @@ struct programs {
 
 vita_status programs_open(vita_backend *backend, vita_error *err)
 {
+	char distrust[1100];
 	backend->programs = calloc(1, sizeof *backend->programs);
-	return backend->programs ? VITA_OK : vita_fail(err, VITA_E_NOMEM, "opencl: no memory for programs");
+	if (!backend->programs) return vita_fail(err, VITA_E_NOMEM, "opencl: no memory for programs");
+	cache_describe_distrust(distrust, sizeof distrust);
+	if (distrust[0])
+		vita_logf(backend->host, VITA_LOG_WARNING, "opencl", "compiled programs are not kept in %s; every start compiles them",
+		          distrust);
+	return VITA_OK;
 }
 
 void programs_close(vita_backend *backend)

@@ -101,3 +101,15 @@ finish() {
 	[ "$failures" = 0 ]
 	exit
 }
+
+samples() { # recording: one sample a line
+	tail -c +45 "$1" | od -An -v -t d2 -w2
+}
+
+expect_near() { # what, recording, recording, largest difference
+	samples "$2" >"$scratch/a"
+	samples "$3" >"$scratch/b"
+	[ "$(wc -l <"$scratch/a")" = "$(wc -l <"$scratch/b")" ] || fail "$1: another number of samples"
+	paste "$scratch/a" "$scratch/b" | awk -v most="$4" '{ d = $1 - $2; if (d < 0) d = -d; if (d > worst) worst = d }
+		END { exit !(NR > 0 && worst <= most) }' || fail "$1: off by more than $4"
+}

@@ -4,7 +4,8 @@
 
 [ -e "$plugindir/backend-opencl.so" ] || { echo "skipped: built without the opencl backend"; exit 77; }
 tiny=$VITA_SRCDIR/tests/golden/llm/tiny
-driver=$(cat /etc/OpenCL/vendors/*.icd 2>/dev/null | head -n 1)
+vendors=${OCL_ICD_VENDORS:-/etc/OpenCL/vendors} # where the loader looks for drivers
+driver=$(cat "$vendors"/*.icd 2>/dev/null | head -n 1)
 
 # No driver at all: everything else works.
 mkdir "$scratch/none"
@@ -81,6 +82,25 @@ if [ -e "$plugindir/codec-mel-vq.so" ]; then
 		cmp "$scratch/on-cpu" "$scratch/answer" || fail "another answer on two devices"
 	fi
 fi
+# The published audio ends likewise: the same codes and tokens wherever encoder, model and decoder are, and samples that
+# differ by what rounding leaves.
+golden=$VITA_SRCDIR/tests/golden
+if [ -e "$plugindir/encoder-whisper-vq.so" ] && [ -e "$plugindir/codec-flow-hift.so" ]; then
+	expect_exit 0 "$vita" init tiny "$scratch/published" -q --audio-tokens 128
+	for where in "cpu cpu" "cpu opencl" "opencl cpu" "opencl opencl"; do # the ends, the language model
+		ends=${where% *} llm=${where#* }
+		expect_exit 0 "$vita" run --json -q -s encoder.model="$golden/tokenizer/tiny" -s llm.model="$scratch/published" \
+			-s codec.model="$golden/decoder" -s codec.noise="$golden/decoder/noise.safetensors" -s codec.steps=2 \
+			-s generation.temperature=0 --max-tokens 24 -s encoder.backend=$ends -s codec.backend=$ends \
+			-s llm.backend=$llm -s heads.backend=$llm -o "$scratch/ends-$ends-$llm.wav" "$golden/audio/speech.wav"
+		tr -d ' \n' <"$scratch/out" | sed 's/,"timing".*//' >"$scratch/answer"
+		[ -e "$scratch/ends-first" ] || cp "$scratch/answer" "$scratch/ends-first"
+		cmp "$scratch/ends-first" "$scratch/answer" || fail "another answer with the ends on $ends, the model on $llm"
+		expect_near "ends on $ends" "$scratch/ends-$ends-$llm.wav" "$scratch/ends-cpu-cpu.wav" 128
+	done
+	expect_match "$scratch/ends-first" '"audio_tokens":.[0-9]'
+fi
+
 expect_exit 2 generate -s llm.backend=opencl:banana
 expect_match "$scratch/err" 'banana.*found opencl 0'
 [ "$devices" -lt 2 ] || expect_exit 0 generate -s llm.backend=opencl:1 -s heads.backend=opencl:0 -s backend.name=reference
@@ -122,11 +142,51 @@ for folder in locked file; do
 done
 chmod 700 "$scratch/locked"
 
+# Whose the cache is: a driver whose compiler fails shows where programs come from. A file or folder that others could
+# have written is not believed, and a file is written anew.
 mkdir "$scratch/stub"
 echo "$VITA_BUILDDIR/tests/stubs/.libs/lying_icd.so" >"$scratch/stub/stub.icd"
 OCL_ICD_VENDORS=$scratch/stub
 VITA_STUB_DRIVER=$driver
 export OCL_ICD_VENDORS VITA_STUB_DRIVER
+cached "$scratch/empty" >"$scratch/first" # what was damaged is whole again
+kept() { VITA_STUB_LIE=compile XDG_CACHE_HOME=$scratch/empty few; }
+expect_exit 0 kept
+distrusted() { # what was done to it
+	expect_exit 1 kept
+	grep -q 'does not compile' "$scratch/err" || fail "programs are taken from $1"
+}
+for file in "$scratch"/empty/vita/opencl-*; do
+	chmod o+w "$file"
+done
+distrusted "files that anybody may write"
+cached "$scratch/empty" >"$scratch/first" || fail "files that anybody may write"
+expect_exit 0 kept
+mode=$(find "$scratch"/empty/vita -perm -o+w)
+[ -z "$mode" ] || fail "files that anybody may write are left as they were: $mode"
+mv "$scratch/empty/vita" "$scratch/elsewhere"
+mkdir "$scratch/empty/vita"
+for file in "$scratch"/elsewhere/opencl-*; do ln -s "$file" "$scratch/empty/vita/"; done
+distrusted "symbolic links"
+rm -r "$scratch/empty/vita"
+mv "$scratch/elsewhere" "$scratch/empty/vita"
+for who in g o; do
+	chmod $who+w "$scratch/empty/vita"
+	distrusted "a folder that others may write to"
+	chmod $who-w "$scratch/empty/vita"
+	expect_match "$scratch/err" 'not kept in .*empty/vita: others may write to it'
+done
+expect_exit 0 kept
+if chown 65534 "$scratch/empty/vita" 2>/dev/null; then # only root may
+	distrusted "somebody else's folder"
+	chown "$(id -u)" "$scratch/empty/vita"
+	expect_match "$scratch/err" 'it belongs to another user'
+	chown 65534 "$scratch"/empty/vita/opencl-*
+	distrusted "somebody else's files"
+	chown "$(id -u)" "$scratch"/empty/vita/opencl-*
+fi
+expect_exit 0 kept
+
 lie() { # what about, what is said of it
 	VITA_STUB_LIE=$1 expect_exit 0 "$vita" plugins
 	expect_match "$scratch/out" "opencl.*$2"

@@ -15,7 +15,7 @@
 #include <jansson.h>
 #include <vita/config.h>
 
-static const char *const backends[] = { "reference", "cpu" };
+static const char *const backends[] = { "reference", "cpu", "opencl" };
 #define N_BACKENDS (sizeof backends / sizeof backends[0])
 
 static vita_error err;
