@@ -128,4 +128,17 @@ check-oclgrind: all %D%/compare_ops
 		if test -s oclgrind.log; then cat oclgrind.log; exit 1; fi; \
 	done
 CLEANFILES += oclgrind.log
-.PHONY: check-oclgrind
+
+# The tests of the opencl backend under the driver that the loader finds, with both classes of kernels and more cases of
+# each op than make check has. doc/architecture.md has the commands for a second driver.
+OPENCL_CASES = 150
+opencl_tests = tests/unit/test_opencl_fused tests/unit/test_opencl_lost tests/unit/test_opencl_models \
+	tests/unit/test_greedy tests/unit/test_whisper tests/unit/test_flow_hift tests/cli/opencl.sh
+check-opencl: all %D%/compare_ops
+	VITA_PLUGIN_PATH='$(abs_top_builddir)/modules' apps/vita/vita plugins opencl
+	for class in cpu gpu; do \
+		VITA_OPENCL_CLASS=$$class VITA_PLUGIN_PATH='$(abs_top_builddir)/modules' \
+			./%D%/compare_ops -n $(OPENCL_CASES) opencl reference || exit 1; \
+	done
+	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(opencl_tests)'
+.PHONY: check-oclgrind check-opencl

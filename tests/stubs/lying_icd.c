@@ -151,6 +151,7 @@ __attribute__((visibility("default"))) void *clGetExtensionFunctionAddress(const
 	void *found;
 	if (library) *(void **)&address = dlsym(library, "clGetExtensionFunctionAddress");
 	found = address ? address(name) : NULL;
+	if (!found && library) found = dlsym(library, name); /* some drivers export what the loader asks for first */
 	if (!found || strcmp(name, "clIcdGetPlatformIDsKHR") != 0) return found;
 	*(void **)&real_list = found;
 	memcpy(&found, &ours, sizeof found);

@@ -22,12 +22,12 @@
 static char folder[] = "/tmp/vita-test.XXXXXX", icd[sizeof folder + 16];
 static vita_error err;
 
-/* The loader finds our driver alone, and that one the first of the system. */
+/* The loader finds our driver alone, and that one the first that the loader would have found. */
 static int use_stub(void)
 {
 	char driver[1024] = "";
 	const char *build = getenv("VITA_BUILDDIR");
-	FILE *file = popen("cat /etc/OpenCL/vendors/*.icd 2>/dev/null", "r");
+	FILE *file = popen("cat \"${OCL_ICD_VENDORS:-/etc/OpenCL/vendors}\"/*.icd 2>/dev/null", "r");
 	if (!file || !fgets(driver, sizeof driver, file)) driver[0] = '\0';
 	if (file) (void)pclose(file);
 	driver[strcspn(driver, "\n")] = '\0';
