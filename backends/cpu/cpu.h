@@ -10,8 +10,8 @@
 #include <vita/host.h>
 
 #include "../common/op_check.h"
+#include "../common/slab.h"
 #include "kernels.h"
-#include "slab.h"
 #include "team.h"
 
 /* ---- memory ---------------------------------------------------------------------------------------- */

@@ -8,11 +8,17 @@
 
 #define COPY_LIMIT (1u << 20)    /* a write up to this size is copied and queued; a larger one is waited for */
 #define STAGED_LIMIT (64u << 20) /* bytes in copies for queued writes; then the queue is waited for */
+#define PAGE 4096
 #define RUNS 8                   /* a view of more pieces than this is brought together on the device first */
 
 op_memory memory_facts(const vita_buffer *buffer)
 {
 	return (op_memory){ NULL, buffer->size, buffer->constant, 0 };
+}
+
+bool memory_wraps(const vita_backend *backend)
+{
+	return backend->device.shares_memory && (backend->device.type & CL_DEVICE_TYPE_CPU) != 0;
 }
 
 static double mib(uint64_t bytes)
@@ -35,14 +41,16 @@ static vita_status check_room(const vita_backend *backend, uint64_t size, vita_e
 	                 mib(size - (backend->limit > backend->taken ? backend->limit - backend->taken : 0)));
 }
 
-static vita_status create_buffer(vita_backend *backend, uint64_t size, vita_buffer *buffer, vita_error *err)
+/* memory: of the host, which is the buffer's from now on; NULL: the driver finds some. */
+static vita_status create_buffer(vita_backend *backend, uint64_t size, void *memory, vita_buffer *buffer, vita_error *err)
 {
+	const cl_mem_flags flags = CL_MEM_READ_WRITE | (memory ? CL_MEM_USE_HOST_PTR : 0);
 	cl_int error;
 	vita_status status = check_lost(backend, err);
 	if (status == VITA_OK) status = check_room(backend, size, err);
 	if (status != VITA_OK) return status;
 	buffer->taken = size > 64 ? size : 64;
-	buffer->memory = clCreateBuffer(backend->context, CL_MEM_READ_WRITE, (size_t)buffer->taken, NULL, &error);
+	buffer->memory = clCreateBuffer(backend->context, flags, (size_t)buffer->taken, memory, &error);
 	if (error != CL_SUCCESS) {
 		buffer->memory = NULL;
 		return cl_failure(backend, "clCreateBuffer", error, err);
@@ -51,7 +59,7 @@ static vita_status create_buffer(vita_backend *backend, uint64_t size, vita_buff
 	return VITA_OK;
 }
 
-vita_status memory_alloc(vita_backend *backend, uint64_t size, vita_buffer **out, vita_error *err)
+static vita_status allocate(vita_backend *backend, uint64_t size, void *memory, vita_buffer **out, vita_error *err)
 {
 	vita_buffer *buffer = calloc(1, sizeof *buffer);
 	*out = NULL;
@@ -59,28 +67,47 @@ vita_status memory_alloc(vita_backend *backend, uint64_t size, vita_buffer **out
 	buffer->size = size;
 	buffer->packed_dtype = VITA_DTYPE_NONE;
 	(void)pthread_mutex_lock(&backend->lock);
-	vita_status status = create_buffer(backend, size, buffer, err);
+	vita_status status = create_buffer(backend, size, memory, buffer, err);
 	(void)pthread_mutex_unlock(&backend->lock);
 	if (status == VITA_OK) *out = buffer;
 	else free(buffer);
 	return status;
 }
 
-/* OpenCL keeps the memory until the commands that use it are done; only a wrapped one is not its own. */
+vita_status memory_alloc(vita_backend *backend, uint64_t size, vita_buffer **out, vita_error *err)
+{
+	return allocate(backend, size, NULL, out, err);
+}
+
+/* Drivers use the host's memory as it lies where it is whole pages. */
+uint64_t memory_weight_bytes(const vita_backend *backend, uint64_t size)
+{
+	return memory_wraps(backend) ? (size + PAGE - 1) / PAGE * PAGE : size;
+}
+
+vita_status memory_alloc_weight(vita_backend *backend, uint64_t size, vita_buffer **out, vita_error *err)
+{
+	struct slab *slab = NULL;
+	unsigned char *memory = NULL;
+	size = memory_weight_bytes(backend, size);
+	if (memory_wraps(backend) && size <= backend->device.largest) memory = slab_take(&backend->slabs, (size_t)size, &slab);
+	const vita_status status = allocate(backend, size, memory, out, err);
+	if (status == VITA_OK) (*out)->slab = slab;
+	else if (slab) slab_give_back(&backend->slabs, slab);
+	return status;
+}
+
+/* OpenCL keeps the memory until the commands that use it are done, but where it is not its own. */
 void memory_free(vita_backend *backend, vita_buffer *buffer)
 {
 	if (!buffer) return;
 	(void)pthread_mutex_lock(&backend->lock);
-	if (buffer->wrapped) (void)clFinish(backend->queue);
+	if (buffer->wrapped || buffer->slab) (void)clFinish(backend->queue);
 	if (buffer->memory) (void)clReleaseMemObject(buffer->memory);
 	backend->taken -= buffer->taken;
 	(void)pthread_mutex_unlock(&backend->lock);
+	if (buffer->slab) slab_give_back(&backend->slabs, buffer->slab);
 	free(buffer);
-}
-
-bool memory_wraps(const vita_backend *backend)
-{
-	return backend->device.shares_memory && (backend->device.type & CL_DEVICE_TYPE_CPU) != 0;
 }
 
 /* Pages of the host serve as they lie where the device works in the host's memory anyway. */
@@ -121,7 +148,7 @@ vita_status memory_scratch(vita_backend *backend, uint64_t size, cl_mem *out, vi
 		backend->taken -= s->taken;
 		memset(s, 0, sizeof *s);
 		size = (size + 65535) / 65536 * 65536;
-		const vita_status status = create_buffer(backend, size, s, err);
+		const vita_status status = create_buffer(backend, size, NULL, s, err);
 		if (status != VITA_OK) return status;
 		s->size = size;
 	}
@@ -262,7 +289,7 @@ static vita_status transfer_scattered(vita_backend *backend, const vita_tensor *
                                       vita_error *err)
 {
 	vita_buffer dense = { .size = size, .packed_dtype = VITA_DTYPE_NONE };
-	vita_status status = create_buffer(backend, size, &dense, err);
+	vita_status status = create_buffer(backend, size, NULL, &dense, err);
 	if (status != VITA_OK) return status;
 	const vita_tensor d = dense_like(t, &dense);
 	if (from) {

@@ -133,6 +133,7 @@ static void close_device(vita_backend *backend)
 	if (backend->queue) (void)clReleaseCommandQueue(backend->queue);
 	if (backend->context) (void)clReleaseContext(backend->context);
 	if (backend->id != backend->device.id) (void)clReleaseDevice(backend->id);
+	slabs_close(&backend->slabs);
 	(void)pthread_mutex_destroy(&backend->lock);
 	free(backend->calls);
 	free(backend);
@@ -160,6 +161,7 @@ static vita_status open_device(const vita_host *host, const vita_settings *setti
 	backend->lanes = backend->is_cpu ? 16 : 32;
 	backend->group = backend->is_cpu ? 1 : device.group_limit >= 256 ? 256 : 64;
 	(void)pthread_mutex_init(&backend->lock, NULL);
+	slabs_open(&backend->slabs);
 	take_part(backend, host->setting_int(host->context, settings, "threads"));
 	status = open_queue(backend, err);
 	if (status == VITA_OK) status = programs_open(backend, err);

@@ -19,6 +19,7 @@
 #include <vita/host.h>
 
 #include "../common/op_check.h"
+#include "../common/slab.h"
 
 /* ---- devices (devices.c) ----------------------------------------------------------------- */
 
@@ -58,6 +59,7 @@ struct vita_buffer {
 	uint64_t size;          /* that a caller may address; for packed weights that of the plain rows */
 	uint64_t taken;         /* bytes of the device */
 	bool constant, wrapped;
+	struct slab *slab;      /* whose memory it is */
 	uint32_t packed_dtype;  /* VITA_DTYPE_NONE where plain */
 	int64_t rows, columns;  /* of packed weights */
 };
@@ -93,6 +95,7 @@ struct vita_backend {
 	uint64_t taken;             /* bytes of all buffers */
 	struct staged *staged;
 	uint64_t staged_bytes;
+	struct slabs slabs;         /* weights of devices that work in the host's memory */
 	cl_int lost;                /* the error after which the device cannot be used, CL_SUCCESS before */
 	struct programs *programs;
 	struct rope_table *rope_tables;
@@ -105,6 +108,9 @@ struct vita_backend {
 };
 
 vita_status memory_alloc(vita_backend *backend, uint64_t size, vita_buffer **out, vita_error *err);
+/* The same for a weight, which takes memory_weight_bytes: where the device works in the host's memory, in huge pages. */
+uint64_t memory_weight_bytes(const vita_backend *backend, uint64_t size);
+vita_status memory_alloc_weight(vita_backend *backend, uint64_t size, vita_buffer **out, vita_error *err);
 void memory_free(vita_backend *backend, vita_buffer *buffer);
 /* Does a buffer over host memory serve as it lies? */
 bool memory_wraps(const vita_backend *backend);

@@ -272,7 +272,7 @@ vita_status pack_load(vita_backend *backend, const vita_array *source, uint32_t 
 		                 (long long)source->shape[0], (long long)source->shape[1],
 		                 (unsigned long long)source->size_bytes);
 	vita_buffer *buffer;
-	vita_status status = memory_alloc(backend, (uint64_t)(tiles * l.tile_bytes), &buffer, err);
+	vita_status status = memory_alloc_weight(backend, (uint64_t)(tiles * l.tile_bytes), &buffer, err);
 	if (status == VITA_OK) status = write_all(backend, &l, source, buffer, tiles, err);
 	if (status != VITA_OK) {
 		memory_free(backend, buffer);

@@ -28,7 +28,8 @@ static vita_status ask(vita_backend *backend, vita_room *out, vita_error *err)
 static uint64_t load_bytes(vita_backend *backend, int64_t rows, int64_t columns, uint32_t dtype)
 {
 	const struct pack_layout l = pack_layout_of(backend, dtype, columns);
-	return rows < 1 || columns < 1 ? 0 : (uint64_t)((rows - 1) / l.lanes + 1) * (uint64_t)l.tile_bytes;
+	if (rows < 1 || columns < 1) return 0;
+	return memory_weight_bytes(backend, (uint64_t)((rows - 1) / l.lanes + 1) * (uint64_t)l.tile_bytes);
 }
 
 const vita_room_api opencl_room_api = { .struct_size = sizeof opencl_room_api, .ask = ask, .load_bytes = load_bytes };

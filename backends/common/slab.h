@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * Memory for packed weights, in large pieces of huge pages. Any thread may call.
+ * Memory of the host for packed weights, in large pieces of huge pages. Any thread may call.
  */
-#ifndef VITA_CPU_SLAB_H
-#define VITA_CPU_SLAB_H
+#ifndef VITA_SLAB_H
+#define VITA_SLAB_H
 
 #include <pthread.h>
 #include <stddef.h>
