@@ -13,13 +13,22 @@
  * in local memory. Along y blocks of rows are handed out.
  */
 
+/* Tiles are read once each, one after the other, and longer than the pages at whose ends processors stop to read ahead:
+ * each load of 64 bytes of weights asks for those that come AHEAD bytes later. Where pointers are plain addresses. */
+#if CPU && (defined(__x86_64__) || defined(__aarch64__))
+#define AHEAD 2048
+#define FETCH_AHEAD(p, i) __builtin_prefetch((const void *)((size_t)(p) + (size_t)(i) * 64 + AHEAD))
+#else
+#define FETCH_AHEAD(p, i) (void)0
+#endif
+
 #if CPU
 typedef float16 F;
 typedef int16 W;
 #define TO_F convert_float16
 #define AS_F as_float16
-#define LOAD_WORD(p, i) vload16(i, (global const int *)(p))
-#define LOAD_FLOAT(p, i) vload16(i, (global const float *)(p))
+#define LOAD_WORD(p, i) (FETCH_AHEAD(p, i), vload16(i, (global const int *)(p)))
+#define LOAD_FLOAT(p, i) (FETCH_AHEAD(p, i), vload16(i, (global const float *)(p)))
 #define LOAD_HALF(p, i) vload_half16(i, (global const half *)(p))
 #define SLICE 0
 #define TILES_KERNEL kernel __attribute__((reqd_work_group_size(1, 1, 1)))
@@ -97,7 +106,7 @@ typedef W PART;
 #if TYPE == F32
 #define WEIGHT(c) LOAD_FLOAT(words, c)
 #elif TYPE == F16
-#define WEIGHT(c) LOAD_HALF(tile, c)
+#define WEIGHT(c) (FETCH_AHEAD(tile, (c) / 2), LOAD_HALF(tile, c))
 #else
 #define WEIGHT(c) AS_F(((c) & 1) ? LOAD_WORD(words, (c) / 2) & (int)0xffff0000 : LOAD_WORD(words, (c) / 2) << 16)
 #endif
