@@ -88,6 +88,11 @@ static json_t *json_offer(const vita_offer *offer, int with_keys)
 		"licence", json_text(offer->licence),
 		"summary", json_text(offer->summary),
 		"device", json_text(offer->device));
+	if (strcmp(offer->kind, "backend") == 0) {
+		(void)json_object_set_new(object, "device_name", json_text(offer->device_name));
+		(void)json_object_set_new(object, "device_index", json_integer((json_int_t)offer->device_index));
+		(void)json_object_set_new(object, "memory_bytes", json_integer((json_int_t)offer->memory_bytes));
+	}
 	if (!with_keys || !offer->factory) return object;
 	json_t *keys = json_array();
 	for (uint32_t i = 0; i < offer->factory->n_keys; i++)
@@ -145,7 +150,8 @@ const struct verb verb_plugins = {
 		"is listed with its reason. With NAME, the INI keys that the plugin takes are\n"
 		"listed with their defaults and ranges.\n\n"
 		"JSON: modules, a list of path, name, kind, version, available, score, reason,\n"
-		"licence, summary, device; with NAME also keys.\n\n"
+		"licence, summary, device; of backends also device_name, device_index,\n"
+		"memory_bytes; with NAME also keys.\n\n"
 		"Example: what settings has the codec2 codec?\n"
 		"  vita plugins codec2\n",
 };

@@ -15,7 +15,7 @@ static vita_status probe(const vita_host *host, uint32_t index, vita_backend_dev
 	(void)host, (void)err;
 	if (!device_find(index, &d)) {
 		if (index > 0) return VITA_END;
-		(void)snprintf(out->reason, sizeof out->reason, "%s", device_none());
+		(void)snprintf(out->reason, sizeof out->reason, "opencl: %s", device_none());
 		return VITA_OK;
 	}
 	(void)snprintf(out->name, sizeof out->name, "%s", d.name);

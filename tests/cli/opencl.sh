@@ -10,15 +10,16 @@ driver=$(cat "$vendors"/*.icd 2>/dev/null | head -n 1)
 # No driver at all: everything else works.
 mkdir "$scratch/none"
 OCL_ICD_VENDORS=$scratch/none expect_exit 0 "$vita" plugins
-expect_match "$scratch/out" 'opencl.*no OpenCL platform'
+expect_match "$scratch/out" 'opencl: no OpenCL platform'
 OCL_ICD_VENDORS=$scratch/none expect_exit 0 "$vita" generate -s llm.model="$tiny" --ids 1,5 --max-tokens 2
 OCL_ICD_VENDORS=$scratch/none expect_exit 2 "$vita" generate -s llm.model="$tiny" -s backend.name=opencl --ids 1,5
-expect_match "$scratch/err" 'no OpenCL platform'
+expect_match "$scratch/err" 'no usable device of backend "opencl"; opencl: no OpenCL platform'
 
 [ -n "$driver" ] || { echo "the rest is skipped: no OpenCL driver"; exit "$failures"; }
 "$vita" plugins --json | tr -d ' \n' >"$scratch/json"
 expect_match "$scratch/json" '"name":"opencl"[^}]*"available":true'
-expect_match "$scratch/json" 'extensionsused'
+expect_match "$scratch/json" '"device":"[^"]*OpenCL[^"]*driver[^"]*GiB[^"]*extensionsused:'
+expect_match "$scratch/json" '"device_name":"[^"][^"]*","device_index":0,"memory_bytes":[1-9][0-9]*'
 expect_exit 2 "$vita" generate -s llm.model="$tiny" -s backend.name=opencl -s backend.device=banana --ids 1
 expect_match "$scratch/err" 'banana.*found opencl 0'
 for device in 0 auto ''; do
@@ -196,6 +197,15 @@ lie device-version 'OpenCL 1.0 old'
 lie c-version 'OpenCL C 1.1'
 lie number 'contradicts itself'
 lie devices 'does not list its devices'
+
+# A GPU comes before the cpu backend, a processor after it.
+score_of() { "$vita" plugins --json | tr -d ' \n' | sed -n "s/.*\"name\":\"$1\",\"kind\":\"backend\"[^}]*\"score\":\([0-9]*\),.*/\1/p"; }
+on_gpu=$(VITA_STUB_LIE=gpu score_of opencl)
+on_processor=$(VITA_STUB_LIE=processor score_of opencl)
+if [ -e "$plugindir/backend-cpu.so" ]; then
+	[ "$on_processor" -lt "$(score_of cpu)" ] || fail "a processor's score is $on_processor"
+	[ "$on_gpu" -gt "$(score_of cpu)" ] || fail "a GPU's score is $on_gpu"
+fi
 
 # Found out only when it is used: named by itself an error, by "auto" passed over.
 VITA_STUB_LIE=sum expect_exit 1 "$vita" generate -s llm.model="$tiny" -s backend.name=opencl --ids 1,5 --max-tokens 2

@@ -4,6 +4,7 @@
  * $VITA_STUB_LIE says:
  *   platform-version, device-version, c-version, number   a version that is too old, or no version at all
  *   devices                                                its devices cannot be listed
+ *   gpu, processor                                         its devices are of this kind
  *   sum                                                    kernels are not run, and that is called success
  *   compile                                                its compiler finds an error in all kernels but those of check.cl
  *   lost                                                   from the $VITA_STUB_LAUNCHES-th launch on nothing works any more
@@ -65,6 +66,10 @@ static cl_int CL_API_CALL device_info(cl_device_id device, cl_device_info what, 
 {
 	if (what == CL_DEVICE_VERSION && lies("device-version")) return text("OpenCL 1.0 old", size, value, size_ret);
 	if (what == CL_DEVICE_OPENCL_C_VERSION && lies("c-version")) return text("OpenCL C 1.1", size, value, size_ret);
+	if (what == CL_DEVICE_TYPE && (lies("gpu") || lies("processor")) && value && size >= sizeof(cl_device_type)) {
+		*(cl_device_type *)value = lies("gpu") ? CL_DEVICE_TYPE_GPU : CL_DEVICE_TYPE_CPU;
+		return CL_SUCCESS;
+	}
 	if (what == CL_DEVICE_NUMERIC_VERSION && lies("number") && value && size >= sizeof(cl_version)) {
 		*(cl_version *)value = CL_MAKE_VERSION(1, 1, 0);
 		return CL_SUCCESS;

@@ -41,6 +41,10 @@ typedef struct vita_offer {
 	const char *reason;              /* why not available, one sentence; else "" */
 	const vita_factory *factory;     /* its declared keys; NULL where refused */
 	int64_t score;                   /* backends, for `auto`; else 0 */
+	const char *device_name;         /* backends: as [backend] device may call it in part; else "" */
+	uint64_t memory_bytes;           /* backends: of the device, 0: not known or the host's own; else 0 */
+	uint32_t device_index;           /* backends: as [backend] device may call it; else 0 */
+	uint32_t reserved0;
 } vita_offer;
 
 /* Fills *out as far as its struct_size (VITA_INIT) reaches; strings live as long as the context. A path is

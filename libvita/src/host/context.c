@@ -105,6 +105,9 @@ vita_status vita_context_offer(const vita_context *context, uint32_t index, vita
 		.reason = entry->reason,
 		.factory = entry->factory,
 		.score = entry->device && entry->available ? entry->device->score : 0,
+		.device_name = entry->device ? entry->device->name : "",
+		.memory_bytes = entry->device ? entry->device->memory_bytes : 0,
+		.device_index = entry->device_index,
 	};
 	memcpy(out, &offer, out->struct_size < sizeof offer ? out->struct_size : sizeof offer);
 	return VITA_OK;

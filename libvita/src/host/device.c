@@ -118,10 +118,14 @@ static vita_status nothing_fits(const vita_context *context, const choice *c, vi
 		const vita_entry *e = &registry->entries[i];
 		if (!e->kind || strcmp(e->kind->name, "backend") != 0) continue;
 		if (!is_auto && strcmp(e->factory->name, c->name) != 0) continue;
+		const int named = e->device && e->device->name[0];
+		if (!e->available && !named) { /* what stands for no device at all */
+			vita_append(text, sizeof text, "%s %.160s", n++ ? "," : ";", e->reason);
+			continue;
+		}
 		vita_append(text, sizeof text, "%s %s %u", n++ ? "," : "; found", e->factory->name,
 		            e->device_index);
-		if (e->device && e->device->name[0])
-			vita_append(text, sizeof text, " (%.80s)", e->device->name);
+		if (named) vita_append(text, sizeof text, " (%.80s)", e->device->name);
 		if (!e->available) vita_append(text, sizeof text, " unusable: %.160s", e->reason);
 	}
 	if (!n) vita_append(text, sizeof text, "; no backend was found in the plugin path");
