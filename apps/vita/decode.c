@@ -9,6 +9,10 @@
 
 enum { OPTION_FLOAT = 256, BLOCK = 4096 };
 
+/* Seconds of sound that go to the codec at once; longer speech comes in pieces, so that memory is bounded. */
+#define WHOLE_S 120.0
+#define PIECE_S 30.0
+
 struct decoding {
 	struct cli *cli;
 	uint32_t format;
@@ -17,6 +21,7 @@ struct decoding {
 	vita_audio_writer *sound;
 	uint64_t n_ids, n_samples;
 	int chunked;         /* [codec] chunk is given: tokens wait until a chunk is whole */
+	uint64_t whole, piece; /* tokens that go to the codec at once where it is not, and of what is longer */
 	struct ids waiting;
 	uint32_t n_chunks;
 };
@@ -36,6 +41,16 @@ static vita_status push(struct decoding *d, const int32_t *ids, uint64_t n, int 
 	return status == VITA_END ? VITA_OK : status;
 }
 
+static vita_status push_all(struct decoding *d, const int32_t *ids, uint64_t n, int last)
+{
+	vita_status status = VITA_OK;
+	uint64_t at = 0;
+	if (n > d->whole)
+		for (; n - at > d->piece && status == VITA_OK; at += d->piece)
+			status = push(d, ids + at, d->piece, 0);
+	return status == VITA_OK ? push(d, ids + at, n - at, last) : status;
+}
+
 static vita_status none_given(struct cli *cli)
 {
 	return vita_fail(&cli->err, VITA_E_INVALID, "there are no token ids to decode");
@@ -47,7 +62,7 @@ static vita_status feed(struct decoding *d, const int32_t *ids, uint64_t n, int 
 	vita_status status = VITA_OK;
 	d->n_ids += n;
 	if (last && d->n_ids == 0) return none_given(d->cli);
-	if (!d->chunked) return push(d, ids, n, last);
+	if (!d->chunked) return push_all(d, ids, n, last);
 	for (uint64_t i = 0; i < n && status == VITA_OK; i++) {
 		const uint32_t chunk = vita_engine_chunk(d->cli->engine, d->n_chunks);
 		status = ids_add(&d->waiting, ids[i], &d->cli->err);
@@ -84,6 +99,8 @@ static vita_status open_ends(struct decoding *d)
 	if (status != VITA_OK) return status;
 	d->api = vita_engine_codec(cli->engine, &codec);
 	d->chunked = vita_config_get(cli->config, "codec", "chunk") != NULL;
+	d->whole = (uint64_t)(cli->info.codec_info->rate * WHOLE_S) + 1;
+	d->piece = (uint64_t)(cli->info.codec_info->rate * PIECE_S) + 1;
 	status = vita_codec_stream_open(d->api, codec, &d->stream, &cli->err);
 	if (status != VITA_OK) return status;
 	return vita_audio_create(cli->output, cli->info.codec_info->sample_rate, d->format, &d->sound,
@@ -141,8 +158,8 @@ const struct verb verb_decode = {
 		"Usage: vita decode -c CONFIG -o RECORDING IDS\n\n"
 		"IDS are the codec's token ids, separated by commas or white space; - reads them\n"
 		"from standard input and decodes them as they come. All go to the codec at once,\n"
-		"or in chunks where [codec] chunk is given, as an answer's do. RECORDING becomes a\n"
-		"WAV file, which appears whole or not at all; without -o, or with -o -, it goes to\n"
+		"pieces of 30 s where they stand for more than two minutes, or chunks where\n"
+		"[codec] chunk is given, as an answer's do. RECORDING becomes a WAV file, which appears whole or not at all; without -o, or with -o -, it goes to\n"
 		"standard output.\n\n"
 		"      --float                32-bit float samples instead of 16-bit integers\n\n"
 		"JSON: samples; rate.\n\n"

@@ -10,6 +10,7 @@ installed_tests = \
 	%D%/golden.sh \
 	%D%/installed.sh \
 	%D%/layout.sh \
+	%D%/long.sh \
 	%D%/opencl.sh \
 	%D%/mel-vq.sh \
 	%D%/nano.sh \
@@ -38,13 +39,13 @@ AM_TESTS_ENVIRONMENT += \
 
 check_DATA = stage/.stamp
 
-# One writes models in the layouts of the published ones, the other talks with them.
-EXTRA_PROGRAMS += %D%/published %D%/turns
+# One writes models in the layouts of the published ones, one talks with them, one measures a command's memory.
+EXTRA_PROGRAMS += %D%/peak %D%/published %D%/turns
 %C%_turns_LDADD = libvita/libvita.la
 %C%_published_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 %C%_published_LDADD = libvita/libvita.la $(JANSSON_LIBS)
-check_DATA += %D%/published$(EXEEXT) %D%/turns$(EXEEXT)
-CLEANFILES += %D%/published$(EXEEXT) %D%/turns$(EXEEXT)
+check_DATA += %D%/peak$(EXEEXT) %D%/published$(EXEEXT) %D%/turns$(EXEEXT)
+CLEANFILES += %D%/peak$(EXEEXT) %D%/published$(EXEEXT) %D%/turns$(EXEEXT)
 
 stage/.stamp: $(lib_LTLIBRARIES) $(module_LTLIBRARIES) $(bin_PROGRAMS) $(vitainclude_HEADERS) vita.pc
 	$(AM_V_GEN)rm -rf stage && $(MAKE) $(AM_MAKEFLAGS) -s install DESTDIR=$(vita_stage) >stage.log 2>&1 || \

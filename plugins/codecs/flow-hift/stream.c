@@ -18,6 +18,11 @@
 
 #define WINDOW_FRAMES 320 /* of the vocoder at a time: bounds its memory */
 
+/* Each frame of a chunk sees all others. So that two hours at once do not take memory and time in proportion to
+ * their square, what is longer than WHOLE_CODES (2 minutes) comes in pieces. */
+#define WHOLE_CODES 1500
+#define PIECE_CODES 375
+
 /* Values that come at the end and go at the front. */
 typedef struct queue {
 	float *value;
@@ -375,8 +380,8 @@ static vita_status add_codes(vita_codec_stream *s, const int32_t *ids, int64_t n
 	return VITA_OK;
 }
 
-static vita_status push(vita_codec_stream *s, const int32_t *ids, int64_t n, int32_t last, const vita_cancel *cancel,
-                        vita_error *err)
+static vita_status push_piece(vita_codec_stream *s, const int32_t *ids, int64_t n, int32_t last, const vita_cancel *cancel,
+                              vita_error *err)
 {
 	vita_status status = add_codes(s, ids, n, err);
 	if (status != VITA_OK) return status;
@@ -387,6 +392,17 @@ static vita_status push(vita_codec_stream *s, const int32_t *ids, int64_t n, int
 	if (status == VITA_OK) status = sound(s, last, cancel, err);
 	if (status == VITA_OK && !last) forget(s);
 	return status;
+}
+
+static vita_status push(vita_codec_stream *s, const int32_t *ids, int64_t n, int32_t last, const vita_cancel *cancel,
+                        vita_error *err)
+{
+	vita_status status = VITA_OK;
+	int64_t at = 0;
+	if (n > WHOLE_CODES)
+		for (; n - at > PIECE_CODES && status == VITA_OK; at += PIECE_CODES)
+			status = push_piece(s, ids + at, PIECE_CODES, 0, cancel, err);
+	return status == VITA_OK ? push_piece(s, ids + at, n - at, last, cancel, err) : status;
 }
 
 vita_status stream_push(vita_codec_stream *s, const int32_t *ids, uint64_t n, int32_t last, const vita_cancel *cancel,
