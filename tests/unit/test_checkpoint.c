@@ -271,6 +271,22 @@ static void test_views(void **state)
 	unsigned char *strides = find(&b, "K\3K\1\x86", 5, 0);
 	strides[1] = 0;
 	assert_refused(&b, VITA_E_FORMAT, "more elements than its storage");
+	/* One size and one stride, as numbers of four bytes: products near 2^64, and what lies before the beginning. */
+	static const struct {
+		const char *size, *stride, *says;
+	} numbers[] = {
+		{ "(J\xff\xff\xff\x7ft", "(J\xff\xff\xff\x7ft", "outside its storage" },
+		{ "(J\xff\xff\xff\x7ft", "(J\0\0\0\0t", "elements" },
+		{ "(J\2\0\0\0t", "(J\xff\xff\xff\xfft", "stride" },
+		{ "(J\xff\xff\xff\xfft", "(J\1\0\0\0t", "0 or more" },
+		{ "(J\2\0\0\0t", "(J\xff\xff\xff\x7ft", "outside its storage" },
+	};
+	for (size_t c = 0; c < sizeof numbers / sizeof numbers[0]; c++) {
+		load(&b, "small.pt");
+		memcpy(b.data + i + 2, numbers[c].size, 7);
+		memcpy(b.data + i + 9, numbers[c].stride, 7);
+		assert_refused(&b, VITA_E_FORMAT, numbers[c].says);
+	}
 	load(&b, "small.pt"); /* the storage claims more */
 	unsigned char *cpu = find(&b, "X\3\0\0\0cpu", 8, 0);
 	while (*cpu != 'K') cpu++;
