@@ -22,8 +22,8 @@ TEST_EXTENSIONS = .sh
 SH_LOG_COMPILER = $(SHELL)
 TESTS += $(check_PROGRAMS) $(dist_check_SCRIPTS)
 
-# Speed, not a test: make tests/bench_tokenizer; tests/bench_train.py; tests/bench_ends.py
-EXTRA_DIST += %D%/bench_ends.py %D%/bench_train.py
+# Measured, not tested: make tests/bench_tokenizer; tests/bench_train.py; tests/bench_ends.py; tests/bench_seams.py
+EXTRA_DIST += %D%/bench_ends.py %D%/bench_seams.py %D%/bench_train.py
 EXTRA_PROGRAMS += %D%/bench_tokenizer
 %C%_bench_tokenizer_LDADD = libvita/libvita.la
 CLEANFILES += %D%/bench_tokenizer
