@@ -99,8 +99,9 @@ static vita_status open_ends(struct decoding *d)
 	if (status != VITA_OK) return status;
 	d->api = vita_engine_codec(cli->engine, &codec);
 	d->chunked = vita_config_get(cli->config, "codec", "chunk") != NULL;
-	d->whole = (uint64_t)(cli->info.codec_info->rate * WHOLE_S) + 1;
-	d->piece = (uint64_t)(cli->info.codec_info->rate * PIECE_S) + 1;
+	const double rate = cli->info.codec_info->rate; /* 0: it does not say */
+	d->whole = rate > 0 ? (uint64_t)(rate * WHOLE_S) + 1 : UINT64_MAX;
+	d->piece = (uint64_t)(rate * PIECE_S) + 1;
 	status = vita_codec_stream_open(d->api, codec, &d->stream, &cli->err);
 	if (status != VITA_OK) return status;
 	return vita_audio_create(cli->output, cli->info.codec_info->sample_rate, d->format, &d->sound,
