@@ -15,6 +15,7 @@ conversations in which audio tokens stand written out:
     sums.jsonl      more of these, and
     copies.jsonl    of words to be repeated or spelled, and
     strings.jsonl   of long strings; only what comes after the sound, and no question before it
+    facts.jsonl     what is so, said outright, in text
     s2s.jsonl       a spoken question; the question in text, its answer in text, and the answer's words with their sound
     worn-asr.jsonl, worn-s2s.jsonl, worn-numbers.jsonl
                     the same, and those that are a number alone, with some of what was heard replaced, lost or doubled:
@@ -131,6 +132,10 @@ class Builder:
     def strings(self):
         return self.drill("strings")
 
+    def facts(self):
+        for line in read(self.lists, "facts.jsonl"):
+            yield conversation("", line["answer"])
+
     def questions(self, names, wanted=None, wear=False):
         for job, heard in self.recordings(names, wear):
             said = self.voice.get(job["answer"])
@@ -169,8 +174,8 @@ def main():
     arguments = parser.parse_args()
     builder = Builder(arguments.lists, arguments.packs)
     os.makedirs(arguments.out, exist_ok=True)
-    for name in ("asr", "asr-voice", "tts", "txt", "worked", "sums", "copies", "strings", "s2s", "worn-asr", "worn-s2s",
-                 "worn-numbers", "held-asr", "held-tts", "held-s2s"):
+    for name in ("asr", "asr-voice", "tts", "txt", "worked", "sums", "copies", "strings", "facts", "s2s", "worn-asr",
+                 "worn-s2s", "worn-numbers", "held-asr", "held-tts", "held-s2s"):
         path, n = os.path.join(arguments.out, name + ".jsonl"), 0
         with open(path + ".new", "w", encoding="utf-8") as out:
             for line in getattr(builder, name.replace("-", "_"))():

@@ -17,6 +17,8 @@ question, answer, family, content and voices are for those who read its index af
     sentences      questions and answers in text alone (no jobs: nobody speaks them)
     sums, copies   the same of the families that take the most practice
     strings        words at random, to be copied: what a model learns to repeat by
+    facts          how words are spelled, and opposites both ways round, those held out as well, said outright and never
+                   as a question or its answer
     words          every word, for the tokenizer
 
 What is held out is decided by a hash of the content (the pair of numbers, the words), never by the recording, so
@@ -37,7 +39,8 @@ ONES, TENS = DOMAIN["numbers"]["ones"], DOMAIN["numbers"]["tens"]
 # At scale 1; `eval` has so many of each of its six kinds, and `repeats` those of so many strings of `speech` that are of
 # two to four words and not held out.
 COUNTS = {"questions": 60000, "numbers": 8000, "repeats": 24000, "transcripts": 20000, "speech": 24000,
-          "sentences": 100000, "sums": 220000, "copies": 150000, "strings": 40000, "eval": 200, "speech-held": 600, "words": 1}
+          "sentences": 100000, "sums": 220000, "copies": 150000, "strings": 40000,
+          "facts": 20000, "eval": 200, "speech-held": 600, "words": 1}
 
 # What takes the most practice: how much of each family.
 DRILLS = {"sums": {"add": 0.36, "sub": 0.36, "compare": 0.12, "next": 0.05, "prev": 0.05, "count": 0.06},
@@ -370,6 +373,18 @@ class Lists:
             words = [say(rng.randrange(100)) if rng.random() < 0.1 else rng.choice(self.content.lexicon)
                      for _ in range(rng.randint(4, 24))]
             yield {"family": "string", "question": " ".join(words), "answer": " ".join(words)}
+
+    def facts(self):
+        for i in range(self.count("facts")):
+            rng = self.rng("facts", i)
+            if rng.random() < 0.3:
+                x, y = rng.choice(FAMILIES["opposite"]["items"])
+                if [x, y] != ["young", "old"] and rng.random() < 0.5:  # old has another opposite
+                    x, y = y, x
+                yield {"family": "opposite", "answer": "%s opposite %s" % (x, y)}
+            else:
+                word = rng.choice(self.content.short)
+                yield {"family": "spell", "answer": "%s %s" % (word, " ".join(word))}
 
     def words(self):
         for word in self.content.lexicon:

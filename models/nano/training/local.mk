@@ -21,6 +21,8 @@ EXTRA_DIST += \
 	%D%/1i.jsonl \
 	%D%/1j.ini \
 	%D%/1j.jsonl \
+	%D%/1k.ini \
+	%D%/1k.jsonl \
 	%D%/2.ini \
 	%D%/2.jsonl \
 	%D%/3.ini \
@@ -31,12 +33,16 @@ EXTRA_DIST += \
 	%D%/3c.jsonl \
 	%D%/3d.ini \
 	%D%/3d.jsonl \
+	%D%/3e.ini \
+	%D%/3e.jsonl \
 	%D%/4.ini \
 	%D%/4.jsonl \
 	%D%/4b.ini \
 	%D%/4b.jsonl \
 	%D%/4c.ini \
 	%D%/4c.jsonl \
+	%D%/4d.ini \
+	%D%/4d.jsonl \
 	%D%/README.md \
 	%D%/graft.py \
 	%D%/loss.svg \

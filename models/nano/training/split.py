@@ -3,7 +3,7 @@
 """split.py DATA: parts asr, s2s and their worn forms in DATA into NAME-words.jsonl and NAME-rest.jsonl.
 
 "words" are the lines whose recording is words at random: to be written down, or to be said back. They are what the
-model heard worst, so parts 1i and 1j of the training took more of them.
+model heard worst, so the training from part 1i on took more of them.
 """
 import json
 import os
