@@ -36,5 +36,5 @@ const struct verb verb_tts = {
 		"      --max-tokens N         end the speech after N tokens\n\n"
 		"JSON: the fields of vita run.\n\n"
 		"Example:\n"
-		"  vita tts -c configs/nano.ini \"three plus four is seven\" -o seven.wav\n",
+		"  vita tts -c configs/nano.ini \"good morning\" -o morning.wav\n",
 };
