@@ -420,6 +420,7 @@ static int bench(struct bench *b, int argc, char **argv)
 	if (b->save && !(b->parts & VITA_PART_LLM)) return cli_usage(cli, "--save: the config has no language model to write");
 	if (b->quality && !(b->parts & VITA_PART_LLM)) return cli_usage(cli, "--quality: the config has no language model");
 	if (b->n_turns && !(b->parts & VITA_PART_LLM)) return cli_usage(cli, "--turns: the config has no language model");
+	if (b->n_turns && b->quality) return cli_usage(cli, "--turns and --quality are two runs");
 	if (b->against && !b->quality) return cli_usage(cli, "--against goes with --quality");
 	progress_enable(cli);
 	if (b->quality) return bench_quality(b);

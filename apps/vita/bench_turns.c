@@ -17,7 +17,7 @@ static double resident_mb(void)
 	if (!file) return 0;
 	if (fscanf(file, "%*s %ld", &pages) != 1) pages = 0;
 	(void)fclose(file);
-	return (double)pages * (double)sysconf(_SC_PAGESIZE) / 1e6;
+	return (double)pages * (double)sysconf(_SC_PAGESIZE) / 1048576; /* as peak_rss_mb */
 }
 
 static vita_status one_conversation(struct bench *b, double *milliseconds)
@@ -28,7 +28,7 @@ static vita_status one_conversation(struct bench *b, double *milliseconds)
 	status = bench_turn(b, b->n_prompt, b->n_tokens, NULL, &turn);
 	vita_conversation_close(b->conversation);
 	b->conversation = NULL;
-	*milliseconds = turn.total_ms;
+	if (status == VITA_OK) *milliseconds = turn.total_ms;
 	return status;
 }
 

@@ -62,6 +62,9 @@ static vita_status feed(struct decoding *d, const int32_t *ids, uint64_t n, int 
 	vita_status status = VITA_OK;
 	d->n_ids += n;
 	if (last && d->n_ids == 0) return none_given(d->cli);
+	if (!d->sound) /* not before there is something to write */
+		status = vita_audio_create(d->cli->output, d->cli->info.codec_info->sample_rate, d->format, &d->sound, &d->cli->err);
+	if (status != VITA_OK) return status;
 	if (!d->chunked) return push_all(d, ids, n, last);
 	for (uint64_t i = 0; i < n && status == VITA_OK; i++) {
 		const uint32_t chunk = vita_engine_chunk(d->cli->engine, d->n_chunks);
@@ -102,10 +105,7 @@ static vita_status open_ends(struct decoding *d)
 	const double rate = cli->info.codec_info->rate; /* 0: it does not say */
 	d->whole = rate > 0 ? (uint64_t)(rate * WHOLE_S) + 1 : UINT64_MAX;
 	d->piece = (uint64_t)(rate * PIECE_S) + 1;
-	status = vita_codec_stream_open(d->api, codec, &d->stream, &cli->err);
-	if (status != VITA_OK) return status;
-	return vita_audio_create(cli->output, cli->info.codec_info->sample_rate, d->format, &d->sound,
-	                         &cli->err);
+	return vita_codec_stream_open(d->api, codec, &d->stream, &cli->err);
 }
 
 static int print_result(struct decoding *d)
@@ -133,8 +133,8 @@ static int run(struct cli *cli, int argc, char **argv)
 	}
 	int from_stdin = argc - optind == 1 && strcmp(argv[optind], "-") == 0;
 	struct ids ids = { 0 };
-	vita_status status = VITA_OK;
-	if (!from_stdin) status = ids_from_arguments(argv + optind, argc - optind, &ids, &cli->err);
+	vita_status status = cli_read_config(cli);
+	if (status == VITA_OK && !from_stdin) status = ids_from_arguments(argv + optind, argc - optind, &ids, &cli->err);
 	if (status == VITA_OK && !from_stdin && ids.n == 0) status = none_given(cli);
 	if (status == VITA_OK) status = open_ends(&d);
 	if (status == VITA_OK) status = from_stdin ? decode_stdin(&d) : feed(&d, ids.id, ids.n, 1);
@@ -160,8 +160,8 @@ const struct verb verb_decode = {
 		"IDS are the codec's token ids, separated by commas or white space; - reads them\n"
 		"from standard input and decodes them as they come. All go to the codec at once,\n"
 		"pieces of 30 s where they stand for more than two minutes, or chunks where\n"
-		"[codec] chunk is given, as an answer's do. RECORDING becomes a WAV file, which appears whole or not at all; without -o, or with -o -, it goes to\n"
-		"standard output.\n\n"
+		"[codec] chunk is given, as an answer's do. RECORDING becomes a WAV file, which\n"
+		"appears whole or not at all; without -o, or with -o -, it goes to standard output.\n\n"
 		"      --float                32-bit float samples instead of 16-bit integers\n\n"
 		"JSON: samples; rate.\n\n"
 		"Example: see what is left of a voice at 700 bits a second:\n"

@@ -30,7 +30,10 @@ recording() { # seconds, file: a second of speech again and again
 }
 
 peak() { # command: kB
-	"$VITA_BUILDDIR/tests/cli/peak" "$scratch/kb" "$@" >"$scratch/out" 2>"$scratch/err" || fail "exit $?: $*: $(head -c 500 "$scratch/err")"
+	"$VITA_BUILDDIR/tests/cli/peak" "$scratch/kb" "$@" >"$scratch/out" 2>"$scratch/err" || {
+		fail "exit $?: $*: $(head -c 500 "$scratch/err")" >&2
+		exit 1
+	}
 	cat "$scratch/kb"
 }
 
@@ -44,8 +47,9 @@ mkdir "$scratch/modules"
 for module in "$plugindir"/encoder-*.so "$plugindir"/codec-*.so "$plugindir"/backend-reference.so "$plugindir"/backend-cpu.so; do
 	[ ! -e "$module" ] || ln -s "$module" "$scratch/modules/"
 done
-VITA_PLUGIN_PATH=$scratch/modules
-export VITA_PLUGIN_PATH
+mkdir "$scratch/none"
+VITA_PLUGIN_PATH=$scratch/modules OCL_ICD_VENDORS=$scratch/none # installed modules are found even so
+export VITA_PLUGIN_PATH OCL_ICD_VENDORS
 
 recording $short "$scratch/short.wav"
 recording $long "$scratch/long.wav"

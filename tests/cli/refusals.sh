@@ -155,6 +155,8 @@ if [ -e "$plugindir/codec-codec2.so" ]; then
 		expect_match "$scratch/err" 'no token ids'
 	done
 	expect_refusal decode -o - '' # not even a header
+	expect_refusal decode -o - -
+	expect_exit 2 decode -c "$scratch/no-such.ini" -o - ''
 
 	# What was there before a failed run is still there, and whole.
 	echo "an older recording" >"$scratch/old.wav"
