@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 #include <strings.h>
+#include <time.h>
 
 #include "pack.h"
 #include "roof.h"
@@ -122,10 +123,18 @@ static vita_status self_check(vita_backend *backend, vita_error *err)
 	return VITA_OK;
 }
 
+/* PoCL 3.1's threads look at a queue's device once more after clFinish has returned (POclReleaseEvent), and crash
+ * where it is gone by then. Nothing tells when they are through, so they get some time. */
+static void await_threads(const vita_backend *backend)
+{
+	if (backend->queue) (void)clFinish(backend->queue);
+	if (backend->queue && backend->is_cpu) (void)nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
+}
+
 static void close_device(vita_backend *backend)
 {
 	if (!backend) return;
-	if (backend->queue) (void)clFinish(backend->queue);
+	await_threads(backend);
 	rope_close(backend);
 	memory_close(backend);
 	programs_close(backend);
