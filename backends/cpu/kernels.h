@@ -90,7 +90,8 @@ typedef void widen_kernel(uint32_t dtype, const void *w, int64_t w_stride, int n
 typedef void wide_kernel(const void *tile, const void *x, int64_t x_stride, int n, int64_t k, float *out, bool add);
 
 /* Many rows against f16 and bf16 weights with f16 arithmetic, where the processor has it: operands of 11 bits, sums of
- * HALF_SPAN products in f16, of which those of HALF_SUM columns are added up in f16 and the rest in f32. Activations lie in groups of up to HALF_ROWS rows:
+ * HALF_SPAN products in f16, of which those of HALF_SUM columns are added up in f16 and the rest in f32. Activations lie
+ * in groups of up to HALF_ROWS rows:
  *   values  [groups][padded / 32][N][32] f16, zeros from k to padded, a multiple of 32
  *   scale   [n]: scale · value is the activation
  * and meet tiles [k, rounded up to 32][WIDE] f16, scale · value being the weight. halve gives that scale; multiply takes

@@ -83,7 +83,7 @@ static inline float tanh_float(float x)
 	return select_float(x < 0, -t, t);
 }
 
-/* Abramowitz and Stegun 7.1.26; absolute error below 1.5e-7. Where z² is above 80 it counts as 80: e^-80 is nothing beside 1,
+/* Abramowitz and Stegun 7.1.26; absolute error below 1.5e-7. Where z² is above 70 it counts as 70: e^-70 is nothing beside 1,
  * and products with it are normal numbers, where smaller ones would take a hundred times as long. */
 static inline float gelu_float(float x)
 {
@@ -93,7 +93,7 @@ static inline float gelu_float(float x)
 	p = p * t + 1.421413741f;
 	p = p * t - 0.284496736f;
 	p = p * t + 0.254829592f;
-	struct reduced e = reduce_exp(-select_float(square > 80.0f, 80.0f, square));
+	struct reduced e = reduce_exp(-select_float(square > 70.0f, 70.0f, square));
 	float tail = 0.5f * p * t * ((e.rp + 1.0f) * power_of_two(e.n)); /* (1 - erf(z)) / 2 */
 	return x * select_float(x < 0, tail, 1.0f - tail);
 }

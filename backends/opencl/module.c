@@ -128,7 +128,7 @@ static vita_status self_check(vita_backend *backend, vita_error *err)
 static void await_threads(const vita_backend *backend)
 {
 	if (backend->queue) (void)clFinish(backend->queue);
-	if (backend->queue && backend->is_cpu) (void)nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
+	if (backend->queue && backend->device.type & CL_DEVICE_TYPE_CPU) (void)nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
 }
 
 static void close_device(vita_backend *backend)

@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -28,6 +29,17 @@ static mode_t mode_of(const char *path)
 	struct stat info;
 	assert_int_equal(stat(path, &info), 0);
 	return info.st_mode & 07777;
+}
+
+/* In place of libc's, which the library would call else. */
+static int links_are_refused;
+
+int linkat(int from_directory, const char *from, int to_directory, const char *to, int flags)
+{
+	if (!links_are_refused) return (int)syscall(SYS_linkat, from_directory, from, to_directory, to, flags);
+	links_are_refused++;
+	errno = EPERM;
+	return -1;
 }
 
 /* ---- the good cases ------------------------------------------------------------------------------ */
@@ -49,6 +61,34 @@ static void test_commit(void **state)
 	assert_file_is(path, "hello world");
 	assert_int_equal(mode_of(path), 0640);
 	assert_int_equal(count_entries(), 1);
+}
+
+/* A file that was made without a name and may not have one is copied. */
+static void test_links_refused(void **state)
+{
+	static unsigned char block[200000];
+	vita_error err;
+	size_t size;
+	const char *path = in_scratch("answer.bin");
+	(void)state;
+	for (size_t i = 0; i < sizeof block; i++) block[i] = (unsigned char)(i * i >> 7);
+	mode_t old_mask = umask(027);
+	vita_file *file = begin(path);
+	umask(old_mask);
+	const int unnamed = count_entries() == 0;
+	assert_ok(vita_file_write(file, block, sizeof block, &err), &err);
+	links_are_refused = 1;
+	vita_status status = vita_file_commit(file, &err);
+	const int refused = links_are_refused - 1;
+	links_are_refused = 0;
+	assert_ok(status, &err);
+	assert_int_equal(refused, unnamed);
+	assert_int_equal(mode_of(path), 0640);
+	assert_int_equal(count_entries(), 1);
+	char *contents = get_file(path, &size);
+	assert_int_equal(size, sizeof block);
+	assert_memory_equal(contents, block, sizeof block);
+	free(contents);
 }
 
 static void test_large_and_small_writes_keep_their_order(void **state)
@@ -439,6 +479,7 @@ int main(void)
 		IN_DIRECTORY(test_too_many_open_files),
 		IN_DIRECTORY(test_handler_removes_unfinished_files),
 		IN_DIRECTORY(test_sigkill_leaves_nothing),
+		IN_DIRECTORY(test_links_refused),
 		IN_DIRECTORY(test_killed_at_any_moment),
 		IN_DIRECTORY(test_children_leave_their_parents_files),
 		IN_DIRECTORY(test_threads),

@@ -33,8 +33,8 @@ typedef struct vita_check_events {
 } vita_check_events;
 
 /* Look at those parts (VITA_PART_* of vita/engine.h) that the context's config describes: of [llm] model its tokenizer,
- * the language model and its heads; [encoder] and [codec] where they name a plugin, a model that some plugin knows, or
- * one that cannot be opened. A model that all sections name is looked at as what plugins know it for. *n_problems counts
+ * the language model and its heads; [encoder] and [codec] where they name a plugin, a model that some plugin knows, one
+ * that cannot be opened, or one of their own that is not [llm]'s. A model that all sections name is looked at as what plugins know it for. *n_problems counts
  * what was told. Use the context for nothing else meanwhile.
  * OK (whatever was found) | E_NOMEM                                    [one-thread, may-block] */
 VITA_EXPORT vita_status vita_check_parts(vita_context *context, uint32_t parts, const vita_check_events *events,

@@ -157,8 +157,10 @@ static vita_status watch_tensor(void *user, const vita_model *model, const char 
 	if (!err) return status; /* who wants no sentence only asks whether it is there */
 	if (status == VITA_OK) mark_used(c, model, name);
 	if (status == VITA_OK) return status;
-	c->lost_tensor = !stand_in(c, rank, shape, out);
-	if (c->lost_tensor) return status;
+	if (!stand_in(c, rank, shape, out)) {
+		c->lost_tensor = 1;
+		return status;
+	}
 	tell_problem(c, name, err->message);
 	out->name = name;
 	return VITA_OK;
@@ -340,7 +342,7 @@ static void check_unopened(checker *c, vita_status status, const vita_error *err
 		check_tokenizer(c);
 }
 
-static void look_at_model(checker *c)
+static void look_at_model(checker *c, uint32_t asked)
 {
 	vita_engine *engine = c->engine;
 	vita_error err = {0};
@@ -352,7 +354,7 @@ static void look_at_model(checker *c)
 		if (engine->parts & VITA_PART_LLM) check_llm(c);
 	}
 	if (engine->parts & VITA_PART_HEADS && engine->llm) check_heads(c);
-	if (engine->parts & VITA_PART_HEADS && !engine->llm) check_hidden_heads(c);
+	if (engine->parts & VITA_PART_HEADS && !engine->llm && asked & VITA_PART_LLM) check_hidden_heads(c);
 	if (engine->llm) check_together(c);
 }
 
@@ -401,7 +403,7 @@ static void look(checker *c, uint32_t asked)
 {
 	vita_engine *engine = c->engine;
 	describe_parts(c, asked);
-	if (engine->parts & (VITA_PART_TOKENIZER | VITA_PART_LLM | VITA_PART_HEADS)) look_at_model(c);
+	if (engine->parts & (VITA_PART_TOKENIZER | VITA_PART_LLM | VITA_PART_HEADS)) look_at_model(c, asked);
 	if (engine->parts & VITA_PART_ENCODER)
 		check_part(c, "encoder", vita_engine_open_encoder, &engine->encoder_part);
 	if (engine->parts & VITA_PART_CODEC)

@@ -8,7 +8,8 @@
  * enters the table before its file is created, so that there is no moment at which a file exists that
  * the handler does not know.
  *
- * Where the system can do so a file has no name until it is whole: then not even SIGKILL leaves one behind.
+ * Where the system can do so a file has no name until it is whole, and only then the hidden one for as long as it takes
+ * to put it in place: so SIGKILL leaves nothing behind of what is still being written.
  */
 #include <config.h> /* O_PATH and O_TMPFILE */
 
@@ -325,16 +326,53 @@ void vita_file_set_failed(vita_file *file, int error_number)
 
 /* ---- end ----------------------------------------------------------------------------------------- */
 
-/* Give an unnamed file its hidden name, from which it can be put in the place of another one. */
+static vita_status fail_write_now(vita_file *file, vita_error *err)
+{
+	file->error_number = errno;
+	return fail_write(file, err);
+}
+
+static vita_status sync_file(vita_file *file, vita_error *err)
+{
+	return fsync(file->fd) == 0 ? VITA_OK : fail_write_now(file, err);
+}
+
+/* What the descriptor holds goes to the file, which has been flushed. */
+static vita_status copy_from(vita_file *file, int from, vita_error *err)
+{
+	for (off_t at = 0;;) {
+		ssize_t n = pread(from, file->buffer, BUFFER_SIZE, at);
+		if (n == 0) return sync_file(file, err);
+		if (n < 0 && errno != EINTR) return fail_write_now(file, err);
+		if (n < 0) continue;
+		vita_status status = write_all(file, file->buffer, (uint64_t)n, err);
+		if (status != VITA_OK) return status;
+		at += n;
+	}
+}
+
+/* Go on with a file that has the hidden name from the beginning. */
+static vita_status change_to_named(vita_file *file, vita_error *err)
+{
+	const int from = file->fd;
+	struct stat s;
+	file->fd = openat(file->slot->directory, file->slot->name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	vita_status status = file->fd >= 0 ? check_ending(file, err) : fail_write_now(file, err);
+	if (status == VITA_OK && fstat(from, &s) == 0 && fchmod(file->fd, s.st_mode & 0777) != 0) errno = 0;
+	if (status == VITA_OK) status = copy_from(file, from, err);
+	close(from);
+	return status;
+}
+
+/* Give an unnamed file its hidden name, from which it can be put in the place of another one. Systems that make such files
+ * may still not let them have a name (rules against links; no /proc any more): then the contents are copied. */
 static vita_status give_name(vita_file *file, vita_error *err)
 {
 	char path[NAME_SIZE];
 	descriptor_path(path, file->fd);
 	file->unnamed = false;
-	if (linkat(AT_FDCWD, path, file->slot->directory, file->slot->name, AT_SYMLINK_FOLLOW) != 0) {
-		file->error_number = errno;
-		return fail_write(file, err);
-	}
+	if (linkat(AT_FDCWD, path, file->slot->directory, file->slot->name, AT_SYMLINK_FOLLOW) != 0)
+		return change_to_named(file, err);
 	return check_ending(file, err);
 }
 
@@ -357,17 +395,11 @@ vita_status vita_file_commit(vita_file *file, vita_error *err)
 {
 	if (!file) return vita_fail(err, VITA_E_INVALID, "there is no file to commit");
 	vita_status status = flush(file, err);
-	if (status == VITA_OK && file->slot && fsync(file->fd) != 0) {
-		file->error_number = errno;
-		status = fail_write(file, err);
-	}
+	if (status == VITA_OK && file->slot) status = sync_file(file, err);
 	if (status == VITA_OK && file->unnamed) status = give_name(file, err);
 	/* Some file systems (NFS) tell of a full disk only here. */
 	int closed = close(file->fd);
-	if (closed != 0 && errno != EINTR && status == VITA_OK) {
-		file->error_number = errno;
-		status = fail_write(file, err);
-	}
+	if (closed != 0 && errno != EINTR && status == VITA_OK) status = fail_write_now(file, err);
 	file->fd = -1;
 	if (status == VITA_OK && file->slot) status = rename_over(file, err);
 	if (status != VITA_OK) {

@@ -41,7 +41,7 @@ vita_status vita_tokenizer_companion(const char *path, const char *name, json_t 
 	return status == VITA_E_NOTFOUND ? VITA_OK : status;
 }
 
-/* A merge a line, "LEFT RIGHT"; the first line may be "#version: …". */
+/* A merge a line, "LEFT RIGHT"; lines that begin with "#version" are comments. */
 static vita_status list_merges(const vita_map *map, const char *file, json_t *list, vita_error *err)
 {
 	const char *at = (const char *)map->data, *end = at + map->size;
@@ -52,7 +52,7 @@ static vita_status list_merges(const vita_map *map, const char *file, json_t *li
 		if (memchr(at, 0, size) || !vita_is_utf8(at, size))
 			return vita_fail(err, VITA_E_FORMAT, "%s:%zu: is no UTF-8 text without NULs", file,
 			                 line);
-		bool wanted = size > 0 && !(line == 1 && size > 8 && memcmp(at, "#version", 8) == 0);
+		bool wanted = size > 0 && !(size >= 8 && memcmp(at, "#version", 8) == 0);
 		if (wanted && json_array_append_new(list, json_stringn_nocheck(at, size)) != 0)
 			return vita_fail(err, VITA_E_NOMEM, "%s: no memory to read it", file);
 		at = newline ? newline + 1 : end;
