@@ -4,7 +4,6 @@
  */
 #include <stdlib.h>
 #include <strings.h>
-#include <time.h>
 
 #include "pack.h"
 #include "roof.h"
@@ -75,15 +74,39 @@ static vita_status choose(const char *wanted, struct device_info *out, vita_erro
 
 /* ---- opening --------------------------------------------------------------------------------------- */
 
-/* Some of a CPU device's processors, where [backend] threads asks for fewer than all. */
-static void take_part(vita_backend *backend, int64_t threads)
+#define MOST_PARTS 64 /* more than anybody opens */
+
+/* Parts of devices, which live as long as the process. PoCL 3.1 moves buffers by queues of its own, which do not keep
+ * their context: their last command may end after clFinish and the release of the context, and its thread then looks at
+ * a device that must not be gone (clReleaseEvent.c: event->queue->device). */
+static struct part {
+	cl_device_id whole, part;
+	int64_t threads;
+} parts[MOST_PARTS];
+static pthread_mutex_t parts_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static cl_device_id find_part(cl_device_id whole, int64_t threads)
 {
 	const cl_device_partition_property wish[] = { CL_DEVICE_PARTITION_BY_COUNTS, (intptr_t)threads,
 		                                      CL_DEVICE_PARTITION_BY_COUNTS_LIST_END, 0 };
 	cl_device_id part;
 	cl_uint n = 0;
+	size_t i = 0;
+	while (i < MOST_PARTS && parts[i].whole && (parts[i].whole != whole || parts[i].threads != threads)) i++;
+	if (i == MOST_PARTS) return whole;
+	if (parts[i].whole) return parts[i].part;
+	if (clCreateSubDevices(whole, wish, 1, &part, &n) != CL_SUCCESS || n != 1) return whole;
+	parts[i] = (struct part){ whole, part, threads };
+	return part;
+}
+
+/* Some of a CPU device's processors, where [backend] threads asks for fewer than all. */
+static void take_part(vita_backend *backend, int64_t threads)
+{
 	if (threads < 1 || threads >= backend->device.compute_units || !(backend->device.type & CL_DEVICE_TYPE_CPU)) return;
-	if (clCreateSubDevices(backend->id, wish, 1, &part, &n) == CL_SUCCESS && n == 1) backend->id = part;
+	(void)pthread_mutex_lock(&parts_lock);
+	backend->id = find_part(backend->id, threads);
+	(void)pthread_mutex_unlock(&parts_lock);
 }
 
 static vita_status open_queue(vita_backend *backend, vita_error *err)
@@ -123,25 +146,16 @@ static vita_status self_check(vita_backend *backend, vita_error *err)
 	return VITA_OK;
 }
 
-/* PoCL 3.1's threads look at a queue's device once more after clFinish has returned (POclReleaseEvent), and crash
- * where it is gone by then. Nothing tells when they are through, so they get some time. */
-static void await_threads(const vita_backend *backend)
-{
-	if (backend->queue) (void)clFinish(backend->queue);
-	if (backend->queue && backend->device.type & CL_DEVICE_TYPE_CPU) (void)nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
-}
-
 static void close_device(vita_backend *backend)
 {
 	if (!backend) return;
-	await_threads(backend);
+	if (backend->queue) (void)clFinish(backend->queue);
 	rope_close(backend);
 	memory_close(backend);
 	programs_close(backend);
 	if (backend->faults) (void)clReleaseMemObject(backend->faults);
 	if (backend->queue) (void)clReleaseCommandQueue(backend->queue);
 	if (backend->context) (void)clReleaseContext(backend->context);
-	if (backend->id != backend->device.id) (void)clReleaseDevice(backend->id);
 	slabs_close(&backend->slabs);
 	(void)pthread_mutex_destroy(&backend->lock);
 	free(backend->calls);
