@@ -57,6 +57,21 @@ expect_match "$scratch/out" 'tokenizer.ggml.model  *gpt2'
 expect_match "$scratch/out" 'mtp_projs.0.weight  *q8_0'
 expect_exit 0 "$vita" generate -s llm.model="$scratch/made.gguf" --prompt 'Who are you?' --max-tokens 8
 
+# A directory whose weights are in model.gguf, with its own settings and without.
+mkdir "$scratch/mixed" "$scratch/bare"
+for directory in mixed bare; do cp "$scratch/q8_0.gguf" "$scratch/$directory/model.gguf"; done
+cp "$golden/tiny/config.json" "$scratch/mixed"
+expected=$(ids_of "$scratch/q8_0.gguf" --ids 1,2,3,4 --max-tokens 24)
+for directory in mixed bare; do
+	expect_same_ids "$directory" "$expected" "$(ids_of "$scratch/$directory" --ids 1,2,3,4 --max-tokens 24)"
+done
+cp "$scratch/made.gguf" "$scratch/bare/model.gguf"
+expect_exit 0 "$vita" tokenize -s llm.model="$scratch/bare" 'The answer: <|im_start|> 42 äöü'
+cmp -s "$scratch/expected" "$scratch/out" || fail "other ids from the tokenizer of a directory's model.gguf"
+cp "$golden/tiny/model.safetensors" "$scratch/mixed"
+expected=$(ids_of "$golden/tiny" --ids 1,2,3,4 --max-tokens 24)
+expect_same_ids "safetensors first" "$expected" "$(ids_of "$scratch/mixed" --ids 1,2,3,4 --max-tokens 24)"
+
 # What is refused, and that nothing is left behind.
 rm -rf "$scratch/out.gguf"
 expect_exit 2 "$vita" convert "$golden/tiny" "$scratch/out.gguf" --dtype q5_k

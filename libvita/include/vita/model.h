@@ -7,7 +7,8 @@
  * A model is what [llm] model, [encoder] model or [codec] model names:
  *   a Hugging Face directory   config.json, generation_config.json and preprocessor_config.json where there, and
  *                              model.safetensors, or model.safetensors.index.json with its shards, or
- *                              numbered shards, or whatever single *.safetensors file there is
+ *                              numbered shards, or whatever single *.safetensors file there is, or, where there
+ *                              are none of these, model.gguf (whose settings count where the directory has none)
  *   "synthetic:SHAPE[:TYPE]"   no file at all: random weights of a published size ("qwen2.5-0.5b" …
  *                              "qwen2.5-72b", "vita-audio-7b" …; bf16 or TYPE), each tensor made when it is
  *                              asked for, for measuring

@@ -150,7 +150,7 @@ static vita_status save_tokenizer(const vita_plan *plan, vita_error *err)
 /* ---- the directory -------------------------------------------------------------------------------- */
 
 static const char *const model_files[] = { "config.json", "model.safetensors", "model.safetensors.index.json",
-	                                   "tokenizer.json" };
+	                                   "model.gguf", "tokenizer.json" };
 #define N_MODEL_FILES (sizeof model_files / sizeof model_files[0])
 
 /* A model that is there may have taken days to train. */

@@ -131,7 +131,7 @@ vita_status vita_engine_open_model(vita_engine *engine, vita_error *err)
 /* Within the model's own file, or beside it. */
 static const char *tokenizer_path(vita_model *model)
 {
-	if (model->gguf && vita_gguf_has_tokenizer(model->gguf)) return vita_model_path(model);
+	if (model->gguf && vita_gguf_has_tokenizer(model->gguf)) return model->gguf->path;
 	return vita_model_file_path(model, "tokenizer.json");
 }
 

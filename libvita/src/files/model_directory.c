@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * Hugging Face model directories: settings, and weights in one file, in shards with an index, or in
- * numbered shards whose index was lost.
+ * numbered shards whose index was lost, or in model.gguf.
  */
 #include "files/model.h"
 #include "files/yaml.h"
@@ -14,6 +14,7 @@
 #define MAX_INDEX_BYTES (32u << 20)
 #define SINGLE_NAME "model.safetensors"
 #define INDEX_NAME "model.safetensors.index.json"
+#define GGUF_NAME "model.gguf"
 #define SUFFIX ".safetensors"
 
 static vita_status fail_memory(const vita_model *model, vita_error *err)
@@ -320,5 +321,12 @@ vita_status vita_model_read_directory(vita_model *model, uint32_t want, vita_err
 	if (status != VITA_E_NOTFOUND) return status;
 	status = read_index(model, &found, err);
 	if (status == VITA_OK && !found) status = read_unindexed(model, want, err);
-	return status;
+	if (status != VITA_OK || model->n_files > 0) return status;
+
+	/* Smaller weights beside the settings and the tokenizer of the directory, whose word goes before its own. */
+	char *quantised = vita_model_join(model, GGUF_NAME);
+	if (!quantised) return fail_memory(model, err);
+	status = vita_model_read_file(model, quantised, &file, err);
+	free(quantised);
+	return status == VITA_E_NOTFOUND ? VITA_OK : status;
 }
