@@ -187,7 +187,7 @@ struct cpu_kernels {
 	float (*largest)(const float *x, int64_t n);                   /* NaN never is; -inf where n is 0 */
 	void (*normalise)(float *y, const float *x, float mean, float scale, const float *w, const float *b, int64_t n);
 	void (*scale)(float *y, const float *x, float factor, int64_t n);
-	float (*exponentials)(float *y, const float *x, float factor, float max, int64_t n); /* y = exp(factor x - max); Σ */
+	float (*exponentials)(float *y, const float *x, float factor, float max, int64_t n); /* y = exp(factor x - max), or 0 below e^-87; Σ */
 	void (*unary)(uint32_t function, float *y, const float *x, float alpha, int64_t n);
 	void (*snake)(float *y, const float *x, float alpha, int64_t n);
 	void (*glu)(uint32_t function, float *y, const float *gate, const float *up, int64_t n);

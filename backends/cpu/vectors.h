@@ -66,6 +66,13 @@ static inline float exp_float(float x)
 	return (e.rp + 1.0f) * power_of_two(half) * power_of_two(e.n - half);
 }
 
+/* Likewise, but 0 below e^-87, the least whose numbers are normal: others take a hundred times as long, and beside the largest
+ * of a softmax they are nothing. */
+static inline float exp_normal(float x)
+{
+	return select_float(x < -87.0f, 0.0f, exp_float(select_float(x < -87.0f, -87.0f, x)));
+}
+
 static inline float sigmoid_float(float x)
 {
 	return 1.0f / (1.0f + exp_float(-x));
@@ -181,11 +188,11 @@ static float vector_exponentials(float *y, const float *x, float factor, float m
 	for (; i + LANES <= n; i += LANES)
 		INDEPENDENT
 		for (int l = 0; l < LANES; l++) {
-			float e = exp_float(factor * x[i + l] - max);
+			float e = exp_normal(factor * x[i + l] - max);
 			y[i + l] = e;
 			lane[l] += e;
 		}
-	for (; i < n; i++) sum += y[i] = exp_float(factor * x[i] - max);
+	for (; i < n; i++) sum += y[i] = exp_normal(factor * x[i] - max);
 	for (int l = 0; l < LANES; l++) sum += lane[l];
 	return sum;
 }
