@@ -281,12 +281,13 @@ static void vector_snake(float *y, const float *x, float alpha, int64_t n)
 	for (int64_t from = 0; from < n; from += 256) {
 		int64_t count = n - from < 256 ? n - from : 256;
 		float s[256];
-		bool small = true;
+		int32_t largest = 0; /* magnitudes are ordered as their bits are, NaN above all: unlike comparisons that is a vector loop */
 		for (int64_t i = 0; i < count; i++) {
 			s[i] = alpha * x[from + i];
-			small &= s[i] < SQUARE_LIMIT && s[i] > -SQUARE_LIMIT;
+			const int32_t magnitude = (int32_t)(vita_f32_bits(s[i]) & 0x7fffffffu);
+			largest = magnitude > largest ? magnitude : largest;
 		}
-		if (small) {
+		if (largest < (int32_t)vita_f32_bits(SQUARE_LIMIT)) {
 			INDEPENDENT
 			for (int64_t i = 0; i < count; i++) y[from + i] = x[from + i] + sine_squared(s[i]) * inverse;
 			continue;
