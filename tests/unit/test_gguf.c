@@ -511,6 +511,9 @@ static void test_in_a_directory(void **state)
 	assert_int_equal(mkdir(path, 0700), 0);
 	put_good(in_scratch("model/model.safetensors"), "qwen2");
 	assert_failure(vita_model_open(path, 0, &model, &err), VITA_E_FORMAT, &err, "name the file itself");
+	assert_int_equal(rename(in_scratch("model/model.safetensors"), in_scratch("model/model.gguf")), 0);
+	assert_int_equal(vita_model_open(path, VITA_MODEL_WANT_CONFIG | VITA_MODEL_WANT_TENSORS, &model, &err), VITA_OK);
+	vita_model_close(model);
 }
 
 int main(void)

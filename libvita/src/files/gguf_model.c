@@ -92,11 +92,13 @@ static vita_status fill(vita_model *model, uint32_t file, const vita_gguf *gguf,
 static vita_status read_gguf(vita_model *model, uint32_t file, vita_error *err)
 {
 	const char *path = model->files[file].path;
-	if (model->n_files > 1)
-		return vita_fail(err, VITA_E_FORMAT,
-		                 "%s: is a GGUF file, which is a whole model and none of several files of one; name the "
-		                 "file itself",
-		                 path);
+	const char *slash = strrchr(path, '/');
+	if (model->is_directory && strcmp(slash ? slash + 1 : path, VITA_GGUF_NAME) != 0)
+		return vita_fail(
+			err, VITA_E_FORMAT,
+			"%s: is a GGUF file, which is a model of its own and in a directory called " VITA_GGUF_NAME
+			"; name the file itself",
+			path);
 	vita_gguf *gguf = calloc(1, sizeof *gguf);
 	if (!gguf) return vita_fail(err, VITA_E_NOMEM, "%s: out of memory while opening this model", path);
 	vita_status status = vita_gguf_open(&model->files[file].map, path, gguf, err);

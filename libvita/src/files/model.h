@@ -94,6 +94,9 @@ bool vita_shape_count(const int64_t *shape, size_t rank, uint64_t *count);
 /* Map path and hand it to the reader that knows it; *file is its index. */
 vita_status vita_model_read_file(vita_model *model, const char *path, uint32_t *file, vita_error *err);
 
+/* What a directory whose weights are in GGUF calls them. */
+#define VITA_GGUF_NAME "model.gguf"
+
 /* Open config.json, generation_config.json and the weights of the model's directory. */
 vita_status vita_model_read_directory(vita_model *model, uint32_t want, vita_error *err);
 

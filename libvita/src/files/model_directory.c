@@ -14,7 +14,6 @@
 #define MAX_INDEX_BYTES (32u << 20)
 #define SINGLE_NAME "model.safetensors"
 #define INDEX_NAME "model.safetensors.index.json"
-#define GGUF_NAME "model.gguf"
 #define SUFFIX ".safetensors"
 
 static vita_status fail_memory(const vita_model *model, vita_error *err)
@@ -324,7 +323,7 @@ vita_status vita_model_read_directory(vita_model *model, uint32_t want, vita_err
 	if (status != VITA_OK || model->n_files > 0) return status;
 
 	/* Smaller weights beside the settings and the tokenizer of the directory, whose word goes before its own. */
-	char *quantised = vita_model_join(model, GGUF_NAME);
+	char *quantised = vita_model_join(model, VITA_GGUF_NAME);
 	if (!quantised) return fail_memory(model, err);
 	status = vita_model_read_file(model, quantised, &file, err);
 	free(quantised);
