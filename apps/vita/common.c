@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* ---- errors and messages -------------------------------------------------------------------------- */
@@ -235,6 +236,19 @@ void cli_close(struct cli *cli)
 	cli->config = NULL;
 }
 
+/* ---- outputs -------------------------------------------------------------------------------------- */
+
+/* A device or pipe is left alone: who reads it would see it opened and closed. */
+vita_status cli_check_output(struct cli *cli, const char *path)
+{
+	struct stat there;
+	vita_file *file;
+	if (stat(path, &there) == 0 && !S_ISREG(there.st_mode) && !S_ISDIR(there.st_mode)) return VITA_OK;
+	vita_status status = vita_file_create(path, &file, &cli->err);
+	if (status == VITA_OK) vita_file_discard(file);
+	return status;
+}
+
 /* ---- results -------------------------------------------------------------------------------------- */
 
 int cli_print_json(struct cli *cli, json_t *document)
@@ -253,6 +267,13 @@ json_t *json_ids(const int32_t *ids, uint64_t n)
 	json_t *list = json_array();
 	for (uint64_t i = 0; i < n; i++) (void)json_array_append_new(list, json_integer(ids[i]));
 	return list;
+}
+
+vita_status cli_flush(vita_error *err)
+{
+	errno = 0;
+	if (fflush(stdout) == 0 && !ferror(stdout)) return VITA_OK;
+	return vita_fail(err, VITA_E_IO, "standard output: cannot be written: %s", strerror(errno ? errno : EIO));
 }
 
 /* The length of the UTF-8 character that text begins with; 0 where it begins with none. */

@@ -70,6 +70,9 @@ VITA_PRINTF(2, 3) int cli_usage(struct cli *cli, const char *format, ...); /* gi
 int cli_fail(struct cli *cli, vita_status status); /* tells cli->err, gives the exit code */
 VITA_PRINTF(2, 3) void cli_note(const struct cli *cli, const char *format, ...);
 
+/* Could a file of that name be written? What the work would find only at its end. An error in cli->err. */
+vita_status cli_check_output(struct cli *cli, const char *path);
+
 /* ---- opening ---- */
 
 /* Each gives OK or a status with cli->err filled. cli_close closes what was opened. */
@@ -106,6 +109,9 @@ json_t *json_text(const char *text);
 json_t *json_textn(const char *text, size_t size);
 json_t *json_counts(const vita_turn_result *result); /* of tokens, and what became of the heads' */
 json_t *json_ms(double ms); /* null where negative: it did not happen */
+
+/* Show what was printed so far. E_IO where standard output takes no more: work whose result goes there may end. */
+vita_status cli_flush(vita_error *err);
 
 /* Text as it comes. On a terminal control characters, which a model may make up, are shown as ?. */
 void print_text(const char *text, uint64_t size);

@@ -33,7 +33,7 @@ static vita_status take_ids(struct encoding *e, uint64_t *n)
 		else if (ids_add(&e->ids, block[i], &e->cli->err) != VITA_OK)
 			return VITA_E_NOMEM;
 	}
-	if (*n > 0) (void)fflush(stdout);
+	if (*n > 0 && status >= VITA_OK && cli_flush(&e->cli->err) != VITA_OK) return VITA_E_IO;
 	return status;
 }
 
@@ -127,7 +127,8 @@ static vita_status open_ends(struct encoding *e, const char *path)
 	vita_encoder *encoder;
 	uint32_t rate_in;
 	int64_t n_in;
-	vita_status status = cli_open_engine(cli, VITA_PART_ENCODER);
+	vita_status status = e->features_path ? cli_check_output(cli, e->features_path) : VITA_OK;
+	if (status == VITA_OK) status = cli_open_engine(cli, VITA_PART_ENCODER);
 	if (status != VITA_OK) return status;
 	const vita_encoder_info *info = cli->info.encoder_info;
 	if (info->output == VITA_ENCODER_FEATURES && !e->features_path)

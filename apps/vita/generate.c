@@ -51,7 +51,7 @@ static vita_status take_token(void *user, int32_t id, uint32_t source, const flo
 	if (status == VITA_OK) status = ids_add(&g->ids, id, err);
 	if (status == VITA_OK && !g->cli->json) {
 		(void)printf(g->ids.n > 1 ? ",%d" : "%d", (int)id);
-		(void)fflush(stdout);
+		status = cli_flush(err);
 	}
 	return status;
 }
@@ -83,8 +83,9 @@ static vita_status generate(struct generation *g)
 	vita_conversation *conversation;
 	vita_turn_events events;
 	vita_turn turn;
-	vita_status status =
-		cli_open_engine(cli, VITA_PART_LLM | VITA_PART_HEADS | (g->text ? VITA_PART_TOKENIZER : 0));
+	const uint32_t parts = VITA_PART_LLM | VITA_PART_HEADS | (g->text ? VITA_PART_TOKENIZER : 0);
+	vita_status status = g->logits_path ? cli_check_output(cli, g->logits_path) : VITA_OK;
+	if (status == VITA_OK) status = cli_open_engine(cli, parts);
 	if (status == VITA_OK) status = vita_conversation_open(cli->engine, &conversation, &cli->err);
 	if (status != VITA_OK) return status;
 	VITA_INIT(&events);
@@ -140,6 +141,8 @@ static int check_and_generate(struct generation *g, int argc, char **argv)
 	if (take_options(g, argc, argv) == CLI_STOP) return cli->exit_code;
 	if (optind < argc)
 		return cli_usage(cli, "\"%s\" is too much; a prompt goes after --prompt", argv[optind]);
+	if (g->logits_path && strcmp(g->logits_path, "-") == 0)
+		return cli_usage(cli, "--logits needs the name of a file; standard output has the ids");
 	if (!g->text == !g->prompt.n)
 		return cli_usage(cli, "either --ids with at least one id or --prompt is needed");
 	vita_status status = generate(g);

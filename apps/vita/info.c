@@ -175,6 +175,13 @@ static int print_model(struct cli *cli, const vita_model *model, int with_tensor
 	return EXIT_DONE;
 }
 
+/* Of what is told; the config's faults are the caller's, as with every verb. */
+static int exit_code_of(struct cli *cli, const struct findings *findings)
+{
+	if (findings->config_is_wrong) return cli_fail(cli, VITA_E_CONFIG);
+	return findings_fit(findings) ? EXIT_DONE : EXIT_FAILED;
+}
+
 /* A file that is opened, but not where a config.json is asked for. */
 static int is_bare(const char *path)
 {
@@ -196,7 +203,7 @@ static int show_model(struct cli *cli, const char *path, int with_tensors)
 	status = find_layout(cli, path, &findings);
 	int exit_code = status == VITA_OK ? print_model(cli, model, with_tensors, &findings)
 	                                  : cli_fail(cli, status);
-	if (exit_code == EXIT_DONE && !findings_fit(&findings)) exit_code = EXIT_FAILED;
+	if (exit_code == EXIT_DONE) exit_code = exit_code_of(cli, &findings);
 	findings_free(&findings);
 	vita_model_close(model);
 	return exit_code;
@@ -213,7 +220,7 @@ static int show_config(struct cli *cli)
 		exit_code = cli_usage(cli, "the config names no model");
 	else if (cli->json) exit_code = cli_print_json(cli, json_pack("{s:O}", "layout", findings.layout));
 	else print_findings(&findings);
-	if (exit_code == EXIT_DONE && !findings_fit(&findings)) exit_code = EXIT_FAILED;
+	if (exit_code == EXIT_DONE) exit_code = exit_code_of(cli, &findings);
 	findings_free(&findings);
 	return exit_code;
 }
@@ -244,7 +251,8 @@ const struct verb verb_info = {
 		"but without taking memory: what plugins find in it, which tensors are missing or\n"
 		"of another shape than they should be, and what the tokenizer lacks. With a config\n"
 		"all models that it names are looked at, and whether they fit each other. What\n"
-		"does not fit, or is named and not there, is told part by part, and exit is 1.\n\n"
+		"does not fit, or is named and not there, is told part by part, and exit is 1; or 2\n"
+		"where the config is at fault, as with every verb.\n\n"
 		"      --tensors              list them too\n\n"
 		"JSON: architecture; parameters; tensors, a list of name, dtype, type (in the\n"
 		"file's own words) and shape; metadata; bytes by weight type; memory, the bytes\n"

@@ -103,6 +103,8 @@ vita_status find_layout(struct cli *cli, const char *path, struct findings *out)
 				  VITA_PART_TOKENIZER | VITA_PART_LLM | VITA_PART_HEADS | VITA_PART_ENCODER |
 					  VITA_PART_CODEC,
 				  &events, &n_problems, &cli->err);
+	out->config_is_wrong = status == VITA_E_CONFIG;
+	if (out->config_is_wrong) status = VITA_OK;
 	if (status == VITA_OK && out->is_out_of_memory)
 		status = vita_fail(&cli->err, VITA_E_NOMEM, "no memory for what is found");
 	return status;

@@ -13,6 +13,7 @@ struct findings {
 	const char *model;   /* path; NULL: those of the config */
 	int is_bare;         /* tensors without a config.json, which no plugin opens as a model */
 	int is_out_of_memory;
+	int config_is_wrong; /* cli->err says how, and layout has all that was found */
 };
 
 /* Look at the model, or where path is NULL at those of the config. */

@@ -4,8 +4,6 @@
  */
 #include "common.h"
 
-#include <errno.h>
-
 static const struct verb *const verbs[] = {
 	&verb_run,      &verb_asr,        &verb_tts,     &verb_generate, &verb_encode, &verb_decode,
 	&verb_tokenize, &verb_detokenize, &verb_plugins, &verb_info, &verb_convert, &verb_init,
@@ -34,15 +32,16 @@ static const struct verb *find_verb(const char *name)
 static int run_verb(const struct verb *verb, int argc, char **argv)
 {
 	struct cli cli = { .verb = verb };
+	vita_error flushed;
 	VITA_INIT(&cli.err);
+	VITA_INIT(&flushed);
 	if (!cli_start_signals()) return cli_fail(&cli, vita_fail(&cli.err, VITA_E_NOMEM, "out of memory"));
 	int exit_code = verb->run(&cli, argc, argv);
 	cli_close(&cli);
-	errno = 0;
-	if ((fflush(stdout) != 0 || ferror(stdout)) && exit_code == EXIT_DONE)
-		exit_code = cli_fail(&cli,
-		                     vita_fail(&cli.err, VITA_E_IO, "standard output: cannot be written: %s",
-		                               strerror(errno ? errno : EIO)));
+	if (cli_flush(&flushed) != VITA_OK && exit_code == EXIT_DONE) {
+		cli.err = flushed;
+		exit_code = cli_fail(&cli, VITA_E_IO);
+	}
 	return cli_end_by_signal(exit_code);
 }
 

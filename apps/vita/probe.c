@@ -376,8 +376,10 @@ static int run(struct cli *cli, int argc, char **argv)
 		return cli_usage(cli, "either a recording with a question or --speak TEXT is needed");
 	if (svg_check_output(cli) != EXIT_DONE) return EXIT_USAGE;
 	progress_enable(cli);
-	vita_status status = cli_open_engine(cli, VITA_PART_TOKENIZER | VITA_PART_LLM | VITA_PART_HEADS |
-	                                                  (request.recording ? VITA_PART_ENCODER : 0u));
+	const uint32_t parts =
+		VITA_PART_TOKENIZER | VITA_PART_LLM | VITA_PART_HEADS | (request.recording ? VITA_PART_ENCODER : 0u);
+	vita_status status = cli->output && !svg_to_stdout(cli) ? cli_check_output(cli, cli->output) : VITA_OK;
+	if (status == VITA_OK) status = cli_open_engine(cli, parts);
 	if (status == VITA_OK && probe.layer >= (int64_t)cli->info.llm_info->n_layers)
 		return cli_usage(cli, "--layer %lld: the model has layers 0 to %u", (long long)probe.layer,
 		                 cli->info.llm_info->n_layers - 1);

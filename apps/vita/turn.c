@@ -39,8 +39,9 @@ static vita_status take_text(void *user, const char *text, uint64_t size, vita_e
 	}
 	if (size > 0) memcpy(answer->text + answer->text_size, text, (size_t)size);
 	answer->text_size = needed;
-	if (answer->prints_text) print_text(text, size);
-	return VITA_OK;
+	if (!answer->prints_text) return VITA_OK;
+	print_text(text, size);
+	return answer->sound ? VITA_OK : cli_flush(err); /* sound is worth having without the text */
 }
 
 static vita_status take_sound(void *user, const float *pcm, uint64_t n, vita_error *err)

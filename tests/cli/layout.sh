@@ -90,7 +90,7 @@ expect_exit 1 "$vita" info "$scratch/none"
 
 # ---- a config's models together ------------------------------------------------------------------
 if [ -e "$plugindir/encoder-codec2.so" ]; then
-	expect_exit 1 "$vita" info -s llm.model="$scratch/boost" -s encoder.plugin=codec2
+	expect_exit 2 "$vita" info -s llm.model="$scratch/boost" -s encoder.plugin=codec2
 	expect_match "$scratch/out" '5664 different tokens'
 	expect_exit 0 "$vita" info --json -s llm.model="$scratch/boost"
 	compact "$scratch/out" >"$scratch/document"
@@ -100,7 +100,7 @@ fi
 if [ -e "$plugindir/encoder-sensevoice.so" ]; then
 	rows="-s encoder.plugin=sensevoice -s encoder.model=$VITA_SRCDIR/tests/golden/sensevoice"
 	# shellcheck disable=SC2086 # a list of arguments
-	expect_exit 1 "$vita" info --json -s llm.model="$scratch/boost" $rows
+	expect_exit 2 "$vita" info --json -s llm.model="$scratch/boost" $rows
 	compact "$scratch/out" >"$scratch/document"
 	expect_match "$scratch/document" 'encodersensevoicegivesfeaturerows,butthetokenizerof.*hasnotoken<|context_of_audio|>'
 	expect_match "$scratch/document" '"layout":{"fits":false'
@@ -113,8 +113,19 @@ if [ -e "$plugindir/codec-flow-hift.so" ] && [ -e "$plugindir/encoder-whisper-vq
 		-s encoder.model="$VITA_SRCDIR/tests/golden/decoder" -s codec.model="$VITA_SRCDIR/tests/golden/tokenizer/tiny"
 	expect_match "$scratch/out" '^encoder  *whisper-vq does not fit'
 	expect_match "$scratch/out" '^codec  *flow-hift does not fit'
-	expect_match "$scratch/out" 'config.yaml.*is needed beside a speech decoder'
+	expect_match "$scratch/out" 'lacks what a speech decoder needs: config.yaml, flow'
 fi
+
+# What the config is at fault for is exit 2, as with every other verb, and all else is told even so.
+for wrong in heads.count=99 heads.schedule=never llm.backend=nonesuch backend.device=no-such-device encoder.plugin=nonesuch; do
+	expect_exit 2 "$vita" info --json -s llm.model="$scratch/boost" -s $wrong
+	expect_match "$scratch/err" "^vita: .*${wrong#*.*=}"
+	compact "$scratch/out" >"$scratch/document"
+	expect_match "$scratch/document" '"layout":{"fits":false'
+	expect_match "$scratch/document" '"kind":"tokenizer","plugin":"","tensors":0,"fits":true'
+done
+expect_exit 2 "$vita" info "$scratch/boost" -s backend.name=nonesuch
+expect_match "$scratch/out" '^llm .*does not fit'
 
 # ---- what a config names and is not there: every part of it, not the first alone ------------------
 part() { # kind, plugin, fits, pattern of its sentence
@@ -145,7 +156,7 @@ if [ -e "$plugindir/codec-flow-hift.so" ] && [ -e "$plugindir/encoder-whisper-vq
 fi
 # A language model without weights may have its tokenizer.
 rm "$scratch/boost/model.safetensors"
-expect_exit 1 "$vita" info --json -s llm.model="$scratch/boost" -s encoder.plugin=nonesuch -s codec.model="$scratch"
+expect_exit 2 "$vita" info --json -s llm.model="$scratch/boost" -s encoder.plugin=nonesuch -s codec.model="$scratch"
 compact "$scratch/out" >"$scratch/document"
 expect_match "$scratch/document" '"kind":"llm","plugin":"","tensors":0,"fits":false'
 expect_match "$scratch/document" '"kind":"tokenizer","plugin":"","tensors":0,"fits":true'

@@ -97,7 +97,25 @@ expect_match "$scratch/err" config.json
 model "$VITA_SRCDIR/tests/golden/llm/tiny-bf16-sharded"
 rm "$scratch/model/model-00002-of-00002.safetensors"
 generate "$scratch/model" --ids 1
-expect_match "$scratch/err" model-00002-of-00002.safetensors
+expect_match "$scratch/err" 'the shard model-00002-of-00002.safetensors, which is not there'
+
+# All that is missing is told at once.
+rm "$scratch"/model/model-0000?-of-00002.safetensors "$scratch/model/config.json"
+generate "$scratch/model" --ids 1
+expect_match "$scratch/err" 'shards model-00001-of-00002.safetensors, model-00002-of-00002.safetensors, which are not there; config.json is missing too'
+rm -r "$scratch/model"
+mkdir "$scratch/model"
+generate "$scratch/model" --ids 1
+expect_match "$scratch/err" 'no config.json and no weights'
+ln -s "$tiny/model.safetensors" "$scratch/model/part-00002-of-00007.safetensors"
+ln -s "$tiny/config.json" "$scratch/model/config.json"
+generate "$scratch/model" --ids 1
+expect_match "$scratch/err" '1 of 7 shards; part-00001-of-00007.*part-00005-of-00007.safetensors and 2 more are missing'
+if [ -e "$plugindir/codec-flow-hift.so" ]; then
+	mkdir "$scratch/nothing"
+	expect_refusal "$vita" decode -s codec.plugin=flow-hift -s codec.model="$scratch/nothing" -o "$scratch/no.wav" 1
+	expect_match "$scratch/err" 'config.yaml, flow.safetensors or flow.pt, hift.safetensors or hift.pt'
+fi
 
 model "$tiny"
 printf '{"model":{"type":"BPE","vocab":{"a":0}}}' >"$scratch/model/tokenizer.json"
@@ -182,5 +200,20 @@ if [ -e "$plugindir/codec-codec2.so" ]; then
 		[ ! -e "$left" ] || fail "left behind after Ctrl-C: $left"
 	done
 fi
+
+# Nobody reads on: the work ends.
+"$vita" generate -s llm.model="$tiny" --ids 1 --max-tokens 1000 2>"$scratch/err" | head -c 2 >"$scratch/out"
+expect_match "$scratch/err" 'standard output: cannot be written: Broken pipe'
+full() { "$vita" generate -s llm.model="$tiny" --ids 1 --max-tokens 1000 >/dev/full; }
+expect_refusal full
+expect_match "$scratch/err" 'No space left'
+
+# What cannot be written is told before the work, not after it.
+for place in "$scratch/no-such-folder/logits" "$scratch" ''; do
+	generate "$tiny" --ids 1 --logits "$place"
+done
+expect_exit 2 "$vita" generate -s llm.model="$tiny" --ids 1 --logits -
+generate "$scratch/nowhere" --ids 1 --logits "$scratch/logits"
+[ ! -e "$scratch/logits" ] || fail "--logits left a file of nothing"
 
 finish

@@ -398,7 +398,7 @@ static void test_shards_without_an_index(void **state)
 {
 	(void)state;
 	put_safetensors(in_scratch("model-00001-of-00002.safetensors"), TENSOR("a"), 2);
-	expect_open(scratch, 0, VITA_E_NOTFOUND, "holds 1 of 2 shards like model-00001-of-00002.safetensors");
+	expect_open(scratch, 0, VITA_E_NOTFOUND, "holds 1 of 2 shards; model-00002-of-00002.safetensors is missing");
 	put_safetensors(in_scratch("model-00002-of-00002.safetensors"), TENSOR("a"), 2);
 	expect_open(scratch, 0, VITA_E_FORMAT, "tensor \"a\" is both in");
 	put_safetensors(in_scratch("model-00002-of-00002.safetensors"), TENSOR("b"), 2);

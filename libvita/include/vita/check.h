@@ -36,7 +36,8 @@ typedef struct vita_check_events {
  * the language model and its heads; [encoder] and [codec] where they name a plugin, a model that some plugin knows, one
  * that cannot be opened, or one of their own that is not [llm]'s. A model that all sections name is looked at as what plugins know it for. *n_problems counts
  * what was told. Use the context for nothing else meanwhile.
- * OK (whatever was found) | E_NOMEM                                    [one-thread, may-block] */
+ * OK (whatever was found in models) | E_CONFIG: all was looked at and told, and of that err repeats the first that the
+ * config is at fault for | E_NOMEM                                     [one-thread, may-block] */
 VITA_EXPORT vita_status vita_check_parts(vita_context *context, uint32_t parts, const vita_check_events *events,
                                          uint64_t *n_problems, vita_error *err);
 

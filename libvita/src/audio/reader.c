@@ -53,6 +53,7 @@ static vita_status fail_path(vita_error *err, const char *path, int number)
 static vita_status check_path(const char *path, vita_error *err)
 {
 	struct stat there;
+	if (!*path) return vita_fail(err, VITA_E_INVALID, "\"\" does not name a recording");
 	if (stat(path, &there) != 0) return fail_path(err, path, errno);
 	if (S_ISDIR(there.st_mode))
 		return vita_fail(err, VITA_E_INVALID, "%s: is a directory; the name of a recording is needed",

@@ -27,6 +27,7 @@ typedef struct checker {
 	int lost_tensor;                /* a tensor was missing that nothing could stand in for */
 	uint64_t n_tensors, n_problems; /* of the part */
 	uint64_t n_all;                 /* problems of all parts */
+	vita_error config;              /* the first that the config is at fault for; "" where it is for none */
 	struct {
 		const vita_model *model;
 		size_t n;             /* tensors; another model may lie where one was closed */
@@ -48,11 +49,18 @@ static void tell_problem(checker *c, const char *tensor, const char *text)
 	if (c->events.problem) c->events.problem(c->events.user, c->part, tensor, text);
 }
 
+/* Why a part cannot be used as the config says. */
+static void tell_refusal(checker *c, vita_status status, const vita_error *err)
+{
+	if (status == VITA_E_CONFIG && !c->config.message[0]) c->config = *err;
+	tell_problem(c, "", err->message);
+}
+
 /* Why a part cannot be opened. A file that is not there may be meant to come from elsewhere. */
 static void tell_failure(checker *c, vita_status status, const vita_error *err)
 {
 	if (status != VITA_E_NOTFOUND || c->lost_tensor || !VITA_HAS(&c->events, vita_check_events, missing)) {
-		tell_problem(c, "", err->message);
+		tell_refusal(c, status, err);
 		return;
 	}
 	c->n_problems++;
@@ -247,8 +255,9 @@ static void check_llm(checker *c)
 {
 	vita_error err = {0};
 	begin_part(c, "llm");
-	if (vita_engine_open_llm(c->engine, &err) != VITA_OK)
-		tell_problem(c, "", err.message);
+	vita_status status = vita_engine_open_llm(c->engine, &err);
+	if (status != VITA_OK)
+		tell_refusal(c, status, &err);
 	else
 		note_llm(c);
 	end_part(c, &c->engine->llm_part);
@@ -285,8 +294,9 @@ static void check_heads(checker *c)
 	begin_part(c, "heads");
 	(void)vita_model_get_int(engine->model, VITA_CONFIG_MODEL, "num_nextn_predict_layers", 0, INT32_MAX,
 				 &said, NULL);
-	if (vita_engine_open_heads(engine, &err) != VITA_OK)
-		tell_problem(c, "", err.message);
+	vita_status status = vita_engine_open_heads(engine, &err);
+	if (status != VITA_OK)
+		tell_refusal(c, status, &err);
 	else if (said > 0 && !engine->head_part.factory &&
 		 vita_context_int(engine->context, "heads", "count") != 0)
 		tell_problem(c, "",
@@ -305,8 +315,9 @@ static void check_together(checker *c)
 {
 	vita_error err = {0};
 	begin_part(c, "llm");
-	if (vita_engine_settle(c->engine, &err) == VITA_OK) return;
-	tell_problem(c, "", err.message);
+	vita_status status = vita_engine_settle(c->engine, &err);
+	if (status == VITA_OK) return;
+	tell_refusal(c, status, &err);
 	end_part(c, &c->engine->llm_part);
 }
 
@@ -430,5 +441,5 @@ vita_status vita_check_parts(vita_context *context, uint32_t parts, const vita_c
 	for (uint32_t i = 0; i < MAX_MODELS; i++)
 		free(c.seen[i].parts);
 	*n_problems = c.n_all;
-	return VITA_OK;
+	return c.config.message[0] ? vita_fail(err, VITA_E_CONFIG, "%s", c.config.message) : VITA_OK;
 }

@@ -106,10 +106,9 @@ static vita_status named_or_matching(const vita_engine *engine, const char *sect
 static vita_status prepare(vita_engine *engine, const char *section, vita_part *part,
                            vita_settings **settings, vita_error *err)
 {
-	vita_status status = VITA_OK;
 	part->device = engine->device;
-	if (!engine->device)
-		status = vita_context_device_open(engine->context, section, &part->device, err);
+	vita_status status = engine->device ? vita_context_device_find(engine->context, section, err)
+	                                    : vita_context_device_open(engine->context, section, &part->device, err);
 	if (status != VITA_OK) return status;
 	return vita_context_settings(engine->context, section, part->factory, settings, err);
 }

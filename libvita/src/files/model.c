@@ -190,15 +190,18 @@ vita_status vita_model_require(const vita_model *model, uint32_t want, vita_erro
 		                 "%s: is a file of tensors alone; a directory that also has a "
 		                 "config.json is needed, or a GGUF file",
 		                 model->path);
-	if ((want & VITA_MODEL_WANT_CONFIG) && !config->root)
+	const bool no_config = (want & VITA_MODEL_WANT_CONFIG) && !config->root;
+	const bool no_weights = (want & VITA_MODEL_WANT_TENSORS) && model->n_entries == 0 && model->is_directory &&
+	                        model->n_files == 0;
+	if (no_weights)
+		return vita_fail(err, VITA_E_NOTFOUND,
+		                 "%s: has no %sweights; model.safetensors, or "
+		                 "model.safetensors.index.json and its shards, are needed%s",
+		                 model->path, no_config ? "config.json and no " : "",
+		                 no_config ? " beside config.json" : "");
+	if (no_config)
 		return vita_fail(err, VITA_E_NOTFOUND,
 		                 "%s: has no config.json, which a model directory needs", model->path);
-	if ((want & VITA_MODEL_WANT_TENSORS) && model->n_entries == 0 && model->is_directory &&
-	    model->n_files == 0)
-		return vita_fail(err, VITA_E_NOTFOUND,
-		                 "%s: has no weights; model.safetensors, or "
-		                 "model.safetensors.index.json and its shards, are needed",
-		                 model->path);
 	if ((want & VITA_MODEL_WANT_TENSORS) && model->n_entries == 0)
 		return vita_fail(err, VITA_E_FORMAT, "%s: holds no tensors", model->path);
 	return VITA_OK;

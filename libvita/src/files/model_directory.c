@@ -5,16 +5,42 @@
  */
 #include "files/model.h"
 #include "files/yaml.h"
+#include "host/words.h"
 
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define MAX_CONFIG_BYTES (8u << 20)
 #define MAX_INDEX_BYTES (32u << 20)
 #define SINGLE_NAME "model.safetensors"
 #define INDEX_NAME "model.safetensors.index.json"
 #define SUFFIX ".safetensors"
+#define MAX_NAMED 4 /* missing files in one sentence; more are counted */
+
+/* Files that are not there, for one sentence about all of them. */
+typedef struct missing_files {
+	size_t n;
+	char names[512]; /* "a, b" */
+} missing_files;
+
+static void note_missing(missing_files *missing, const char *name)
+{
+	vita_shown shown;
+	if (missing->n++ < MAX_NAMED)
+		vita_append(missing->names, sizeof missing->names, "%s%.100s", missing->n > 1 ? ", " : "",
+		            vita_show(shown, name));
+}
+
+/* " and 3 more" */
+static const char *more_missing(const missing_files *missing, char *out, size_t size)
+{
+	out[0] = '\0';
+	if (missing->n > MAX_NAMED) (void)snprintf(out, size, " and %zu more", missing->n - MAX_NAMED);
+	return out;
+}
 
 static vita_status fail_memory(const vita_model *model, vita_error *err)
 {
@@ -145,18 +171,32 @@ static vita_status check_complete(const vita_model *model, const char *index, js
 	return status;
 }
 
-static vita_status read_shard(vita_model *model, const char *index, const char *name, vita_error *err)
+static vita_status read_shard(vita_model *model, const char *name, vita_error *err)
 {
 	uint32_t file;
-	vita_shown shown;
 	char *path = vita_model_join(model, name);
 	if (!path) return fail_memory(model, err);
 	vita_status status = vita_model_read_file(model, path, &file, err);
-	if (status == VITA_E_NOTFOUND)
-		status = vita_fail(err, status, "%s: names the shard %s, which is not there", index,
-		                   vita_show(shown, name));
 	free(path);
 	return status;
+}
+
+/* All shards that are missing, before any is read: who fetches them wants to know of each. */
+static vita_status check_shards(const vita_model *model, const char *index, const char *const *names, size_t n,
+                                vita_error *err)
+{
+	missing_files missing = {0};
+	char more[40];
+	for (size_t i = 0; i < n; i++) {
+		char *path = vita_model_join(model, names[i]);
+		if (!path) return fail_memory(model, err);
+		if (access(path, F_OK) != 0 && errno == ENOENT) note_missing(&missing, names[i]);
+		free(path);
+	}
+	if (missing.n == 0) return VITA_OK;
+	return vita_fail(err, VITA_E_NOTFOUND, "%s: names the shard%s %s%s, which %s not there", index,
+	                 missing.n > 1 ? "s" : "", missing.names, more_missing(&missing, more, sizeof more),
+	                 missing.n > 1 ? "are" : "is");
 }
 
 static vita_status read_weight_map(vita_model *model, const char *index, json_t *root, vita_error *err)
@@ -170,9 +210,10 @@ static vita_status read_weight_map(vita_model *model, const char *index, json_t 
 		                 "%s: weight_map must be an object of tensor names and files, but is %s",
 		                 index, vita_json_kind(weight_map));
 	vita_status status = list_shards(model, index, weight_map, &shards, &n, err);
+	if (status == VITA_OK) status = check_shards(model, index, shards, n, err);
 	for (size_t i = 0; i < n && status == VITA_OK; i++) {
 		size_t first = model->n_entries;
-		status = read_shard(model, index, shards[i], err);
+		status = read_shard(model, shards[i], err);
 		if (status == VITA_OK) keep_indexed(model, first, weight_map, shards[i]);
 	}
 	if (status == VITA_OK) status = check_complete(model, index, weight_map, err);
@@ -266,6 +307,23 @@ static bool is_one_model(const name_list *list)
 	return list->n > 0;
 }
 
+/* Numbered shards are not as many as their names say. */
+static vita_status fail_shards(const vita_model *model, const name_list *list, size_t total, vita_error *err)
+{
+	missing_files missing = {0};
+	char more[40], name[NAME_MAX + 1];
+	size_t stem, there = 0;
+	(void)shard_total(list->names[0], &stem);
+	for (size_t i = 1; i <= total; i++) {
+		(void)snprintf(name, sizeof name, "%.*s-%05zu-of-%05zu" SUFFIX, (int)stem, list->names[0], i, total);
+		if (there < list->n && strcmp(list->names[there], name) == 0) there++;
+		else note_missing(&missing, name);
+	}
+	return vita_fail(err, VITA_E_NOTFOUND, "%s: holds %zu of %zu shards; %s%s %s missing", model->path, list->n,
+	                 total, missing.names, more_missing(&missing, more, sizeof more),
+	                 missing.n > 1 ? "are" : "is");
+}
+
 static vita_status check_unindexed(const vita_model *model, const name_list *list, uint32_t want,
                                    vita_error *err)
 {
@@ -278,10 +336,7 @@ static vita_status check_unindexed(const vita_model *model, const name_list *lis
 		                 model->path, vita_show(shown, list->names[0]),
 		                 vita_show(other, list->names[1]), SINGLE_NAME);
 	size_t total = is_one_model(list) ? shard_total(list->names[0], &stem) : 0;
-	if (total > 0 && list->n != total)
-		return vita_fail(err, VITA_E_NOTFOUND, "%s: holds %zu of %zu shards like %s", model->path,
-		                 list->n, total, vita_show(shown, list->names[0]));
-	return VITA_OK;
+	return total > 0 && list->n != total ? fail_shards(model, list, total, err) : VITA_OK;
 }
 
 /* Several files that are no set of shards are several models (a codec's parts): their user names them. */
@@ -320,6 +375,8 @@ vita_status vita_model_read_directory(vita_model *model, uint32_t want, vita_err
 	if (status != VITA_E_NOTFOUND) return status;
 	status = read_index(model, &found, err);
 	if (status == VITA_OK && !found) status = read_unindexed(model, want, err);
+	if (err && status == VITA_E_NOTFOUND && (want & VITA_MODEL_WANT_CONFIG) && !model->documents[VITA_CONFIG_MODEL].root)
+		vita_append(err->message, sizeof err->message, "; config.json is missing too");
 	if (status != VITA_OK || model->n_files > 0) return status;
 
 	/* Smaller weights beside the settings and the tokenizer of the directory, whose word goes before its own. */

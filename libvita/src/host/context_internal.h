@@ -60,6 +60,9 @@ vita_status vita_context_section_factory(const vita_context *context, const char
 vita_status vita_context_device_open(vita_context *context, const char *section, const vita_device **out,
                                      vita_error *err);
 
+/* Is there a device that the section could compute on? The error is that of opening it.    [any-thread] */
+vita_status vita_context_device_find(const vita_context *context, const char *section, vita_error *err);
+
 /* The reference backend, whatever the config says. E_NOTFOUND where there is none.   [any-thread, may-block] */
 vita_status vita_context_reference_open(vita_context *context, const vita_device **out, vita_error *err);
 

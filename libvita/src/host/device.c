@@ -100,6 +100,16 @@ static const vita_entry *next_best(const vita_registry *registry, const choice *
 	return best;
 }
 
+/* The first to try, and what is wanted of the device. */
+static const vita_entry *best_of(const vita_registry *registry, const choice *c, const char **wanted)
+{
+	*wanted = c->device;
+	const vita_entry *best = next_best(registry, c, *wanted, NULL);
+	if (best || c->strict) return best;
+	*wanted = "";
+	return next_best(registry, c, *wanted, NULL);
+}
+
 /* Nothing fits: say what there is. */
 static vita_status nothing_fits(const vita_context *context, const choice *c, vita_error *err)
 {
@@ -253,12 +263,8 @@ static const vita_device *handed_out(const vita_open_device *device)
 static vita_status open_best(vita_context *context, const choice *c, vita_open_device **out, vita_error *err)
 {
 	const vita_registry *registry = &context->registry;
-	const char *wanted = c->device;
-	const vita_entry *entry = next_best(registry, c, wanted, NULL);
-	if (!entry && !c->strict) {
-		wanted = "";
-		entry = next_best(registry, c, wanted, NULL);
-	}
+	const char *wanted;
+	const vita_entry *entry = best_of(registry, c, &wanted);
 	if (!entry) return nothing_fits(context, c, err);
 	for (;;) {
 		vita_error why;
@@ -285,6 +291,13 @@ vita_status vita_context_device_open(vita_context *context, const char *section,
 	if (status == VITA_OK) *out = handed_out(device);
 	(void)pthread_mutex_unlock(&context->device_lock);
 	return status;
+}
+
+vita_status vita_context_device_find(const vita_context *context, const char *section, vita_error *err)
+{
+	choice c = read_choice(context, section);
+	const char *wanted;
+	return best_of(&context->registry, &c, &wanted) ? VITA_OK : nothing_fits(context, &c, err);
 }
 
 vita_status vita_context_reference_open(vita_context *context, const vita_device **out, vita_error *err)

@@ -12,6 +12,7 @@ log.jsonl. The same lists, options and seed give the same weights on the same ma
 import argparse
 import json
 import os
+import sys
 import time
 
 import numpy as np
@@ -22,6 +23,9 @@ import augment
 import features
 import model
 import speech
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "evaluate"))
+import figures  # noqa: E402
 
 # Rows of log mel for the decoder: (ln magnitude - shift) / scale, nothing below ln 1e-3.
 VOICE = {"mel_shift": -2.0, "mel_scale": 2.5, "mel_floor": -6.9}
@@ -52,16 +56,6 @@ def batch(rows, fill):
     for i, r in enumerate(rows):
         x[i, :len(r)], mask[i, 0, :len(r)] = r, 1
     return torch.from_numpy(x).transpose(1, 2).contiguous(), torch.from_numpy(mask)
-
-
-def edits(a, b):
-    """Levenshtein's distance."""
-    row = list(range(len(b) + 1))
-    for i, x in enumerate(a, 1):
-        before, row[0] = row[0], i
-        for j, y in enumerate(b, 1):
-            before, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, before + (x != y))
-    return row[-1]
 
 
 def collapse(ids):
@@ -165,7 +159,7 @@ class Tokenizer:
         return collapse(self.judge.phones(q)[0].argmax(0).tolist())
 
     def phone_error(self, recordings, front):
-        wrong = sum(edits(self.heard(front.encoder_input(r.sound())), r.phones) for r in recordings)
+        wrong = sum(figures.edits(self.heard(front.encoder_input(r.sound())), r.phones) for r in recordings)
         return wrong / sum(len(r.phones) for r in recordings)
 
 

@@ -5,6 +5,7 @@
 #include "flow_hift.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #define NAME "flow-hift"
 
@@ -78,6 +79,40 @@ static vita_status open_part(vita_codec *codec, const char *stem, const char *te
 	                 "config.yaml", path, stem, stem);
 }
 
+/* Is one of the names a file of the directory? */
+static int32_t has_file(const vita_codec *codec, const char *const *names, size_t n)
+{
+	const vita_host *host = codec->host;
+	for (size_t i = 0; i < n; i++) {
+		const char *path = host->model_file_path(host->context, codec->directory, names[i]);
+		if (path && access(path, F_OK) == 0) return 1;
+	}
+	return 0;
+}
+
+/* More than one missing file is told in one sentence; what is wrong with one, its reader tells. */
+static vita_status check_files(const vita_codec *codec, vita_error *err)
+{
+	static const char *const names[3][2] = { { "config.yaml" }, { "flow.safetensors", "flow.pt" },
+	                                         { "hift.safetensors", "hift.pt" } };
+	const vita_host *host = codec->host;
+	char missing[128] = "";
+	size_t n_missing = 0;
+	vita_array array;
+	VITA_INIT(&array);
+	if (host->model_tensor(host->context, codec->directory, "conv_post.bias", 0, NULL, &array, NULL) == VITA_OK)
+		return VITA_OK; /* networks in one file */
+	for (size_t i = 0; i < 3; i++) {
+		size_t used = strlen(missing);
+		if (has_file(codec, names[i], i ? 2 : 1)) continue;
+		(void)snprintf(missing + used, sizeof missing - used, "%s%s%s%s", n_missing++ ? ", " : "", names[i][0],
+		               i ? " or " : "", i ? names[i][1] : "");
+	}
+	if (n_missing < 2) return VITA_OK;
+	return vita_fail(err, VITA_E_NOTFOUND, "%s: lacks what a speech decoder needs: %s",
+	                 host->model_path(host->context, codec->directory), missing);
+}
+
 static vita_status load_hift(vita_codec *codec, uint32_t dtype, vita_error *err)
 {
 	const vita_host *host = codec->host;
@@ -131,6 +166,7 @@ static vita_status fill(vita_codec *codec, const vita_settings *settings, vita_e
 		return vita_fail(err, VITA_E_CONFIG, "[codec] model is missing: the directory of a speech decoder, with config.yaml, "
 		                 "flow.pt and hift.pt");
 	vita_status status = host->model_open(context, path, 0, &codec->directory, err);
+	if (status == VITA_OK) status = check_files(codec, err);
 	if (status == VITA_OK) status = load_flow(codec, (uint32_t)host->setting_int(context, settings, "steps"), dtype, err);
 	if (status == VITA_OK) status = load_hift(codec, dtype, err);
 	if (status != VITA_OK) return status;
