@@ -326,6 +326,20 @@ json_t *json_counts(const vita_turn_result *result)
 		"accepted", (json_int_t)result->n_accepted);
 }
 
+vita_status cli_check_room(struct cli *cli, const vita_turn_result *result)
+{
+	const uint64_t context = cli->info.llm_info->context;
+	if (result->stop != VITA_STOP_LENGTH || result->n_prompt + result->n_tokens < context) return VITA_OK;
+	if (result->n_tokens == 0)
+		return vita_fail(&cli->err, VITA_E_NOMEM,
+		                 "the prompt has all the %llu tokens that the context holds ([llm] context), which leaves "
+		                 "none for an answer",
+		                 (unsigned long long)context);
+	cli_note(cli, "the answer ends here because the context holds %llu tokens ([llm] context)",
+	         (unsigned long long)context);
+	return VITA_OK;
+}
+
 void print_text(const char *text, uint64_t size)
 {
 	int terminal = isatty(STDOUT_FILENO);

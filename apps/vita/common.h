@@ -113,6 +113,9 @@ json_t *json_ms(double ms); /* null where negative: it did not happen */
 /* Show what was printed so far. E_IO where standard output takes no more: work whose result goes there may end. */
 vita_status cli_flush(vita_error *err);
 
+/* An answer that ended because the context was full is told; one that had no room at all has failed. */
+vita_status cli_check_room(struct cli *cli, const vita_turn_result *result);
+
 /* Text as it comes. On a terminal control characters, which a model may make up, are shown as ?. */
 void print_text(const char *text, uint64_t size);
 

@@ -106,6 +106,7 @@ static vita_status generate(struct generation *g)
 	status = vita_turn_run(conversation, &turn, &g->result, &cli->err);
 	progress_clear();
 	vita_conversation_close(conversation);
+	if (status == VITA_OK) status = cli_check_room(cli, &g->result);
 	if (status == VITA_OK && g->logits_path) status = write_logits(g);
 	return status;
 }

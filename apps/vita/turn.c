@@ -101,7 +101,7 @@ static vita_status run_turn(struct answer *answer, uint32_t task, const char *te
 	VITA_INIT(&answer->result);
 	status = vita_turn_run(conversation, &turn, &answer->result, &cli->err);
 	vita_conversation_close(conversation);
-	return status;
+	return status == VITA_OK ? cli_check_room(cli, &answer->result) : status;
 }
 
 static int print_answer(struct answer *answer)

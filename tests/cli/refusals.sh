@@ -57,6 +57,13 @@ expect_match "$scratch/err" 300
 generate "$tiny" --ids 1,-1
 generate "$tiny" --ids 1,99999999999999999999
 generate "$tiny" --ids ''
+# A prompt that leaves no room for an answer, and an answer that has not enough.
+generate "$tiny" -s llm.context=4 --ids 1,2,3,4
+expect_match "$scratch/err" 'all the 4 tokens that the context holds'
+expect_exit 0 "$vita" generate -s llm.model="$tiny" -s llm.context=4 --ids 1,2,3 --max-tokens 2
+expect_match "$scratch/err" 'ends here because the context holds 4 tokens'
+expect_exit 0 "$vita" generate -s llm.model="$tiny" -s llm.context=4 --ids 1,2 --max-tokens 1
+grep -q 'ends here' "$scratch/err" && fail "an answer of the wanted length is told as cut"
 
 model "$tiny"
 head -c 700000 "$tiny/model.safetensors" >"$scratch/model/model.safetensors"
