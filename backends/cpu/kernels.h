@@ -28,6 +28,7 @@
  *           q6_k       int32 [groups][k / 16][N]     -zero_point · Σ q
  *           q4_1       float [groups][k / 32][N]     scale · Σ q
  *           q4_k       int16 [groups][k / 64][N][2]  Σ q
+ * A table's own quantise kernel may put other numbers there, for its tile kernels alone.
  */
 struct quantised_rows {
 	int8_t *q;

@@ -6,7 +6,8 @@
  * vpdpbusd adds, in each of 16 lanes, four products of an unsigned byte (a weight, its zero point not yet
  * taken off) and a signed byte (an activation). A lane is a weight row; the four bytes are neighbours along k,
  * which is how tiles lie. Two registers hold a tile's 32 rows, so that one broadcast of four activations
- * serves both. The zero point's share, -zero · Σ x, is what accumulators start from.
+ * serves both: a memory operand of either product, so that it takes no instruction of its own. The zero point's share,
+ * -zero · Σ x, is what accumulators start from.
  *
  * A span of a tile meets all rows of a group, up to 7 at a time (their accumulators fit the registers), while
  * it is in the first-level cache and the next one is being fetched: memory is read once and evenly.
@@ -31,22 +32,20 @@ struct span {
 	const void *sums;
 	const float *scale;
 	int blocks, stride;         /* blocks of 32 in this span; rows of the group */
-	const unsigned char *ahead; /* what to fetch meanwhile, `lines` of it with each block */
-	int lines;
+	const unsigned char *ahead; /* what to fetch meanwhile */
+	int64_t step;               /* bytes from what to fetch with a block to what with the next */
 	float *out;                 /* [rows][TILE], added to */
 };
 
-/* With group `group` of the eight in block `block`, of which `lines` lines come in all. A block's all at once would wait
- * for one another: the first-level cache has only so many buffers for lines that are under way. */
-INLINE void fetch(const struct span *s, int block, int group, int lines, enum call call)
+/* With group `group` of the eight of a block of `lines` lines. All at once would wait for one another: the first-level cache
+ * has only so many buffers for lines that are under way. Several calls share the lines; how many each of them asks for is
+ * a constant, or there would be a branch for each group: the third and later ones ask for lines again. */
+INLINE void fetch(const unsigned char *ahead, int group, int lines, enum call call)
 {
-	if (call != ONLY) {
-		const unsigned char *p = s->ahead + (int64_t)block * 64 * s->lines;
-		for (int i = group; i < s->lines; i += 8) _mm_prefetch((const char *)p + 64 * i, _MM_HINT_T1);
-		return;
-	}
+	const int n = call == ONLY ? lines : (lines + 1) / 2;
 	UNROLL
-	for (int i = group; i < lines; i += 8) _mm_prefetch((const char *)s->ahead + (block * lines + i) * 64, _MM_HINT_T1);
+	for (int i = group; i < n; i += 8)
+		_mm_prefetch((const char *)ahead + 64 * i, _MM_HINT_T1);
 }
 
 INLINE __m512 load_halves(const unsigned char *p)
@@ -78,9 +77,8 @@ INLINE void multiply_group(const __m512i w[2], const int8_t *q, int rows, __m512
 {
 	UNROLL
 	for (int r = 0; r < rows; r++) {
-		const __m512i x = broadcast4(q + 32 * r);
-		i[r][0] = dot_bytes(i[r][0], w[0], x);
-		i[r][1] = dot_bytes(i[r][1], w[1], x);
+		i[r][0] = dot_four_bytes(i[r][0], w[0], q + 32 * r);
+		i[r][1] = dot_four_bytes(i[r][1], w[1], q + 32 * r);
 	}
 }
 
@@ -104,19 +102,19 @@ INLINE void add_to_out(const struct span *s, int rows, const float *scale, __m51
 	}
 }
 
-/* ---- blocks of 32: q8_0, q4_0, q4_1 ------------------------------------------------------------------- */
+/* ---- blocks of 32: q8_0, q4_1 ------------------------------------------------------------------------- */
 
 /* rows and call are constants where this is inlined. */
 INLINE void span_32(uint32_t dtype, const struct span *s, int rows, enum call call)
 {
-	const int bytes = dtype == VITA_Q8_0 ? HALVES + 8 * GROUP : (dtype == VITA_Q4_1 ? 2 : 1) * HALVES + 4 * GROUP;
-	const int nibbles = dtype != VITA_Q8_0 && call != LATER;
+	const int bytes = dtype == VITA_Q8_0 ? HALVES + 8 * GROUP : 2 * HALVES + 4 * GROUP;
+	const int nibbles = dtype == VITA_Q4_1 && call != LATER;
 	__m512 sum[AT_ONCE][2];
 	clear(sum, rows);
 	for (int b = 0; b < s->blocks; b++) {
-		const unsigned char *head = s->head + b * bytes;
+		const unsigned char *head = s->head + b * bytes, *ahead = s->ahead + b * s->step;
 		const unsigned char *groups = head + (dtype == VITA_Q4_1 ? 2 : 1) * HALVES;
-		if (call == LATER && dtype != VITA_Q8_0) groups = s->bytes + 8 * GROUP * b;
+		if (call == LATER && dtype == VITA_Q4_1) groups = s->bytes + 8 * GROUP * b;
 		const int8_t *q = s->q + 32 * (int64_t)s->stride * b;
 		const int32_t *offset = (const int32_t *)s->sums + (int64_t)s->stride * b;
 		const float *whole = (const float *)s->sums + (int64_t)s->stride * b;
@@ -127,21 +125,17 @@ INLINE void span_32(uint32_t dtype, const struct span *s, int rows, enum call ca
 		UNROLL
 		for (int j = 0; j < 8; j++) {
 			__m512i w[2];
-			fetch(s, b, j, bytes / 64, call);
+			fetch(ahead, j, bytes / 64, call);
 			load_group(groups + GROUP * (nibbles ? j & 3 : j), nibbles, nibbles && j >= 4, w);
-			if (dtype != VITA_Q8_0) keep_group(call, w, s->bytes + GROUP * (8 * b + j));
+			if (dtype == VITA_Q4_1) keep_group(call, w, s->bytes + GROUP * (8 * b + j));
 			multiply_group(w, q + 4 * j, rows, i);
 		}
 		const __m512 d[2] = { load_halves(head), load_halves(head + 32) };
 		UNROLL
 		for (int r = 0; r < rows; r++) {
-			UNROLL
-			for (int t = 0; t < 2; t++) {
-				__m512 factor = d[t];
-				if (dtype != VITA_Q4_0)
-					factor = _mm512_mul_ps(d[t], _mm512_set1_ps(s->scale[(int64_t)s->stride * b + r]));
-				sum[r][t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(i[r][t]), factor, sum[r][t]);
-			}
+			const __m512 scale = _mm512_set1_ps(s->scale[(int64_t)s->stride * b + r]);
+			sum[r][0] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(i[r][0]), _mm512_mul_ps(d[0], scale), sum[r][0]);
+			sum[r][1] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(i[r][1]), _mm512_mul_ps(d[1], scale), sum[r][1]);
 		}
 		if (dtype != VITA_Q4_1) continue;
 		const __m512 m[2] = { load_halves(head + HALVES), load_halves(head + HALVES + 32) };
@@ -151,7 +145,7 @@ INLINE void span_32(uint32_t dtype, const struct span *s, int rows, enum call ca
 			sum[r][1] = _mm512_fmadd_ps(m[1], _mm512_set1_ps(whole[r]), sum[r][1]);
 		}
 	}
-	add_to_out(s, rows, dtype == VITA_Q4_0 ? s->scale : NULL, sum);
+	add_to_out(s, rows, NULL, sum);
 }
 
 INLINE void span_q8_0(const struct span *s, int rows, enum call call)
@@ -159,14 +153,90 @@ INLINE void span_q8_0(const struct span *s, int rows, enum call call)
 	span_32(VITA_Q8_0, s, rows, call);
 }
 
-INLINE void span_q4_0(const struct span *s, int rows, enum call call)
-{
-	span_32(VITA_Q4_0, s, rows, call);
-}
-
 INLINE void span_q4_1(const struct span *s, int rows, enum call call)
 {
 	span_32(VITA_Q4_1, s, rows, call);
+}
+
+/* ---- q4_0 ---------------------------------------------------------------------------------------------- */
+
+/* Integers become floats without an instruction that converts: the bits of FLOAT_AT, plus i, are those of the float
+ * FLOAT_AT + i, for |i| < 2^22. So accumulators start from such bits, and what scales have added too much at the end of a
+ * span, FLOAT_AT · Σ d, is the same for all rows. Odd blocks start from -FLOAT_AT and meet activations of opposite sign:
+ * then that sum stays small, and all that is lost is that sums are rounded to whole numbers, times the span's largest d. A
+ * rounded activation is off by half of one, times its weight; what 256 of these make is some 25 times as much.
+ *
+ * What later calls need lies in `bytes`: of each block d as floats, then the bytes; at the end the excess. */
+#define FLOAT_AT 12582912.0f /* 1.5 · 2^23 */
+#define FLOAT_AT_BITS 0x4b400000
+#define KEPT (TILE * 4)      /* bytes of a float for each row */
+
+INLINE void load_floats(const unsigned char *kept, __m512 x[2])
+{
+	x[0] = _mm512_load_ps(kept);
+	x[1] = _mm512_load_ps(kept + 64);
+}
+
+INLINE void keep_floats(enum call call, unsigned char *kept, const __m512 x[2])
+{
+	if (call != FIRST) return;
+	_mm512_store_ps(kept, x[0]);
+	_mm512_store_ps(kept + 64, x[1]);
+}
+
+/* A block's products, which start from start[row]. */
+INLINE void block_q4_0(const unsigned char *head, unsigned char *kept, const unsigned char *ahead, const int8_t *q,
+                       const int32_t *start, int rows, enum call call, __m512i i[AT_ONCE][2])
+{
+	UNROLL
+	for (int r = 0; r < rows; r++) i[r][0] = i[r][1] = _mm512_set1_epi32(start[r]);
+	UNROLL
+	for (int j = 0; j < 8; j++) {
+		__m512i w[2];
+		fetch(ahead, j, (HALVES + 4 * GROUP) / 64, call);
+		if (call == LATER) load_group(kept + KEPT + GROUP * j, 0, 0, w);
+		else load_group(head + HALVES + GROUP * (j & 3), 1, j >= 4, w);
+		keep_group(call, w, kept + KEPT + GROUP * j);
+		multiply_group(w, q + 4 * j, rows, i);
+	}
+}
+
+INLINE void span_q4_0(const struct span *s, int rows, enum call call)
+{
+	const unsigned char *head = s->head, *ahead = s->ahead;
+	unsigned char *kept = s->bytes;
+	const int8_t *q = s->q;
+	const int32_t *start = s->sums;
+	__m512 sum[AT_ONCE][2], excess[2] = { _mm512_setzero_ps(), _mm512_setzero_ps() };
+	clear(sum, rows);
+	for (int b = 0; b < s->blocks; b++) {
+		const float sign = b % 2 ? -FLOAT_AT : FLOAT_AT;
+		__m512i i[AT_ONCE][2];
+		__m512 d[2] = { _mm512_setzero_ps(), _mm512_setzero_ps() };
+		block_q4_0(head, kept, ahead, q, start, rows, call, i);
+		if (call == LATER) load_floats(kept, d);
+		UNROLL
+		for (int t = 0; t < 2 && call != LATER; t++) {
+			d[t] = load_halves(head + 32 * t);
+			excess[t] = _mm512_fmadd_ps(d[t], _mm512_set1_ps(sign), excess[t]);
+		}
+		keep_floats(call, kept, d);
+		UNROLL
+		for (int r = 0; r < rows; r++) {
+			sum[r][0] = multiply_add(sum[r][0], _mm512_castsi512_ps(i[r][0]), d[0]);
+			sum[r][1] = multiply_add(sum[r][1], _mm512_castsi512_ps(i[r][1]), d[1]);
+		}
+		head += HALVES + 4 * GROUP, kept += KEPT + 8 * GROUP, ahead += s->step;
+		q += 32 * (int64_t)s->stride, start += s->stride;
+	}
+	keep_floats(call, kept, excess);
+	if (call == LATER) load_floats(kept, excess);
+	UNROLL
+	for (int r = 0; r < rows; r++) {
+		sum[r][0] = _mm512_sub_ps(sum[r][0], excess[0]);
+		sum[r][1] = _mm512_sub_ps(sum[r][1], excess[1]);
+	}
+	add_to_out(s, rows, s->scale, sum);
 }
 
 /* ---- blocks of 256: q4_k, q6_k ------------------------------------------------------------------------ */
@@ -228,7 +298,7 @@ INLINE void span_q4_k(const struct span *s, int rows, enum call call)
 			UNROLL
 			for (int j = 0; j < 8; j++) {
 				__m512i w[2];
-				fetch(s, b + side, j, 9, call);
+				fetch(s->ahead + (b + side) * s->step, j, 9, call);
 				if (call == LATER) load_group(s->bytes + GROUP * (8 * (b + side) + j), 0, 0, w);
 				else load_group(groups + GROUP * j, 1, side, w);
 				keep_group(call, w, s->bytes + GROUP * (8 * (b + side) + j));
@@ -276,7 +346,7 @@ INLINE void quarter_q6_k(const struct span *s, int half, int quarter, int rows, 
 		UNROLL
 		for (int j = 4 * part; j < 4 * part + 4; j++) {
 			__m512i w[2];
-			fetch(s, b, j, 13, call);
+			fetch(s->ahead + b * s->step, j, 13, call);
 			if (call == LATER) load_group(s->bytes + GROUP * (8 * b + j), 0, 0, w);
 			else load_six_bits(nibbles + GROUP * j, pairs + GROUP * j, quarter, w);
 			keep_group(call, w, s->bytes + GROUP * (8 * b + j));
@@ -340,16 +410,16 @@ INLINE void tile_any(uint32_t dtype, span_fn *const spans[3][AT_ONCE + 1], const
 	const int64_t sum_bytes = dtype == VITA_Q6_K ? 8 : dtype == VITA_Q4_K ? 2 : 4; /* of 32 values */
 	const unsigned char *end = tile + blocks * 32 / tile_block_columns(dtype) * tile_block_bytes(dtype);
 	const int calls = (g.n + AT_ONCE - 1) / AT_ONCE, lines = (int)(span_bytes / 64 / SPAN_BLOCKS);
-	unsigned char bytes[SPAN * TILE] __attribute__((aligned(64)));
+	unsigned char bytes[SPAN * TILE + (SPAN_BLOCKS + 1) * KEPT] __attribute__((aligned(64)));
 	for (int i = 0; i < g.n; i++) {
 		_mm512_storeu_ps(out + TILE * i, _mm512_setzero_ps());
 		_mm512_storeu_ps(out + TILE * i + 16, _mm512_setzero_ps());
 	}
 	for (int64_t b = 0; b < blocks; b += SPAN_BLOCKS, tile += span_bytes) {
 		struct span s = { .head = tile, .ahead = tile + AHEAD, .stride = g.n, .bytes = bytes };
+		s.step = (lines + calls - 1) / calls * 64;
 		if (s.ahead >= end) s.ahead = (const unsigned char *)x->next + (s.ahead - end);
 		s.blocks = blocks - b < SPAN_BLOCKS ? (int)(blocks - b) : SPAN_BLOCKS;
-		s.lines = (lines + calls - 1) / calls;
 		for (int call = 0; call < calls; call++) {
 			const int first = g.n * call / calls, n = g.n * (call + 1) / calls - first;
 			s.q = g.q + (b * g.n + first) * 32;
@@ -357,7 +427,7 @@ INLINE void tile_any(uint32_t dtype, span_fn *const spans[3][AT_ONCE + 1], const
 			s.scale = g.scale + b * 32 / scale_span(dtype) * g.n + first;
 			s.out = out + TILE * first;
 			spans[calls == 1 ? ONLY : call == 0 ? FIRST : LATER][n](&s);
-			s.ahead += (int64_t)s.lines * 64 * SPAN_BLOCKS;
+			s.ahead += s.step * SPAN_BLOCKS;
 		}
 	}
 }
@@ -387,7 +457,8 @@ INLINE uint32_t largest_bits(const float *x, int64_t n)
 	return (uint32_t)_mm512_reduce_max_epi32(_mm512_max_epi32(a, b));
 }
 
-/* As cpu_quantise_plain. */
+/* As cpu_quantise_plain, but what q4_0 takes is as span_q4_0 wants it: activations of odd blocks with the other sign, and
+ * sums plus FLOAT_AT's bits. */
 void avx512_quantise(const float *x, int64_t row, const struct quantised_rows *out)
 {
 	const struct group g = group_of(out, row / out->per_group);
@@ -403,7 +474,8 @@ void avx512_quantise(const float *x, int64_t row, const struct quantised_rows *o
 			const int64_t left = blocks - b < span ? blocks - b : span;
 			scale[b / span * n] = whole = quantiser(largest_bits(x + 32 * b, 32 * left), &inverse);
 		}
-		const __m512 factor = _mm512_set1_ps(inverse);
+		const bool odd = out->dtype == VITA_Q4_0 && b % 2;
+		const __m512 factor = _mm512_set1_ps(odd ? -inverse : inverse);
 		const __m512i i0 = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(x + 32 * b), factor));
 		const __m512i i1 = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(x + 32 * b + 16), factor));
 		const __m128i q0 = _mm512_cvtsepi32_epi8(i0), q1 = _mm512_cvtsepi32_epi8(i1);
@@ -421,6 +493,9 @@ void avx512_quantise(const float *x, int64_t row, const struct quantised_rows *o
 		case VITA_Q6_K:
 			((int32_t *)(void *)sums)[2 * b * n + r] = -zero * s0;
 			((int32_t *)(void *)sums)[(2 * b + 1) * n + r] = -zero * s1;
+			break;
+		case VITA_Q4_0:
+			((int32_t *)(void *)sums)[b * n + r] = (odd ? INT32_MIN | FLOAT_AT_BITS : FLOAT_AT_BITS) - zero * (s0 + s1);
 			break;
 		default: ((int32_t *)(void *)sums)[b * n + r] = -zero * (s0 + s1);
 		}

@@ -28,6 +28,13 @@ INLINE __m512i dot_bytes(__m512i sum, __m512i unsigned_bytes, __m512i signed_byt
 	return sum;
 }
 
+/* The same four signed bytes, in memory, for all lanes: no instruction, and no register, for bringing them there. */
+INLINE __m512i dot_four_bytes(__m512i sum, __m512i unsigned_bytes, const int8_t *four)
+{
+	__asm__("vpdpbusd %2%{1to16%}, %1, %0" : "+v"(sum) : "v"(unsigned_bytes), "m"(*(const int8_t (*)[4])four));
+	return sum;
+}
+
 INLINE __m512i dot_words(__m512i sum, __m512i a, __m512i b)
 {
 	__asm__("vpdpwssd %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
