@@ -186,9 +186,8 @@ INLINE void add_products(const unsigned char *bytes, const int8_t *q, int n, int
 			const __m512i w0 = _mm512_load_si512(bytes), w1 = _mm512_load_si512(bytes + 64);
 			UNROLL
 			for (int r = 0; r < n; r++) {
-				const __m512i v = broadcast4(q + 32 * r + 4 * four);
-				i[r][0] = dot_bytes(i[r][0], w0, v);
-				i[r][1] = dot_bytes(i[r][1], w1, v);
+				i[r][0] = dot_four_bytes(i[r][0], w0, q + 32 * r + 4 * four);
+				i[r][1] = dot_four_bytes(i[r][1], w1, q + 32 * r + 4 * four);
 			}
 		}
 	}
