@@ -233,19 +233,24 @@ static void watch_attention(const decoder *d, vita_recorder *r, const decoder_se
 	}
 }
 
-/* The segment's keys and values join its cache; its queries look at all of it. */
-static void attend(const decoder *d, vita_recorder *r, const decoder_scratch *s,
-                   const decoder_segment *segment, uint32_t layer)
+/* The segment's keys and values join its cache; its queries, but for the first `skip`, look at all of it. */
+static void attend(const decoder *d, vita_recorder *r, const decoder_scratch *s, const decoder_segment *all_rows,
+                   int64_t skip, uint32_t layer)
 {
-	const decoder_cache *cache = &segment->caches[layer];
+	const decoder_segment asking = { .row = all_rows->row + skip,
+		                         .count = all_rows->count - skip,
+		                         .length = all_rows->length + skip,
+		                         .watch = all_rows->watch };
+	const decoder_segment *segment = &asking;
+	const decoder_cache *cache = &all_rows->caches[layer];
 	const decoder_watch *watch = segment->watch;
 	const decoder_config *c = &d->config;
-	vita_tensor fresh[2] = { vita_slice(&s->k, 0, segment->row, segment->count),
-		                 vita_slice(&s->v, 0, segment->row, segment->count) };
+	vita_tensor fresh[2] = { vita_slice(&s->k, 0, all_rows->row, all_rows->count),
+		                 vita_slice(&s->v, 0, all_rows->row, all_rows->count) };
 	vita_tensor seen[2];
 	for (int part = 0; part < 2; part++) {
-		vita_tensor slot = cache_rows(d, cache, part, segment->length, segment->count);
-		vita_tensor all = cache_rows(d, cache, part, 0, segment->length + segment->count);
+		vita_tensor slot = cache_rows(d, cache, part, all_rows->length, all_rows->count);
+		vita_tensor all = cache_rows(d, cache, part, 0, all_rows->length + all_rows->count);
 		vita_copy(r, &fresh[part], &slot);
 		seen[part] = vita_split(&all, c->n_kv_heads, c->head_dim);
 	}
@@ -266,24 +271,28 @@ static void attend(const decoder *d, vita_recorder *r, const decoder_scratch *s,
 	if (watch && watch->weights.buffer) watch_attention(d, r, segment, layer, &q, &seen[0], &hidden);
 }
 
-void decoder_layer_record(const decoder *d, vita_recorder *r, const decoder_layer *layer, uint32_t index,
-                          const decoder_scratch *scratch, const vita_tensor *positions, int64_t n,
-                          const decoder_segment *segments, uint32_t n_segments)
+/* Rows `first` and later through the layer; of the earlier ones, which belong to the only segment, keys and values. */
+static void record(const decoder *d, vita_recorder *r, const decoder_layer *layer, uint32_t index,
+                   const decoder_scratch *scratch, const vita_tensor *positions, int64_t first, int64_t n,
+                   const decoder_segment *segments, uint32_t n_segments)
 {
 	const decoder_config *c = &d->config;
-	vita_tensor x = vita_slice(&scratch->x, 0, 0, n), a = vita_slice(&scratch->a, 0, 0, n);
-	vita_tensor q = vita_slice(&scratch->q, 0, 0, n), k = vita_slice(&scratch->k, 0, 0, n);
-	vita_tensor v = vita_slice(&scratch->v, 0, 0, n), o = vita_slice(&scratch->o, 0, 0, n);
-	vita_tensor gate = vita_slice(&scratch->gate, 0, 0, n), up = vita_slice(&scratch->up, 0, 0, n);
+	const int64_t asking = n - first;
+	vita_tensor x_all = vita_slice(&scratch->x, 0, 0, n), a_all = vita_slice(&scratch->a, 0, 0, n);
+	vita_tensor x = vita_slice(&x_all, 0, first, asking), a = vita_slice(&a_all, 0, first, asking);
+	vita_tensor k = vita_slice(&scratch->k, 0, 0, n), v = vita_slice(&scratch->v, 0, 0, n);
+	vita_tensor q = vita_slice(&scratch->q, 0, first, asking), o = vita_slice(&scratch->o, 0, first, asking);
+	vita_tensor gate = vita_slice(&scratch->gate, 0, 0, asking), up = vita_slice(&scratch->up, 0, 0, asking);
+	vita_tensor q_positions = vita_slice(positions, 0, first, asking);
 
-	vita_rms_norm(r, &x, &layer->input_norm, c->norm_epsilon, &a);
+	vita_rms_norm(r, &x_all, &layer->input_norm, c->norm_epsilon, &a_all);
 	linear(r, &a, &layer->q, NULL, &q);
-	linear(r, &a, &layer->k, NULL, &k);
-	linear(r, &a, &layer->v, NULL, &v);
-	rotate(d, r, &q, c->n_heads, &layer->q_norm, positions);
+	linear(r, &a_all, &layer->k, NULL, &k);
+	linear(r, &a_all, &layer->v, NULL, &v);
+	rotate(d, r, &q, c->n_heads, &layer->q_norm, &q_positions);
 	rotate(d, r, &k, c->n_kv_heads, &layer->k_norm, positions);
 	for (uint32_t i = 0; i < n_segments; i++)
-		attend(d, r, scratch, &segments[i], index);
+		attend(d, r, scratch, &segments[i], first, index);
 	linear(r, &o, &layer->o, &x, &x);
 
 	vita_rms_norm(r, &x, &layer->post_norm, c->norm_epsilon, &a);
@@ -291,4 +300,18 @@ void decoder_layer_record(const decoder *d, vita_recorder *r, const decoder_laye
 	linear(r, &a, &layer->up, NULL, &up);
 	vita_glu(r, VITA_UNARY_SILU, &gate, &up, &gate);
 	linear(r, &gate, &layer->down, &x, &x);
+}
+
+void decoder_layer_record(const decoder *d, vita_recorder *r, const decoder_layer *layer, uint32_t index,
+                          const decoder_scratch *scratch, const vita_tensor *positions, int64_t n,
+                          const decoder_segment *segments, uint32_t n_segments)
+{
+	record(d, r, layer, index, scratch, positions, 0, n, segments, n_segments);
+}
+
+void decoder_layer_record_from(const decoder *d, vita_recorder *r, const decoder_layer *layer, uint32_t index,
+                               const decoder_scratch *scratch, const vita_tensor *positions, int64_t first,
+                               const decoder_segment *segment)
+{
+	record(d, r, layer, index, scratch, positions, first, segment->count, segment, 1);
 }

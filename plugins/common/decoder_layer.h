@@ -119,4 +119,10 @@ void decoder_layer_record(const decoder *d, vita_recorder *r, const decoder_laye
                           const decoder_scratch *scratch, const vita_tensor *positions, int64_t n,
                           const decoder_segment *segments, uint32_t n_segments);
 
+/* The same for a piece that is one segment, where nobody reads on what comes of its rows before `first`, which is one of
+ * them: of those it makes keys and values only, and leaves x as it is. */
+void decoder_layer_record_from(const decoder *d, vita_recorder *r, const decoder_layer *layer, uint32_t index,
+                               const decoder_scratch *scratch, const vita_tensor *positions, int64_t first,
+                               const decoder_segment *segment);
+
 #endif

@@ -46,12 +46,13 @@ static void note(lm_trace *t, const vita_op *op)
 	const vita_device *inner = t->inner;
 	if (op->code == VITA_OP_ROPE) {
 		vita_tensor head = *op->input[1];
+		t->rows = head.shape[0];
 		if (head.shape[0] > LM_TRACE_ROWS) head.shape[0] = LM_TRACE_ROWS;
 		(void)inner->api->read(inner->self, &head, t->positions,
 		                       (uint64_t)head.shape[0] * sizeof(int32_t), NULL);
 	} else if (op->code == VITA_OP_ATTENTION && t->n < LM_TRACE_MAX) {
 		lm_trace_call *call = &t->call[t->n++];
-		call->rows = op->input[0]->shape[0];
+		call->rows = t->rows;
 		call->before = op->input[1]->shape[0] - call->rows;
 		memcpy(call->positions, t->positions, sizeof call->positions);
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * A device that stands in front of another and notes the attention of every layer: how many rows asked, at
- * which positions, and how many rows the cache held before. It can also be told to fail.
+ * A device that stands in front of another and notes the attention of every layer: how many rows joined the cache (and,
+ * all or the last of them, asked), at which positions, and how many it held before. It can also be told to fail.
  */
 #ifndef LM_TRACE_H
 #define LM_TRACE_H
@@ -22,7 +22,8 @@ typedef struct lm_trace {
 	const vita_device *inner;
 	uint32_t n;
 	lm_trace_call call[LM_TRACE_MAX];
-	int32_t positions[LM_TRACE_ROWS]; /* of the latest RoPE */
+	int64_t rows;                     /* of the latest RoPE, which is that of keys */
+	int32_t positions[LM_TRACE_ROWS]; /* of that */
 	int64_t fail_after;               /* submits that still work; negative: all */
 	uint64_t allocated;               /* buffers alive */
 	uint64_t submits, reads, waits;

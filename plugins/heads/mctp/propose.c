@@ -144,7 +144,7 @@ static vita_status embed(vita_head *head, mctp_pass *pass, uint32_t k, const dec
 	return head->host->tensor_copy(head->host->context, head->llm_device, &there, head->device, out, err);
 }
 
-/* scratch.x = layer([ norm(embedding) ‖ norm(hidden) ] · projectionᵀ) */
+/* scratch.x = layer([ norm(embedding) ‖ norm(hidden) ] · projectionᵀ), as far as it is read */
 static vita_status run_layer(vita_head *head, mctp_pass *pass, uint32_t k, const decoder_walk *walk,
                              int64_t n, vita_error *err)
 {
@@ -171,8 +171,12 @@ static vita_status run_layer(vita_head *head, mctp_pass *pass, uint32_t k, const
 		vita_rms_norm(r, &h, &m->hidden_norm, c->norm_epsilon, &part);
 	}
 	vita_matmul(r, &inputs, &m->projection, NULL, NULL, VITA_UNARY_NONE, &x);
-	decoder_layer_record(&head->decoder, r, &m->layer, 0, &pass->scratch, &positions, n, walk->segments,
-	                     walk->n_segments);
+	/* no module reads what the last one makes: of a conversation's rows only the last is ever asked for */
+	if (k + 1 == head->count && walk->n_segments == 1)
+		decoder_layer_record_from(&head->decoder, r, &m->layer, 0, &pass->scratch, &positions, n - 1, walk->segments);
+	else
+		decoder_layer_record(&head->decoder, r, &m->layer, 0, &pass->scratch, &positions, n, walk->segments,
+		                     walk->n_segments);
 	return vita_recorder_end(r);
 }
 
