@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * compare_ops [-n CASES] [-s SEED] [-o OP] [-x] [-b] [BACKEND [AGAINST]]
+ * compare_ops [-n CASES] [-s SEED] [-o OP] [-t THREADS] [-x] [-b] [BACKEND [AGAINST]]
  *
  * Runs random cases of every op on two backends and compares what they write, and that they write nothing
  * else. BACKEND and AGAINST (default: reference) are names or paths of modules, or "naive", which is part of
@@ -9,6 +9,7 @@
  *
  *   -n CASES  so many of each op [40]          -s SEED  of the first case; the next has SEED + 1 [1]
  *   -o OP     this op alone: MATMUL …          -x       hold BACKEND to what the reference is held to
+ *   -t THREADS  of BACKEND [as many as it likes]
  *   -b        break each answer, and fail where that is not noticed: a test of this test
  *
  * Exit 0 where all agree, 1 where not, 77 where nothing could be compared.
@@ -23,6 +24,7 @@
 typedef struct options {
 	int64_t cases;
 	uint64_t seed;
+	int64_t threads;
 	const char *op;
 	int exact, broken;
 } options;
@@ -179,7 +181,7 @@ static int compare_backends(const char *name, const char *against, const options
 	for (int i = 0; i < 2; i++) {
 		char why[1024];
 		int there = strcmp(names[i], "naive") == 0 ? test_device_adopt(&pair[i], &naive_backend, why)
-		                                           : test_device_open(&pair[i], names[i], "", 0, why);
+		                                           : test_device_open(&pair[i], names[i], "", i == 0 ? how->threads : 0, why);
 		if (there) continue;
 		printf("%s cannot be compared with %s: %s\n", name, against, why);
 		test_device_close(&pair[i]);
@@ -225,14 +227,15 @@ static int compare_everything(const options *how)
 
 int main(int argc, char **argv)
 {
-	options how = { 40, 1, NULL, 0, 0 };
+	options how = { 40, 1, 0, NULL, 0, 0 };
 	int option;
 
-	while ((option = getopt(argc, argv, "n:s:o:xb")) != -1) {
+	while ((option = getopt(argc, argv, "n:s:o:t:xb")) != -1) {
 		switch (option) {
 		case 'n': how.cases = strtoll(optarg, NULL, 10); break;
 		case 's': how.seed = strtoull(optarg, NULL, 10); break;
 		case 'o': how.op = optarg; break;
+		case 't': how.threads = strtoll(optarg, NULL, 10); break;
 		case 'x': how.exact = 1; break;
 		case 'b': how.broken = quiet = 1; break;
 		default: return 2;

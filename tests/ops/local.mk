@@ -67,7 +67,7 @@ tests_unit_test_reference_ops_move_CFLAGS = $(op_cflags)
 tests_unit_test_reference_ops_move_LDADD = $(op_ldadd)
 
 if BACKEND_CPU
-dist_check_SCRIPTS += %D%/cpu_kernels.sh
+dist_check_SCRIPTS += %D%/cpu_kernels.sh %D%/cpu_threads.sh
 check_PROGRAMS += tests/unit/test_cpu_products
 tests_unit_test_cpu_products_SOURCES = tests/unit/test_cpu_products.c tests/unit/cpu_support.c tests/unit/cpu_support.h
 tests_unit_test_cpu_products_CPPFLAGS = $(op_cppflags)

@@ -45,6 +45,20 @@ void reference_open(test_device *device)
 	if (!test_device_open(device, "reference", "", 0, why)) fail_msg("%s", why);
 }
 
+/* Is `kernels` among the words of VITA_TEST_KERNELS, where that is set? */
+static int wanted(const char *kernels)
+{
+	const char *words = getenv("VITA_TEST_KERNELS");
+	const size_t n = strlen(kernels);
+	if (!words) return 1;
+	for (;; words++) {
+		const size_t length = strcspn(words, " ");
+		if (length == n && strncmp(words, kernels, n) == 0) return 1;
+		words += length;
+		if (!*words) return 0;
+	}
+}
+
 void with_kernels(int64_t threads, void (*test)(const test_device *cpu, const test_device *reference))
 {
 	static const char *const kernels[] = { "plain", "avx2", "avx512", "avx512_bf16", "avx512_fp16" };
@@ -52,13 +66,20 @@ void with_kernels(int64_t threads, void (*test)(const test_device *cpu, const te
 
 	reference_open(&reference);
 	for (size_t i = 0; i < sizeof kernels / sizeof *kernels; i++) {
-		if (!cpu_open(&cpu, kernels[i], threads)) continue;
+		if (!wanted(kernels[i]) || !cpu_open(&cpu, kernels[i], threads)) continue;
 		print_message("%s kernels, %d threads\n", kernels[i], (int)threads);
 		random_seed(i + 1);
 		test(&cpu, &reference);
 		test_device_close(&cpu);
 	}
 	test_device_close(&reference);
+}
+
+void with_kernels_and_threads(void (*test)(const test_device *cpu, const test_device *reference))
+{
+	const char *only = getenv("VITA_TEST_THREADS");
+	if (only) with_kernels(strtol(only, NULL, 10), test);
+	for (int64_t threads = 1; !only && threads <= 3; threads++) with_kernels(threads, test);
 }
 
 /* ---- numbers (SplitMix64: Steele, Lea and Flood 2014) ----------------------------------------------- */

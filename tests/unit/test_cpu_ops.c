@@ -422,7 +422,7 @@ static void lies_are_refused(const test_device *cpu, const test_device *referenc
 	static void test_##name(void **state) \
 	{ \
 		(void)state; \
-		for (int64_t threads = 1; threads <= 3; threads++) with_kernels(threads, name); \
+		with_kernels_and_threads(name); \
 	}
 EACH_KERNELS(attention_agrees)
 EACH_KERNELS(halves_agree)

@@ -415,7 +415,7 @@ static void packed_rows_misused(const test_device *cpu, const test_device *refer
 	static void test_##name(void **state) \
 	{ \
 		(void)state; \
-		for (int64_t threads = 1; threads <= 3; threads++) with_kernels(threads, name); \
+		with_kernels_and_threads(name); \
 	}
 EACH_KERNELS(every_number_of_rows)
 EACH_KERNELS(many_rows)
