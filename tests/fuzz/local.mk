@@ -6,6 +6,7 @@ fuzz_targets = \
 	%D%/fuzz_checkpoint \
 	%D%/fuzz_config \
 	%D%/fuzz_gguf \
+	%D%/fuzz_ids \
 	%D%/fuzz_index \
 	%D%/fuzz_ini \
 	%D%/fuzz_lists \
@@ -37,6 +38,10 @@ fuzz_ldadd = %D%/libfuzz.la libvita/libcore.la
 %C%_fuzz_config_LDADD = $(fuzz_ldadd)
 %C%_fuzz_gguf_LDFLAGS = $(fuzz_ldflags)
 %C%_fuzz_gguf_LDADD = $(fuzz_ldadd)
+%C%_fuzz_ids_SOURCES = %D%/fuzz_ids.c apps/vita/ids.c apps/vita/ids.h
+%C%_fuzz_ids_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/apps/vita
+%C%_fuzz_ids_LDFLAGS = $(fuzz_ldflags)
+%C%_fuzz_ids_LDADD = $(fuzz_ldadd)
 %C%_fuzz_index_LDFLAGS = $(fuzz_ldflags)
 %C%_fuzz_index_LDADD = $(fuzz_ldadd)
 %C%_fuzz_ini_LDFLAGS = $(fuzz_ldflags)

@@ -3,7 +3,7 @@
 set -eu
 golden=$1/tests/golden
 seeds=$2
-for target in audio checkpoint config gguf index ini lists mvn pattern safetensors text tokenizer train_data yaml; do mkdir -p "$seeds/fuzz_$target"; done
+for target in audio checkpoint config gguf ids index ini lists mvn pattern safetensors text tokenizer train_data yaml; do mkdir -p "$seeds/fuzz_$target"; done
 
 repeat() { # text, times
 	awk -v text="$1" -v n="$2" 'BEGIN { while (n-- > 0) printf "%s", text }'
@@ -64,6 +64,11 @@ cp "$golden/llm/tiny/config.json" "$seeds/fuzz_config/model"
 cp "$golden/llm/tiny/generation_config.json" "$seeds/fuzz_config/generation"
 printf '%s' '{"rope_scaling":{"type":"linear","factor":2.5},"eos_token_id":[1,2,9007199254740993],"architectures":["A","B"],"a":{"b":{"c":{"d":null}}},"vocab_size":-1}' >"$seeds/fuzz_config/mixed"
 { repeat '{"a":' 10000 && repeat '}' 10000; } >"$seeds/fuzz_config/deep"
+
+# The length of pieces less one, and token ids.
+printf '\0021,2 3\n16383\t0,,2147483647\n' >"$seeds/fuzz_ids/list"
+printf '\0007,2147483648' >"$seeds/fuzz_ids/too-large"
+printf '\0111, -2' >"$seeds/fuzz_ids/negative"
 
 # model.safetensors.index.json; s.safetensors is the shard that the target provides.
 printf '%s' '{"metadata":{"total_size":4},"weight_map":{"a":"s.safetensors"}}' >"$seeds/fuzz_index/good"
