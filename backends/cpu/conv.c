@@ -11,7 +11,8 @@
  *                     phase and reads x[v - (s · dilation - phase) / stride]: one product for each phase.
  * Rows are cut into runs of RUN moments, each with the neighbours that its taps reach, and a run's rows for all channels
  * lie together: they stay in the second-level cache while one block of output channels after the other meets them.
- * Weights that are not rows of f32 as they lie become that, for each phase.
+ * Weights that are not rows of f32 as they lie become that, for each phase. Where the processor multiplies in f16, large
+ * f16 and bf16 weights and what they meet become that instead, see conv_half.c.
  * Then blocks are handed out. Where there are only a few moments (a codec's first chunk), 32 lanes would be
  * wasted on them; then columns of input are laid out instead and meet weight rows as in a matrix product.
  */
@@ -61,7 +62,7 @@ static bool lie_as_rows(const struct conv *c)
 	return !c->transposed && c->w->dtype == VITA_F32 && (c->in_group < 2 || c->w->stride[1] == c->kernel * 4);
 }
 
-static struct conv conv_of(const op_call *call, int n_threads)
+static struct conv conv_of(const vita_backend *backend, const op_call *call, int n_threads)
 {
 	const vita_conv_params *p = call->params;
 	struct conv c = { .x = call->in[0], .w = call->in[1], .y = call->out[0], .bias = vector_data(call->in[2]) };
@@ -92,13 +93,14 @@ static struct conv conv_of(const op_call *call, int n_threads)
 	c.runs = (c.moments + RUN - 1) / RUN;
 	c.width += (c.runs > 1 ? RUN : c.moments) + BLOCK_COLUMNS;
 	filter_plan(&c, n_threads);
+	if (!c.filter.taps && half_takes(backend, &c)) half_plan(&c);
 	return c;
 }
 
 /* Larger than any sensible padding or stride makes it: op_check allows sizes of 2^30. */
 vita_status conv_check(const op_call *call)
 {
-	const struct conv c = conv_of(call, 1);
+	const struct conv c = conv_of(NULL, call, 1);
 	const double rows = (double)c.planes * (double)c.c_in;
 	const double spread = rows * (c.by_rows ? (double)c.t_out * (double)c.kernel : (double)c.slots * (double)c.runs * (double)c.width);
 	const double weights = (double)c.c_out * (double)c.in_group * (double)(c.lays_out ? c.phases : 0) * (double)c.phase_taps;
@@ -127,15 +129,20 @@ static int64_t phase_terms(const struct conv *c)
 
 void conv_spread_needs(struct step *s)
 {
-	const struct conv c = conv_of(s->c, s->backend->threads);
+	const struct conv c = conv_of(s->backend, s->c, s->backend->threads);
 	if (c.filter.taps) {
 		s->shared = filter_shared(&c);
 		s->own = filter_prepare_own(&c);
 		return;
 	}
+	if (c.half) {
+		s->shared = half_shared(&c);
+		s->own = half_own(&c);
+		return;
+	}
 	s->shared = aligned((uint64_t)spread_floats(&c) * sizeof(float));
 	if (c.lays_out) s->shared += (uint64_t)(c.phases * c.c_out * phase_terms(&c)) * sizeof(float);
-	s->own = (uint64_t)(c.in_group * c.kernel) * sizeof(float);
+	s->own = (uint64_t)(c.in_group * c.kernel + c.phases * phase_terms(&c)) * sizeof(float);
 }
 
 void conv_spread_row(const float *x, int64_t t, int64_t stride, int64_t shift, float *to, int64_t n)
@@ -161,19 +168,33 @@ static void spread_columns(const struct conv *c, const float *x, int64_t channel
 	}
 }
 
+/* Where a slot's row of a run begins in x, whose values are `stride` apart. */
+static int64_t run_shift(const struct conv *c, int64_t run, int64_t slot)
+{
+	const int64_t first = run * RUN;
+	return c->transposed ? c->first + first - c->before : first * c->stride + slot * c->dilation % c->stride - c->pad;
+}
+
+static int64_t run_stride(const struct conv *c)
+{
+	return c->transposed ? 1 : c->stride;
+}
+
+const float *conv_run_row(const struct conv *c, const float *x, int64_t run, int64_t slot, float *room)
+{
+	const int64_t shift = run_shift(c, run, slot), stride = run_stride(c);
+	if (stride == 1 && shift >= 0 && shift + c->width <= c->t_in) return x + shift;
+	conv_spread_row(x, c->t_in, stride, shift, room, c->width);
+	return room;
+}
+
 /* A channel's rows of all runs. */
 static void spread_runs(const struct conv *c, const float *x, int64_t row, float *scratch)
 {
 	for (int64_t run = 0; run < c->runs; run++) {
-		const int64_t first = run * RUN;
 		float *to = scratch + ((row / c->c_in * c->runs + run) * c->c_in + row % c->c_in) * c->slots * c->width;
-		if (c->transposed) {
-			conv_spread_row(x, c->t_in, 1, c->first + first - c->before, to, c->width);
-			continue;
-		}
 		for (int64_t slot = 0; slot < c->slots; slot++)
-			conv_spread_row(x, c->t_in, c->stride, first * c->stride + slot * c->dilation % c->stride - c->pad,
-			                to + slot * c->width, c->width);
+			conv_spread_row(x, c->t_in, run_stride(c), run_shift(c, run, slot), to + slot * c->width, c->width);
 	}
 }
 
@@ -191,33 +212,43 @@ const float *conv_weights(const struct step *s, const struct conv *c, int64_t ch
 	return room;
 }
 
-/* An output channel's weights for each phase, channel by channel of the input, tap by tap. */
-static void lay_out(const struct step *s, const struct conv *c, int64_t channel, float *room)
+const float *conv_phases(const struct step *s, const struct conv *c, int64_t channel, float *room, float *out)
 {
 	const vita_tensor *w = c->w;
 	const int64_t first = channel / c->out_group * c->in_group, step = phase_step(c);
-	float *to = laid_out(s, c) + channel * phase_terms(c);
-	if (!c->transposed) {
-		memcpy(to, conv_weights(s, c, channel, room), (size_t)phase_terms(c) * sizeof *to);
-		return;
-	}
+	if (!c->transposed) return conv_weights(s, c, channel, room);
 	for (int64_t i = 0; i < c->in_group; i++) {
 		const char *from = (const char *)tensor_data(w) + (first + i) * w->stride[0] + channel % c->out_group * w->stride[1];
 		s->backend->kernels->to_f32(w->dtype, from, room + i * c->kernel, c->kernel);
 	}
 	for (int64_t phase = 0; phase < c->phases; phase++) {
-		float *at = to + phase * c->c_out * phase_terms(c);
+		float *at = out + phase * phase_terms(c);
 		const int64_t tap0 = first_tap(c, phase);
 		for (int64_t i = 0; i < c->in_group; i++)
 			for (int64_t tap = tap0; tap < c->kernel; tap += step) *at++ = room[i * c->kernel + tap];
+		while (at < out + (phase + 1) * phase_terms(c)) *at++ = 0;
 	}
+	return out;
+}
+
+/* An output channel's weights to their places. */
+static void lay_out(const struct step *s, const struct conv *c, int64_t channel, float *room)
+{
+	const size_t bytes = (size_t)phase_terms(c) * sizeof(float);
+	const float *from = conv_phases(s, c, channel, room, room + c->in_group * c->kernel);
+	for (int64_t phase = 0; phase < c->phases; phase++)
+		memcpy(laid_out(s, c) + (phase * c->c_out + channel) * phase_terms(c), from + phase * phase_terms(c), bytes);
 }
 
 void conv_spread_step(const struct step *s, int thread, int n_threads)
 {
-	const struct conv c = conv_of(s->c, n_threads);
+	const struct conv c = conv_of(s->backend, s->c, n_threads);
 	if (c.filter.taps) {
 		filter_prepare(s, &c, thread, n_threads);
+		return;
+	}
+	if (c.half) {
+		half_lay_out(s, &c, thread, n_threads);
 		return;
 	}
 	float *scratch = (float *)(void *)s->scratch;
@@ -253,9 +284,9 @@ static struct own own_of(const struct step *s, const struct conv *c, int thread)
 
 void conv_multiply_needs(struct step *s)
 {
-	const struct conv c = conv_of(s->c, s->backend->threads);
+	const struct conv c = conv_of(s->backend, s->c, s->backend->threads);
 	s->own = c.filter.taps ? filter_multiply_own(&c)
-	                       : aligned((uint64_t)phase_terms(&c) * sizeof(int64_t)) + BLOCK_ROWS * BLOCK_COLUMNS * sizeof(float);
+	                       : aligned((uint64_t)phase_terms(&c) * sizeof(int64_t)) + HALF_ROWS * BLOCK_COLUMNS * sizeof(float);
 }
 
 /* Where the terms of a block read, in the order of their weights; how many. */
@@ -295,31 +326,46 @@ static void store_block(const struct conv *c, int64_t plane, int64_t channel, in
 	}
 }
 
+/* Adds a block's products to out. */
+static void add_products(const struct step *s, const struct conv *c, const struct conv_block *b, const struct own *o, float *out,
+                         int64_t out_row)
+{
+	if (c->half) {
+		half_block(s, c, b, o->b_at, o->terms, out, out_row);
+		return;
+	}
+	const float *x = (const float *)(const void *)s->scratch +
+	                 ((b->plane * c->runs + b->run) * c->c_in + b->group * c->in_group) * c->slots * c->width;
+	int64_t a_row;
+	const float *a = weights_of(s, c, b->phase, b->channel, &a_row);
+	s->backend->kernels->block(a, a_row, 1, x + b->at, o->b_at, o->terms, b->n, out, out_row, true);
+}
+
 /* Blocks that meet the same run come one after the other. */
 static void multiply_run(const struct step *s, const struct conv *c, int64_t item, struct own *o)
 {
-	const int64_t block = item % c->blocks, phase = item / c->blocks % c->phases;
-	const int64_t group = item / c->blocks / c->phases % c->groups, run = item / c->blocks / c->phases / c->groups % c->runs;
-	const int64_t plane = item / c->blocks / c->phases / c->groups / c->runs, in_group = block * c->per_block;
-	const int64_t channel = group * c->out_group + in_group, left = c->out_group - in_group;
-	const int n = (int)(left < c->per_block ? left : c->per_block);
-	if (n <= 0) return;
-	const float *x = (const float *)(const void *)s->scratch +
-	                 ((plane * c->runs + run) * c->c_in + group * c->in_group) * c->slots * c->width;
-	if (phase != o->phase) o->terms = take_taps(c, phase, o->b_at);
-	o->phase = phase;
-	int64_t a_row;
-	const float *a = weights_of(s, c, phase, channel, &a_row);
-	const int64_t first = run * RUN, count = c->moments - first < RUN ? c->moments - first : RUN;
-	for (int64_t at = 0; at < count; at += BLOCK_COLUMNS) {
-		const int64_t columns = count - at < BLOCK_COLUMNS ? count - at : BLOCK_COLUMNS;
+	const int64_t in_group = item % c->blocks * c->per_block, left = c->out_group - in_group;
+	struct conv_block b = { .n = (int)(left < c->per_block ? left : c->per_block) };
+	item /= c->blocks, b.phase = item % c->phases;
+	item /= c->phases, b.group = item % c->groups;
+	item /= c->groups, b.run = item % c->runs;
+	b.plane = item / c->runs;
+	b.channel = b.group * c->out_group + in_group;
+	if (b.n <= 0) return;
+	if (b.phase != o->phase) o->terms = take_taps(c, b.phase, o->b_at);
+	o->phase = b.phase;
+	const int64_t first = b.run * RUN, count = c->moments - first < RUN ? c->moments - first : RUN;
+	for (b.at = 0; b.at < count; b.at += BLOCK_COLUMNS) {
+		const int64_t columns = count - b.at < BLOCK_COLUMNS ? count - b.at : BLOCK_COLUMNS;
 		const bool direct = !c->transposed && columns == BLOCK_COLUMNS; /* the block may stand in y itself */
-		float *y = row_of_plane(c->y, plane, channel), *out = direct ? y + first + at : o->out;
+		float *y = row_of_plane(c->y, b.plane, b.channel), *out = direct ? y + first + b.at : o->out;
 		const int64_t out_row = direct ? op_step(c->y, 1) / 4 : BLOCK_COLUMNS;
-		for (int r = 0; r < n; r++)
-			for (int i = 0; i < BLOCK_COLUMNS; i++) out[r * out_row + i] = c->bias ? c->bias[channel + r] : 0;
-		s->backend->kernels->block(a, a_row, 1, x + at, o->b_at, o->terms, n, out, out_row, true);
-		if (!direct) store_block(c, plane, channel, n, phase, first + at, columns, out);
+		for (int r = 0; r < b.n; r++) {
+			const float bias = c->bias ? c->bias[b.channel + r] : 0;
+			for (int i = 0; i < BLOCK_COLUMNS; i++) out[r * out_row + i] = bias;
+		}
+		add_products(s, c, &b, o, out, out_row);
+		if (!direct) store_block(c, b.plane, b.channel, b.n, b.phase, first + b.at, columns, out);
 	}
 }
 
@@ -345,7 +391,7 @@ static void multiply_columns(const struct step *s, const struct conv *c, int64_t
 
 void conv_multiply_step(const struct step *s, int thread, int n_threads)
 {
-	const struct conv c = conv_of(s->c, n_threads);
+	const struct conv c = conv_of(s->backend, s->c, n_threads);
 	int64_t item;
 	if (c.filter.taps) {
 		filter_multiply(s, &c, thread);

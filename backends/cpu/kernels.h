@@ -127,6 +127,13 @@ struct half_kernels {
 	                 float *out, bool add);
 	double (*spin)(int64_t steps); /* multiplies and adds in registers; the operations done */
 	void (*weigh)(const struct half_weights *w, int64_t row, int n);
+
+	/* Convolutions: rows of weights, which lie as activations do in a group of n, meet 32 neighbours in x for each of k terms:
+	 * out[r · out_row + i] += x_scale · scale[r] · Σ_j w[r][j] · x[x_at[j] + i] */
+	void (*block)(const uint16_t *w, const float *scale, int n, const uint16_t *x, float x_scale, const int64_t *x_at, int64_t k,
+	              float *out, int64_t out_row);
+	float (*larger)(float largest, const float *x, int64_t n);                     /* of it and all |x| */
+	float (*halve_values)(float largest, const float *x, uint16_t *y, int64_t n); /* as weights are; the scale */
 };
 
 /* Many rows against packed weights of q4_0, q4_k and q6_k. A tile's rows become bytes that share a scale over each SPAN of

@@ -168,41 +168,45 @@ INLINE void add_sum(__m512i sum, float factor, float *out)
 	_mm512_storeu_ps(out + 16, _mm512_fmadd_ps(high, f, _mm512_loadu_ps(out + 16)));
 }
 
-/* Where a product is: each step takes 32 weights of a column and n activations. */
+/* Where a product is: each step takes 32 values of the tile and one of x for each of n rows. Where tile_at is given, a step's 32
+ * lie that far from the tile's beginning. */
 struct half_place {
 	const uint16_t *tile, *x;
+	const int64_t *tile_at;
 };
 
-/* sum[r] = Σ w · x over so many columns. n is a constant where this is inlined. */
-INLINE void half_span(struct half_place *at, int n, int64_t columns, __m512i *sum)
+/* sum[r] = Σ w · x over so many columns. n and placed are constants where this is inlined. */
+INLINE void half_span(struct half_place *at, bool placed, int n, int64_t columns, __m512i *sum)
 {
 	UNROLL
 	for (int r = 0; r < n; r++) sum[r] = _mm512_setzero_si512();
-	for (int64_t c = 0; c < columns; c += HALF_BLOCK, at->x += (n - 1) * HALF_BLOCK)
-		for (const uint16_t *end = at->x + HALF_BLOCK; at->x < end; at->x++, at->tile += WIDE) {
-			const __m512i w = _mm512_load_si512(at->tile);
+	for (int64_t c = 0; c < columns; c += HALF_BLOCK, at->x += (n - 1) * HALF_BLOCK) {
+		const int64_t count = placed && columns - c < HALF_BLOCK ? columns - c : HALF_BLOCK;
+		for (const uint16_t *end = at->x + count; at->x < end; at->x++) {
+			const __m512i w = placed ? _mm512_loadu_si512(at->tile + *at->tile_at++) : _mm512_load_si512(at->tile);
+			if (!placed) at->tile += WIDE;
 			UNROLL
 			for (int r = 0; r < n; r++) sum[r] = add_product(sum[r], w, at->x + r * HALF_BLOCK);
 		}
+	}
 }
 
 /* Sums of spans are added up in f16 to those of HALF_SUM, and these in f32: rounding the sum of two spans loses little
  * beside the sum of a span, which is rounded at every step. */
-INLINE void half_n(const uint16_t *tile, const uint16_t *x, const float *factor, int n, int64_t k, float *out)
+INLINE void half_n(struct half_place at, bool placed, const float *factor, int n, int64_t k, float *out, int64_t out_row)
 {
-	struct half_place at = { tile, x };
 	__m512i sum[HALF_ROWS], before[HALF_ROWS];
 	UNROLL
 	for (int r = 0; r < n; r++) before[r] = _mm512_setzero_si512();
 	for (int64_t i = 0; i < k; i += HALF_SPAN) {
-		half_span(&at, n, k - i < HALF_SPAN ? k - i : HALF_SPAN, sum);
+		half_span(&at, placed, n, k - i < HALF_SPAN ? k - i : HALF_SPAN, sum);
 		if (i % HALF_SUM > 0) {
 			UNROLL
 			for (int r = 0; r < n; r++) sum[r] = add_halves(sum[r], before[r]);
 		}
 		if (i + HALF_SPAN >= k || (i + HALF_SPAN) % HALF_SUM == 0) {
 			UNROLL
-			for (int r = 0; r < n; r++) add_sum(sum[r], factor[r], out + WIDE * r);
+			for (int r = 0; r < n; r++) add_sum(sum[r], factor[r], out + r * out_row);
 		} else {
 			UNROLL
 			for (int r = 0; r < n; r++) before[r] = sum[r];
@@ -210,21 +214,60 @@ INLINE void half_n(const uint16_t *tile, const uint16_t *x, const float *factor,
 	}
 }
 
+#define CASE(call, n) \
+	case n: call(n); break;
+#define CASES_28(call) \
+	CASE(call, 1) CASE(call, 2) CASE(call, 3) CASE(call, 4) CASE(call, 5) CASE(call, 6) CASE(call, 7) \
+	CASE(call, 8) CASE(call, 9) CASE(call, 10) CASE(call, 11) CASE(call, 12) CASE(call, 13) CASE(call, 14) \
+	CASE(call, 15) CASE(call, 16) CASE(call, 17) CASE(call, 18) CASE(call, 19) CASE(call, 20) CASE(call, 21) \
+	CASE(call, 22) CASE(call, 23) CASE(call, 24) CASE(call, 25) CASE(call, 26) CASE(call, 27) CASE(call, 28)
+
 static void half(const uint16_t *tile, float tile_scale, const uint16_t *x, const float *scale, int n, int64_t k, float *out,
                  bool add)
 {
+	const struct half_place at = { tile, x, NULL };
 	float factor[HALF_ROWS];
 	for (int r = 0; r < n; r++) factor[r] = tile_scale * scale[r];
 	if (!add) memset(out, 0, (size_t)n * WIDE * sizeof *out);
-#define CASE(N) \
-	case N: half_n(tile, x, factor, N, k, out); break;
-	switch (n) {
-		CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8) CASE(9) CASE(10)
-		CASE(11) CASE(12) CASE(13) CASE(14) CASE(15) CASE(16) CASE(17) CASE(18) CASE(19) CASE(20)
-		CASE(21) CASE(22) CASE(23) CASE(24) CASE(25) CASE(26) CASE(27) CASE(28)
-	}
-#undef CASE
+#define CALL(N) half_n(at, false, factor, N, k, out, WIDE)
+	switch (n) { CASES_28(CALL) }
+#undef CALL
 }
+
+/* ---- convolutions --------------------------------------------------------------------------------------- */
+
+static void half_block(const uint16_t *w, const float *scale, int n, const uint16_t *x, float x_scale, const int64_t *x_at,
+                       int64_t k, float *out, int64_t out_row)
+{
+	const struct half_place at = { x, w, x_at };
+	float factor[HALF_ROWS];
+	for (int r = 0; r < n; r++) factor[r] = x_scale * scale[r];
+#define CALL(N) half_n(at, true, factor, N, k, out, out_row)
+	switch (n) { CASES_28(CALL) }
+#undef CALL
+}
+
+static float larger(float largest, const float *x, int64_t n)
+{
+	const __m512i magnitude = _mm512_set1_epi32(0x7fffffff);
+	__m512i most = _mm512_set1_epi32((int)vita_f32_bits(largest));
+	for (int64_t i = 0; i < n; i += 16)
+		most = _mm512_max_epu32(most, _mm512_and_si512(magnitude, _mm512_maskz_loadu_epi32(tail16(n - i), x + i)));
+	return vita_f32_from_bits(_mm512_reduce_max_epu32(most));
+}
+
+static float halve_values(float largest, const float *x, uint16_t *y, int64_t n)
+{
+	float scale;
+	const __m512 factor = _mm512_set1_ps(power_to(vita_f32_bits(largest), W_TOP, &scale));
+	for (int64_t i = 0; i < n; i += 16) {
+		const __m512 v = _mm512_mul_ps(_mm512_maskz_loadu_ps(tail16(n - i), x + i), factor);
+		_mm256_mask_storeu_epi16(y + i, tail16(n - i), _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
+	}
+	return scale;
+}
+
+/* ---- roof ----------------------------------------------------------------------------------------------- */
 
 #define CHAINS 16
 
@@ -299,6 +342,6 @@ static void weigh(const struct half_weights *w, int64_t row, int n)
 
 const struct half_kernels avx512_half = {
 	.halve_row = halve_row, .halve = halve, .halve_along = halve_along, .multiply = half, .weigh = weigh,
-	.spin = spin
+	.spin = spin, .block = half_block, .larger = larger, .halve_values = halve_values
 };
 #endif

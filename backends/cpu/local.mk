@@ -36,7 +36,7 @@ cpu_cppflags += -DHAVE_ONEDNN
 endif
 module_LTLIBRARIES += %D%/backend-cpu.la
 %C%_backend_cpu_la_SOURCES = \
-	%D%/attention.c %D%/attention.h %D%/attention_half.c %D%/conv.c %D%/conv.h %D%/conv_filter.c %D%/cpu.h %D%/detect.c %D%/elementwise.c \
+	%D%/attention.c %D%/attention.h %D%/attention_half.c %D%/conv.c %D%/conv.h %D%/conv_filter.c %D%/conv_half.c %D%/cpu.h %D%/detect.c %D%/elementwise.c \
 	%D%/limits.c %D%/limits.h %D%/matmul.c %D%/matmul.h %D%/matmul_wide.c \
 	%D%/memory.c %D%/module.c %D%/move.c %D%/norm.c %D%/onednn.c %D%/onednn.h %D%/pack.c %D%/plan.c %D%/roof.c %D%/roof.h \
 	%D%/rope.c %D%/select.c %D%/team.c %D%/team.h %D%/timeline.c %D%/train.c %D%/train.h \
