@@ -48,10 +48,13 @@ static void load_stage(loader *l, const hift_config *c, uint32_t i, int64_t in, 
 		load_resblock(l, name_of(n, "resblocks.%u", i * c->n_kernels + k), &c->resblock[k], s->up.out, &s->block[k]);
 }
 
+/* In f32 whatever the others are in: a phase is the pitch summed up, sample by sample. */
 static void load_f0(loader *l, hift *h)
 {
 	tensor_name n;
 	int64_t in = h->mel, size, one = 1;
+	const uint32_t dtype = l->dtype;
+	l->dtype = VITA_F32;
 	for (uint32_t i = 0; i < MOST_F0_LAYERS; i++) {
 		int32_t old = has_tensor(l, name_of(n, "f0_predictor.condnet.%u.weight_v", 2 * i));
 		if (!old && !has_tensor(l, name_of(n, "f0_predictor.condnet.%u.bias", 2 * i))) break;
@@ -59,6 +62,7 @@ static void load_f0(loader *l, hift *h)
 		in = h->f0_layer[i].out;
 		h->n_f0_layers = i + 1;
 	}
+	l->dtype = dtype;
 	const int64_t shape[2] = { 1, in };
 	const float *weight = load_values(l, "f0_predictor.classifier.weight", 2, shape, &size);
 	load_made(l, weight, 1, in, &h->f0_out.weight);
