@@ -66,7 +66,7 @@ static struct half_places lay_places(const struct conv *c, unsigned char *at, ui
 	struct half_places p;
 	uint64_t used = 0;
 #define TAKE(member, count) \
-	p.member = (void *)(at + used); \
+	p.member = at ? (void *)(at + used) : NULL; \
 	used += aligned((uint64_t)(count) * sizeof *p.member)
 	TAKE(x, runs_of(c) * run_values(c));
 	TAKE(x_scale, runs_of(c));
@@ -79,9 +79,8 @@ static struct half_places lay_places(const struct conv *c, unsigned char *at, ui
 
 uint64_t half_shared(const struct conv *c)
 {
-	static unsigned char nowhere;
 	uint64_t bytes;
-	(void)lay_places(c, &nowhere, &bytes);
+	(void)lay_places(c, NULL, &bytes);
 	return bytes;
 }
 
@@ -106,15 +105,17 @@ static void lay_out_run(const struct step *s, const struct conv *c, int64_t numb
 	const int64_t run = number % c->runs, group = number / c->runs % c->groups, plane = number / c->runs / c->groups;
 	uint16_t *to = p->x + number * run_values(c);
 	float largest = 0;
-	for (int64_t i = 0; i < c->in_group; i++)
+	for (int64_t i = 0; i < c->in_group; i++) {
+		const float *row = row_of_plane(c->x, plane, group * c->in_group + i);
 		for (int64_t slot = 0; slot < c->slots; slot++)
-			largest = kernels->larger(
-				largest, conv_run_row(c, row_of_plane(c->x, plane, group * c->in_group + i), run, slot, room), c->width);
-	for (int64_t i = 0; i < c->in_group; i++)
+			largest = kernels->larger(largest, conv_run_row(c, row, run, slot, room), c->width);
+	}
+	for (int64_t i = 0; i < c->in_group; i++) {
+		const float *row = row_of_plane(c->x, plane, group * c->in_group + i);
 		for (int64_t slot = 0; slot < c->slots; slot++, to += c->width)
 			p->x_scale[number] =
-				kernels->halve_values(largest, conv_run_row(c, row_of_plane(c->x, plane, group * c->in_group + i), run, slot, room),
-			                              to, c->width);
+				kernels->halve_values(largest, conv_run_row(c, row, run, slot, room), to, c->width);
+	}
 }
 
 static void lay_out_weights(const struct step *s, const struct conv *c, int64_t channel, const struct half_places *p, float *room)
