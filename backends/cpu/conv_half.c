@@ -11,13 +11,14 @@
 
 #define LEAST_WEIGHTS 65536          /* of a convolution that may be rounded, as of a product: small models stay exact */
 #define LEAST_CHANNELS (HALF_ROWS / 2) /* of the output: fewer leave the multipliers idle */
+#define LEAST_TERMS 32               /* of a sum: fewer would be padded to as many */
 #define MOST_VALUES (1 << 23)        /* of a run */
 
 bool half_takes(const vita_backend *backend, const struct conv *c)
 {
 	const uint32_t dtype = c->w->dtype;
 	if (!backend || !backend->kernels->half || (dtype != VITA_F16 && dtype != VITA_BF16) || c->by_rows) return false;
-	return c->out_group >= LEAST_CHANNELS && c->c_out * c->in_group * c->kernel >= LEAST_WEIGHTS &&
+	return c->out_group >= LEAST_CHANNELS && c->in_group * c->phase_taps >= LEAST_TERMS && c->c_out * c->in_group * c->kernel >= LEAST_WEIGHTS &&
 	       c->in_group * c->slots * c->width <= MOST_VALUES;
 }
 

@@ -66,7 +66,7 @@ static inline float exp_float(float x)
 	return (e.rp + 1.0f) * power_of_two(half) * power_of_two(e.n - half);
 }
 
-/* Likewise, but 0 below e^-87, the least whose numbers are normal: others take a hundred times as long, and beside the largest
+/* Likewise, but 0 below e^-87, about the least of normal numbers: others take a hundred times as long, and beside the largest
  * of a softmax they are nothing. */
 static inline float exp_normal(float x)
 {

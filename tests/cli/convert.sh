@@ -68,6 +68,11 @@ done
 cp "$scratch/made.gguf" "$scratch/bare/model.gguf"
 expect_exit 0 "$vita" tokenize -s llm.model="$scratch/bare" 'The answer: <|im_start|> 42 äöü'
 cmp -s "$scratch/expected" "$scratch/out" || fail "other ids from the tokenizer of a directory's model.gguf"
+cp "$scratch/made/tokenizer.json" "$scratch/mixed"
+expect_exit 0 "$vita" convert "$scratch/mixed" "$scratch/unmixed" --dtype f32
+cmp -s "$scratch/mixed/tokenizer.json" "$scratch/unmixed/tokenizer.json" || fail "a tokenizer beside model.gguf is lost"
+expect_exit 0 "$vita" convert "$scratch/mixed" "$scratch/unmixed.gguf"
+expect_match "$scratch/err" 'are those of .*mixed/model.gguf, not those of other files'
 cp "$golden/tiny/model.safetensors" "$scratch/mixed"
 expected=$(ids_of "$golden/tiny" --ids 1,2,3,4 --max-tokens 24)
 expect_same_ids "safetensors first" "$expected" "$(ids_of "$scratch/mixed" --ids 1,2,3,4 --max-tokens 24)"

@@ -209,7 +209,7 @@ if [ -e "$plugindir/codec-codec2.so" ]; then
 fi
 
 # Nobody reads on: the work ends.
-"$vita" generate -s llm.model="$tiny" --ids 1 --max-tokens 1000 2>"$scratch/err" | head -c 2 >"$scratch/out"
+"$vita" generate -s llm.model="$tiny" --ids 1 --max-tokens 1000 2>"$scratch/err" | :
 expect_match "$scratch/err" 'standard output: cannot be written: Broken pipe'
 full() { "$vita" generate -s llm.model="$tiny" --ids 1 --max-tokens 1000 >/dev/full; }
 expect_refusal full

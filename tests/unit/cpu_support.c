@@ -63,6 +63,7 @@ void with_kernels(int64_t threads, void (*test)(const test_device *cpu, const te
 {
 	static const char *const kernels[] = { "plain", "avx2", "avx512", "avx512_bf16", "avx512_fp16" };
 	test_device cpu, reference;
+	int n_run = 0;
 
 	reference_open(&reference);
 	for (size_t i = 0; i < sizeof kernels / sizeof *kernels; i++) {
@@ -71,8 +72,10 @@ void with_kernels(int64_t threads, void (*test)(const test_device *cpu, const te
 		random_seed(i + 1);
 		test(&cpu, &reference);
 		test_device_close(&cpu);
+		n_run++;
 	}
 	test_device_close(&reference);
+	if (n_run == 0) fail_msg("no kernels of VITA_TEST_KERNELS=%s run here", getenv("VITA_TEST_KERNELS"));
 }
 
 void with_kernels_and_threads(void (*test)(const test_device *cpu, const test_device *reference))

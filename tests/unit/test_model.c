@@ -402,6 +402,14 @@ static void test_shards_without_an_index(void **state)
 	put_safetensors(in_scratch("model-00002-of-00002.safetensors"), TENSOR("a"), 2);
 	expect_open(scratch, 0, VITA_E_FORMAT, "tensor \"a\" is both in");
 	put_safetensors(in_scratch("model-00002-of-00002.safetensors"), TENSOR("b"), 2);
+	put_safetensors(in_scratch("model-00000-of-00002.safetensors"), TENSOR("c"), 2);
+	expect_open(scratch, 0, VITA_E_FORMAT, "holds 3 shards, of which there should be 2");
+	assert_int_equal(unlink(in_scratch("model-00001-of-00002.safetensors")), 0);
+	assert_int_equal(unlink(in_scratch("model-00002-of-00002.safetensors")), 0);
+	expect_open(scratch, 0, VITA_E_NOTFOUND, "model-00002-of-00002.safetensors are missing");
+	assert_int_equal(unlink(in_scratch("model-00000-of-00002.safetensors")), 0);
+	put_safetensors(in_scratch("model-00001-of-00002.safetensors"), TENSOR("a"), 2);
+	put_safetensors(in_scratch("model-00002-of-00002.safetensors"), TENSOR("b"), 2);
 	vita_model *model = open_model(scratch, VITA_MODEL_WANT_TENSORS);
 	assert_int_equal(vita_model_n_tensors(model), 2);
 	vita_model_close(model);

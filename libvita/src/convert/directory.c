@@ -177,7 +177,8 @@ static vita_status fill(const vita_plan *plan, vita_error *err)
 	vita_status status = vita_plan_write_safetensors(plan, weights, err);
 	free(weights);
 	if (status == VITA_OK)
-		status = plan->model->gguf ? save_tokenizer(plan, err) : copy_tokenizer(plan, err);
+		status = plan->model->gguf && vita_gguf_has_tokenizer(plan->model->gguf) ? save_tokenizer(plan, err)
+		                                                                         : copy_tokenizer(plan, err);
 	if (status == VITA_OK && json_object_size(plan->generation) > 0)
 		status = save_json(plan, "generation_config.json", plan->generation, JSON_INDENT(2), err);
 	return status == VITA_OK ? save_config(plan, err) : status;

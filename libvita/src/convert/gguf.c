@@ -177,6 +177,9 @@ vita_status vita_plan_put_settings(const vita_plan *plan, vita_gguf_writer *w, v
 	const char *type = json_string_value(json_object_get(plan->config, "model_type"));
 	if (plan->model->gguf) {
 		copy_values(plan->model->gguf, w);
+		if (plan->model->is_directory)
+			vita_plan_note(plan, "settings and tokenizer are those of %s, not those of other files of its directory",
+			               plan->model->gguf->path);
 	} else {
 		put_string(w, "general.architecture",
 		           plan->architecture ? plan->architecture->name

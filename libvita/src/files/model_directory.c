@@ -314,8 +314,12 @@ static vita_status fail_shards(const vita_model *model, const name_list *list, s
 	char more[40], name[NAME_MAX + 1];
 	size_t stem, there = 0;
 	(void)shard_total(list->names[0], &stem);
+	if (list->n > total)
+		return vita_fail(err, VITA_E_FORMAT, "%s: holds %zu shards, of which there should be %zu", model->path, list->n,
+		                 total);
 	for (size_t i = 1; i <= total; i++) {
 		(void)snprintf(name, sizeof name, "%.*s-%05zu-of-%05zu" SUFFIX, (int)stem, list->names[0], i, total);
+		while (there < list->n && strcmp(list->names[there], name) < 0) there++;
 		if (there < list->n && strcmp(list->names[there], name) == 0) there++;
 		else note_missing(&missing, name);
 	}
@@ -379,7 +383,7 @@ vita_status vita_model_read_directory(vita_model *model, uint32_t want, vita_err
 		vita_append(err->message, sizeof err->message, "; config.json is missing too");
 	if (status != VITA_OK || model->n_files > 0) return status;
 
-	/* Smaller weights beside the settings and the tokenizer of the directory, whose word goes before its own. */
+	/* Smaller weights beside the settings of the directory, whose word goes before its own. */
 	char *quantised = vita_model_join(model, VITA_GGUF_NAME);
 	if (!quantised) return fail_memory(model, err);
 	status = vita_model_read_file(model, quantised, &file, err);
