@@ -34,8 +34,8 @@ typedef struct vita_check_events {
 
 /* Look at those parts (VITA_PART_* of vita/engine.h) that the context's config describes: of [llm] model its tokenizer,
  * the language model and its heads; [encoder] and [codec] where they name a plugin, a model that some plugin knows, one
- * that cannot be opened, or one of their own that is not [llm]'s. A model that all sections name is looked at as what plugins know it for. *n_problems counts
- * what was told. Use the context for nothing else meanwhile.
+ * that cannot be opened, or one of their own that is not [llm]'s. A model that all sections name is looked at as what
+ * plugins know it for. *n_problems counts what was told. Use the context for nothing else meanwhile.
  * OK (whatever was found in models) | E_CONFIG: all was looked at and told, and of that err repeats the first that the
  * config is at fault for | E_NOMEM                                     [one-thread, may-block] */
 VITA_EXPORT vita_status vita_check_parts(vita_context *context, uint32_t parts, const vita_check_events *events,
