@@ -52,8 +52,8 @@ static vita_status take_memory(run *u, vita_error *err)
 	u->wide = carve(&size, VITA_F32, 1, wide);
 	u->mel = carve(&size, VITA_F32, stem + WHISPER_TAPS - 1, c->n_mels);
 	u->ids = carve(&size, VITA_I32, 1, n);
-	/* bf16 reaches further than f16 does */
-	u->alone = carve(&size, u->encoder->weights.dtype == VITA_F16 ? VITA_F16 : VITA_F32,
+	/* bf16 reaches further than f16 does; the scales of quantised weights do not */
+	u->alone = carve(&size, u->encoder->weights.dtype == VITA_BF16 ? VITA_F32 : u->encoder->cache_dtype,
 			 u->span.whole && u->span.first == 0 ? 2 * n : 0, c->width);
 	vita_status status = device_memory_reserve(u->encoder->device, &u->pass->scratch, size, err);
 	vita_tensor *const all[] = {&u->x, &u->a, &u->q, &u->wide, &u->mel, &u->ids, &u->alone};

@@ -94,11 +94,12 @@ static void turn_taps(const vita_array *source, float *row, float *out)
 	}
 }
 
-/* Blocks of quantised types would mix taps, and convolutions are a hundredth of the weights. */
+/* Blocks of quantised types would mix taps, and convolutions are a hundredth of the weights: f16 has more bits, and
+ * reaches as far as a block's scale. */
 static uint32_t conv_dtype(const decoder_loader *loader, const vita_array *source)
 {
 	uint32_t dtype = loader->dtype == VITA_DTYPE_NONE ? source->dtype : loader->dtype;
-	return vita_dtype_block(dtype) > 1 ? VITA_BF16 : dtype;
+	return vita_dtype_block(dtype) > 1 ? VITA_F16 : dtype;
 }
 
 static vita_status upload_conv(decoder_loader *loader, const vita_array *source, whisper_conv *conv,
