@@ -142,7 +142,7 @@ void conv_spread_needs(struct step *s)
 	}
 	s->shared = aligned((uint64_t)spread_floats(&c) * sizeof(float));
 	if (c.lays_out) s->shared += (uint64_t)(c.phases * c.c_out * phase_terms(&c)) * sizeof(float);
-	s->own = (uint64_t)(c.in_group * c.kernel + c.phases * phase_terms(&c)) * sizeof(float);
+	s->own = (uint64_t)(c.transposed ? c.in_group * c.kernel : 0) * sizeof(float);
 }
 
 void conv_spread_row(const float *x, int64_t t, int64_t stride, int64_t shift, float *to, int64_t n)
@@ -198,46 +198,47 @@ static void spread_runs(const struct conv *c, const float *x, int64_t row, float
 	}
 }
 
+/* Rows of weights, one for each channel of a group, `distance` bytes apart, to where they belong. */
+static void take_rows(const struct step *s, const struct conv *c, const char *row, int64_t distance, float *to)
+{
+	for (int64_t i = 0; i < c->in_group; i++)
+		s->backend->kernels->to_f32(c->w->dtype, row + i * distance, to + i * c->kernel, c->kernel);
+}
+
 const float *conv_weights(const struct step *s, const struct conv *c, int64_t channel, float *room)
 {
 	const vita_tensor *w = c->w;
-	const char *row = (const char *)tensor_data(w) + channel * w->stride[0];
-	if (!c->lays_out) return (const float *)(const void *)row;
-	if (c->in_group < 2 || w->stride[1] == c->kernel * (int64_t)vita_dtype_bytes(w->dtype)) {
-		s->backend->kernels->to_f32(w->dtype, row, room, c->in_group * c->kernel);
+	const char *data = tensor_data(w);
+	if (c->transposed) {
+		const int64_t first = channel / c->out_group * c->in_group;
+		take_rows(s, c, data + first * w->stride[0] + channel % c->out_group * w->stride[1], w->stride[0], room);
 		return room;
 	}
-	for (int64_t i = 0; i < c->in_group; i++)
-		s->backend->kernels->to_f32(w->dtype, row + i * w->stride[1], room + i * c->kernel, c->kernel);
+	const char *row = data + channel * w->stride[0];
+	if (!c->lays_out) return (const float *)(const void *)row;
+	if (c->in_group < 2 || w->stride[1] == c->kernel * (int64_t)vita_dtype_bytes(w->dtype))
+		s->backend->kernels->to_f32(w->dtype, row, room, c->in_group * c->kernel);
+	else take_rows(s, c, row, w->stride[1], room);
 	return room;
 }
 
-const float *conv_phases(const struct step *s, const struct conv *c, int64_t channel, float *room, float *out)
+const float *conv_phase(const struct conv *c, const float *w, int64_t phase, float *out)
 {
-	const vita_tensor *w = c->w;
-	const int64_t first = channel / c->out_group * c->in_group, step = phase_step(c);
-	if (!c->transposed) return conv_weights(s, c, channel, room);
-	for (int64_t i = 0; i < c->in_group; i++) {
-		const char *from = (const char *)tensor_data(w) + (first + i) * w->stride[0] + channel % c->out_group * w->stride[1];
-		s->backend->kernels->to_f32(w->dtype, from, room + i * c->kernel, c->kernel);
-	}
-	for (int64_t phase = 0; phase < c->phases; phase++) {
-		float *at = out + phase * phase_terms(c);
-		const int64_t tap0 = first_tap(c, phase);
-		for (int64_t i = 0; i < c->in_group; i++)
-			for (int64_t tap = tap0; tap < c->kernel; tap += step) *at++ = room[i * c->kernel + tap];
-		while (at < out + (phase + 1) * phase_terms(c)) *at++ = 0;
-	}
+	const int64_t first = first_tap(c, phase), step = phase_step(c);
+	float *at = out, *end = out + phase_terms(c);
+	if (!c->transposed) return w;
+	for (int64_t i = 0; i < c->in_group; i++, w += c->kernel)
+		for (int64_t tap = first; tap < c->kernel; tap += step) *at++ = w[tap];
+	while (at < end) *at++ = 0;
 	return out;
 }
 
 /* An output channel's weights to their places. */
 static void lay_out(const struct step *s, const struct conv *c, int64_t channel, float *room)
 {
-	const size_t bytes = (size_t)phase_terms(c) * sizeof(float);
-	const float *from = conv_phases(s, c, channel, room, room + c->in_group * c->kernel);
-	for (int64_t phase = 0; phase < c->phases; phase++)
-		memcpy(laid_out(s, c) + (phase * c->c_out + channel) * phase_terms(c), from + phase * phase_terms(c), bytes);
+	float *to = laid_out(s, c) + channel * phase_terms(c);
+	const float *w = conv_weights(s, c, channel, c->transposed ? room : to);
+	for (int64_t phase = 0; phase < c->phases; phase++, to += c->c_out * phase_terms(c)) (void)conv_phase(c, w, phase, to);
 }
 
 void conv_spread_step(const struct step *s, int thread, int n_threads)

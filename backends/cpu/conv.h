@@ -39,15 +39,16 @@ struct conv {
 /* to[i] = x[i · stride + shift] for 0 <= i < n, 0 outside of x, which has t values. */
 void conv_spread_row(const float *x, int64_t t, int64_t stride, int64_t shift, float *to, int64_t n);
 
-/* The weights of one output channel, [in_group][kernel], where they lie or as f32 in `room`. Not transposed. */
+/* The weights of one output channel, [in_group][kernel], where they lie or as f32 in `room`: always there where they are
+ * laid out. */
 const float *conv_weights(const struct step *s, const struct conv *c, int64_t channel, float *room);
 
 /* A slot's values of a run, c->width of them, where they lie or in `room`; x is a channel's row. */
 const float *conv_run_row(const struct conv *c, const float *x, int64_t run, int64_t slot, float *room);
 
-/* An output channel's weights for each phase, [phases][in_group · phase_taps], where they lie, in `room`, which takes
- * in_group · kernel, or in `out`. A phase that has fewer taps than others ends with zeros. */
-const float *conv_phases(const struct step *s, const struct conv *c, int64_t channel, float *room, float *out);
+/* What a phase takes of such weights w, [in_group · phase_taps]: w itself where there is one phase, or `out`. A phase that
+ * has fewer taps than others ends with zeros. */
+const float *conv_phase(const struct conv *c, const float *w, int64_t phase, float *out);
 
 /* ---- in f16 ------------------------------------------------------------------------------------------------ */
 

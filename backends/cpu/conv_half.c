@@ -85,10 +85,10 @@ uint64_t half_shared(const struct conv *c)
 	return bytes;
 }
 
-/* A row of moments and an output channel's weights, as they lie and by phase. */
+/* A row of moments and an output channel's weights, all of them and those of a phase. */
 uint64_t half_own(const struct conv *c)
 {
-	return (uint64_t)(c->width + c->in_group * c->kernel + c->phases * terms_of(c)) * sizeof(float);
+	return (uint64_t)(c->width + c->in_group * c->kernel + terms_of(c)) * sizeof(float);
 }
 
 static struct half_places places_of(const struct step *s, const struct conv *c)
@@ -121,13 +121,13 @@ static void lay_out_run(const struct step *s, const struct conv *c, int64_t numb
 
 static void lay_out_weights(const struct step *s, const struct conv *c, int64_t channel, const struct half_places *p, float *room)
 {
-	float *by_phase = room + c->in_group * c->kernel;
-	const float *w = conv_phases(s, c, channel, room, by_phase);
+	const float *w = conv_weights(s, c, channel, room);
 	for (int64_t phase = 0; phase < c->phases; phase++) {
 		const int64_t first = phase * c->c_out + channel / c->out_group * c->out_group;
 		const struct half_rows out = { p->w + first * padded_terms(c), p->w_scale + first, c->out_group, terms_of(c),
 			                       padded_terms(c), (int32_t)c->per_block };
-		s->backend->kernels->half->halve_row(w + phase * terms_of(c), channel % c->out_group, &out);
+		s->backend->kernels->half->halve_row(conv_phase(c, w, phase, room + c->in_group * c->kernel),
+		                                     channel % c->out_group, &out);
 	}
 }
 

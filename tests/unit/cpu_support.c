@@ -4,21 +4,33 @@
  */
 #include "cpu_support.h"
 
-int cpu_open(test_device *device, const char *kernels, int64_t threads)
+/* Has it these kernels? */
+static int runs_kernels(const test_device *device, const char *kernels)
 {
-	char why[1024], wanted[32];
+	char words[48];
 	vita_backend_device found;
 	vita_error err;
+	VITA_INIT(&found);
+	assert_int_equal(device->api->probe(&device->host, 0, &found, &err), VITA_OK);
+	(void)snprintf(words, sizeof words, " %s kernels", kernels);
+	return strstr(found.name, words) != NULL;
+}
+
+int cpu_open(test_device *device, const char *kernels, int64_t threads)
+{
+	char why[1024];
 
 	if (kernels) assert_int_equal(setenv("VITA_CPU_KERNELS", kernels, 1), 0);
 	else assert_int_equal(unsetenv("VITA_CPU_KERNELS"), 0);
 	if (!test_device_open(device, "cpu", "", threads, why)) fail_msg("%s", why);
-	VITA_INIT(&found);
-	assert_int_equal(device->api->probe(&device->host, 0, &found, &err), VITA_OK);
-	(void)snprintf(wanted, sizeof wanted, " %s kernels", kernels ? kernels : "");
-	if (!kernels || strstr(found.name, wanted)) return 1;
+	if (!kernels || runs_kernels(device, kernels)) return 1;
 	test_device_close(device);
 	return 0;
+}
+
+int cpu_multiplies_in_f16(const test_device *cpu)
+{
+	return runs_kernels(cpu, "avx512_fp16");
 }
 
 int cpu_open_onednn(test_device *device, const char *kernels, int64_t threads)

@@ -25,6 +25,8 @@ int cpu_open(test_device *device, const char *kernels, int64_t threads);
 /* The same with oneDNN for every product of many rows that it takes. 0 also where the backend was built without it. */
 int cpu_open_onednn(test_device *device, const char *kernels, int64_t threads);
 void reference_open(test_device *device);
+/* Does a device opened so multiply in f16, as its set of kernels and no other does? */
+int cpu_multiplies_in_f16(const test_device *cpu);
 
 /* Calls test with the device opened with each set of kernels that there is, `threads` threads. */
 void with_kernels(int64_t threads, void (*test)(const test_device *cpu, const test_device *reference));
