@@ -409,6 +409,7 @@ static int bench(struct bench *b, int argc, char **argv)
 	json_error_t why;
 	if (take_options(b, argc, argv) == CLI_STOP) return cli->exit_code;
 	if (optind < argc) return cli_usage(cli, "\"%s\" is too much; a model goes into the config", argv[optind]);
+	if (b->save && cli_check_name(cli, "--save", b->save) != EXIT_DONE) return EXIT_USAGE;
 	vita_status status = cli_read_config(cli);
 	if (status != VITA_OK) return cli_fail(cli, status);
 	if (b->synthetic && (status = set_synthetic(b, b->synthetic)) != VITA_OK)

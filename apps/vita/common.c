@@ -89,7 +89,8 @@ static int print_help(struct cli *cli)
 {
 	(void)printf("%s\n\n%s", cli->verb->summary, cli->verb->help);
 	(void)printf("\nEvery verb takes:\n"
-	             "  -c, --config FILE          read this INI file; vita.ini(5) names the keys\n"
+	             "  -c, --config FILE          read this INI file, - being standard input;\n"
+	             "                             vita.ini(5) names the keys\n"
 	             "  -s, --set SECTION.KEY=VAL  override one key; may be repeated\n"
 	             "      --json                 print one JSON document instead of text\n"
 	             "  -v, --verbose              tell more on stderr (-vv: everything); -q, --quiet: less\n"
@@ -121,6 +122,23 @@ static int take_common(struct cli *cli, int option)
 	}
 }
 
+/* How many of these names are "-"? */
+static int count_dashes(const char *const *names, uint32_t n)
+{
+	int count = 0;
+	for (uint32_t i = 0; i < n; i++) count += strcmp(names[i], "-") == 0;
+	return count;
+}
+
+/* Standard input can be read once, as a config or as what the verb works on. */
+static int check_stdin(struct cli *cli, int argc, char **argv)
+{
+	const int configs = count_dashes(cli->files, cli->n_files);
+	const int all = configs + count_dashes((const char *const *)argv + optind, (uint32_t)(argc - optind));
+	if (configs == 0 || all < 2) return CLI_DONE;
+	return stop(cli, cli_usage(cli, "%s", "standard input is the config after -c -, and cannot be read a second time"));
+}
+
 static const char *option_name(char **argv, char *buffer, size_t size)
 {
 	/* A short option in the middle of a word is only known by its letter. */
@@ -143,7 +161,7 @@ int cli_option(struct cli *cli, int argc, char **argv, const struct option *own)
 	for (;;) {
 		optopt = 0;
 		int option = getopt_long(argc, argv, ":c:s:o:vqh", all, NULL);
-		if (option == -1) return CLI_DONE;
+		if (option == -1) return check_stdin(cli, argc, argv);
 		if (option == ':')
 			return stop(cli,
 			            cli_usage(cli, "%s needs a value", option_name(argv, name, sizeof name)));
@@ -238,6 +256,12 @@ void cli_close(struct cli *cli)
 
 /* ---- outputs -------------------------------------------------------------------------------------- */
 
+int cli_check_name(struct cli *cli, const char *what, const char *name)
+{
+	if (strcmp(name, "-") != 0) return EXIT_DONE;
+	return cli_usage(cli, "%s needs a name: only sound and drawings go to standard output (./- is a file called -)", what);
+}
+
 /* A device or pipe is left alone: who reads it would see it opened and closed. */
 vita_status cli_check_output(struct cli *cli, const char *path)
 {
@@ -329,7 +353,8 @@ json_t *json_counts(const vita_turn_result *result)
 vita_status cli_check_room(struct cli *cli, const vita_turn_result *result)
 {
 	const uint64_t context = cli->info.llm_info->context;
-	if (result->stop != VITA_STOP_LENGTH || result->n_prompt + result->n_tokens < context) return VITA_OK;
+	if (result->stop != VITA_STOP_LENGTH || result->n_tokens >= result->max_tokens) return VITA_OK;
+	if (result->n_prompt + result->n_tokens < context) return VITA_OK;
 	if (result->n_tokens == 0)
 		return vita_fail(&cli->err, VITA_E_NOMEM,
 		                 "the prompt has all the %llu tokens that the context holds ([llm] context), which leaves "
@@ -353,6 +378,10 @@ void print_text(const char *text, uint64_t size)
 char *read_stdin(struct cli *cli, uint64_t *size)
 {
 	size_t capacity = 65536, n = 0;
+	if (count_dashes(cli->files, cli->n_files) > 0) {
+		(void)vita_fail(&cli->err, VITA_E_CONFIG, "standard input is the config after -c -: write the text as an argument");
+		return NULL;
+	}
 	char *text = malloc(capacity);
 	while (text) {
 		n += fread(text + n, 1, capacity - n - 1, stdin);

@@ -70,6 +70,10 @@ VITA_PRINTF(2, 3) int cli_usage(struct cli *cli, const char *format, ...); /* gi
 int cli_fail(struct cli *cli, vita_status status); /* tells cli->err, gives the exit code */
 VITA_PRINTF(2, 3) void cli_note(const struct cli *cli, const char *format, ...);
 
+/* May an output be called that? What holds tensors, and what is a folder, needs a name: "-" says standard output of sound and
+ * drawings alone. EXIT_DONE or EXIT_USAGE. */
+int cli_check_name(struct cli *cli, const char *what, const char *name);
+
 /* Could a file of that name be written? What the work would find only at its end. An error in cli->err. */
 vita_status cli_check_output(struct cli *cli, const char *path);
 
@@ -113,7 +117,8 @@ json_t *json_ms(double ms); /* null where negative: it did not happen */
 /* Show what was printed so far. E_IO where standard output takes no more: work whose result goes there may end. */
 vita_status cli_flush(vita_error *err);
 
-/* An answer that ended because the context was full is told; one that had no room at all has failed. */
+/* An answer that ended because the context was full, and not because it is as long as was asked for, is told; one that had
+ * no room at all has failed. */
 vita_status cli_check_room(struct cli *cli, const vita_turn_result *result);
 
 /* Text as it comes. On a terminal control characters, which a model may make up, are shown as ?. */

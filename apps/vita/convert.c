@@ -99,6 +99,7 @@ static int run(struct cli *cli, int argc, char **argv)
 	if (argc - optind != 2)
 		return cli_usage(cli, "a model and a name for the new one are needed, %d were given",
 		                 argc - optind);
+	if (cli_check_name(cli, "the new model", argv[optind + 1]) != EXIT_DONE) return EXIT_USAGE;
 	vita_status status = cli_check_config(cli);
 	if (status != VITA_OK) return cli_fail(cli, status);
 	struct conversion c = { cli, json_array() };

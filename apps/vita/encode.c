@@ -198,6 +198,7 @@ static int run(struct cli *cli, int argc, char **argv)
 	if (option == CLI_STOP) return cli->exit_code;
 	if (argc - optind != 1)
 		return cli_usage(cli, "one recording is needed, %d were named", argc - optind);
+	if (e.features_path && cli_check_name(cli, "--features", e.features_path) != EXIT_DONE) return EXIT_USAGE;
 
 	vita_status status = open_ends(&e, argv[optind]);
 	if (cli->json || e.features_path) progress_enable(cli);

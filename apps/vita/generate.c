@@ -142,8 +142,7 @@ static int check_and_generate(struct generation *g, int argc, char **argv)
 	if (take_options(g, argc, argv) == CLI_STOP) return cli->exit_code;
 	if (optind < argc)
 		return cli_usage(cli, "\"%s\" is too much; a prompt goes after --prompt", argv[optind]);
-	if (g->logits_path && strcmp(g->logits_path, "-") == 0)
-		return cli_usage(cli, "--logits needs the name of a file; standard output has the ids");
+	if (g->logits_path && cli_check_name(cli, "--logits", g->logits_path) != EXIT_DONE) return EXIT_USAGE;
 	if (!g->text == !g->prompt.n)
 		return cli_usage(cli, "either --ids with at least one id or --prompt is needed");
 	vita_status status = generate(g);

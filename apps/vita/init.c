@@ -302,6 +302,7 @@ static int run(struct cli *cli, int argc, char **argv)
 	if (argc - optind != 2) return cli_usage(cli, "a shape and a folder are needed");
 	const struct shape *shape = find_shape(argv[optind]);
 	if (!shape) return cli_usage(cli, "there is no shape \"%s\", only nano and tiny", argv[optind]);
+	if (cli_check_name(cli, "the folder", argv[optind + 1]) != EXIT_DONE) return EXIT_USAGE;
 	vita_status status = cli_check_config(cli);
 	if (status != VITA_OK) return cli_fail(cli, status);
 	return make_model(cli, shape, argv[optind + 1], seed, n_audio);

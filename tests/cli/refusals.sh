@@ -39,6 +39,21 @@ for verb in "bench --synthetic nano" "info $tiny" "convert $tiny $scratch/new.gg
 	expect_exit 2 "$vita" "$@" -c "$scratch/typo.ini"
 	expect_match "$scratch/err" 'typo.ini:2'
 done
+
+# A config may come through standard input, where relative paths start at the working directory; once.
+through_stdin() { # folder, config, command
+	(cd "$1" && text=$2 && shift 2 && printf "$text" | "$@" >"$scratch/out" 2>"$scratch/err")
+}
+through_stdin "$tiny/.." '[llm]\nmodel = tiny\n' "$vita" generate -c - --ids 1 --max-tokens 1 ||
+	fail "a config through standard input: $(cat "$scratch/err")"
+expect_match "$scratch/out" '^[0-9]'
+through_stdin / '[llm]\nmodle = x\n' "$vita" generate -c - --ids 1
+expect_match "$scratch/err" 'standard input:2: .*modle'
+for text in "tokenize -" tokenize "tts -o $scratch/no.wav -" "info -c -"; do
+	# shellcheck disable=SC2086 # words
+	expect_exit 2 "$vita" $text -c -
+	expect_match "$scratch/err" 'standard input is the config after -c -'
+done
 expect_exit 2 "$vita" plot -s nonsense -o "$scratch/new.svg" "$scratch/typo.ini"
 for left in "$scratch"/new*; do
 	[ ! -e "$left" ] || fail "made in spite of a wrong config: $left"
@@ -64,6 +79,11 @@ expect_exit 0 "$vita" generate -s llm.model="$tiny" -s llm.context=4 --ids 1,2,3
 expect_match "$scratch/err" 'ends here because the context holds 4 tokens'
 expect_exit 0 "$vita" generate -s llm.model="$tiny" -s llm.context=4 --ids 1,2 --max-tokens 1
 grep -q 'ends here' "$scratch/err" && fail "an answer of the wanted length is told as cut"
+for length in "--max-tokens 2" "-s generation.max_tokens=2"; do
+	# shellcheck disable=SC2086 # words
+	expect_exit 0 "$vita" generate -s llm.model="$tiny" -s llm.context=4 --ids 1,2 $length
+	grep -q 'ends here' "$scratch/err" && fail "an answer that fills the context as wanted is told as cut"
+done
 
 model "$tiny"
 head -c 700000 "$tiny/model.safetensors" >"$scratch/model/model.safetensors"
@@ -219,7 +239,16 @@ expect_match "$scratch/err" 'No space left'
 for place in "$scratch/no-such-folder/logits" "$scratch" ''; do
 	generate "$tiny" --ids 1 --logits "$place"
 done
-expect_exit 2 "$vita" generate -s llm.model="$tiny" --ids 1 --logits -
+# A file of tensors is not called - by accident.
+mkdir "$scratch/dash"
+for words in "generate -s llm.model=$tiny --ids 1 --logits -" "encode -s encoder.plugin=codec2 --features - $speech" \
+	"convert $tiny -" "init tiny -" "bench --synthetic nano --save -"; do
+	# shellcheck disable=SC2086 # words
+	(cd "$scratch/dash" && exec "$vita" $words >"$scratch/out" 2>"$scratch/err" </dev/null)
+	[ $? = 2 ] || fail "vita $words: no usage error"
+	expect_match "$scratch/err" 'needs a name: only sound and drawings go to standard output'
+	[ ! -e "$scratch/dash/-" ] || fail "a file called -, by vita $words"
+done
 generate "$scratch/nowhere" --ids 1 --logits "$scratch/logits"
 [ ! -e "$scratch/logits" ] || fail "--logits left a file of nothing"
 

@@ -75,6 +75,12 @@ expect_match "$scratch/out" '^- *x?'
 expect_refusal "$vita" info "$odd.gguf"
 [ "$(wc -l <"$scratch/err")" -eq 1 ] || fail "a message of several lines: $(cat "$scratch/err")"
 
+# A link that leads nowhere is a module that somebody misses.
+mkdir "$scratch/links"
+ln -s "$scratch/moved.so" "$scratch/links/gone.so"
+expect_exit 0 "$vita" plugins -s vita.plugin_path="$scratch/links"
+expect_match "$scratch/out" '^- *gone.so .*not usable: cannot be loaded: .*No such file'
+
 tiny=$VITA_SRCDIR/tests/golden/llm/tiny
 expect_exit 0 "$vita" info "$tiny"
 expect_match "$scratch/out" '^parameters '

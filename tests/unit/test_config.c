@@ -10,7 +10,9 @@
 
 #include "files_support.h"
 
+#include <fcntl.h>
 #include <locale.h>
+#include <unistd.h>
 
 static vita_config *config;
 static vita_error err;
@@ -156,6 +158,28 @@ static void refuses_unreadable_files(void **state)
 	assert_int_equal(read_bytes(large, 1u << 20), VITA_OK);
 	assert_failure(read_bytes(large, (1u << 20) + 1), VITA_E_CONFIG, &err, "1 MiB");
 	free(large);
+}
+
+static void put_on_stdin(const char *text)
+{
+	put_text(in_scratch("test.ini"), text);
+	const int fd = open(in_scratch("test.ini"), O_RDONLY);
+	assert_int_equal(dup2(fd, STDIN_FILENO), STDIN_FILENO);
+	close(fd);
+}
+
+/* "-" is standard input, with no folder of its own. */
+static void reads_standard_input(void **state)
+{
+	const int before = dup(STDIN_FILENO);
+	(void)state;
+	put_on_stdin("[llm]\nmodel = a\n[oops]\n");
+	assert_failure(vita_config_read(config, "-", &err), VITA_E_CONFIG, &err, "standard input:3: ");
+	put_on_stdin("[llm]\nmodel = b\n");
+	assert_ok(vita_config_read(config, "-", &err), &err);
+	assert_value("llm", "model", "b");
+	assert_int_equal(dup2(before, STDIN_FILENO), STDIN_FILENO);
+	close(before);
 }
 
 static void a_failed_read_changes_nothing(void **state)
@@ -375,6 +399,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(refuses_what_is_no_ini, setup, teardown),
 		cmocka_unit_test_setup_teardown(refuses_unreadable_files, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_failed_read_changes_nothing, setup, teardown),
+		cmocka_unit_test_setup_teardown(reads_standard_input, setup, teardown),
 		cmocka_unit_test_setup_teardown(names_the_nearest_key, setup, teardown),
 		cmocka_unit_test_setup_teardown(checks_values, setup, teardown),
 		cmocka_unit_test_setup_teardown(takes_overrides, setup, teardown),

@@ -165,6 +165,7 @@ typedef struct vita_turn_result {
 	 * much they are off at most (vita_deviation of vita/encoder.h); 0, 0 where they are those of the whole. */
 	uint64_t n_deviating;
 	double deviation_db;
+	uint64_t max_tokens;          /* that the answer might have: the turn's, or the config's */
 } vita_turn_result;
 
 /* A conversation keeps the KV cache from turn to turn.                                  [any-thread] */

@@ -48,6 +48,7 @@ static void begin(vita_running *r, vita_conversation *c, const vita_turn *turn, 
 		memcpy(&r->events, turn->events, size < sizeof r->events ? size : sizeof r->events);
 	}
 	r->max_tokens = turn->max_tokens < 0 ? c->engine->generation.max_tokens : (uint64_t)turn->max_tokens;
+	r->result.max_tokens = r->max_tokens;
 	r->result.first_audio_ms = -1;
 	r->started = r->question_end = r->encoded = vita_clock_ms();
 }

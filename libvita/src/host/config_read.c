@@ -23,7 +23,7 @@
 #define LARGEST_FILE (1u << 20)
 
 typedef struct ini_file {
-	const char *path;
+	const char *path; /* as messages name it */
 	char *base;
 	char *text;       /* with a NUL behind it */
 	size_t size, at;  /* bytes; where the next line begins */
@@ -58,9 +58,10 @@ static vita_status read_all(ini_file *file, int fd)
 	return VITA_OK;
 }
 
-static vita_status load(ini_file *file)
+static vita_status load(ini_file *file, const char *path)
 {
-	int fd = open(file->path, O_RDONLY | O_CLOEXEC);
+	if (strcmp(path, "-") == 0) return read_all(file, STDIN_FILENO);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return vita_fail(file->err, errno == ENOENT || errno == ENOTDIR ? VITA_E_NOTFOUND : VITA_E_IO,
 		                 "%s: cannot be opened: %s", file->path, strerror(errno));
@@ -200,14 +201,14 @@ static vita_status parse(ini_file *file)
 
 vita_status vita_config_read(vita_config *config, const char *path, vita_error *err)
 {
-	ini_file file = { .path = path, .err = err };
+	ini_file file = { .path = strcmp(path, "-") == 0 ? "standard input" : path, .err = err };
 	vita_status status = vita_config_create(&file.into, err);
 	if (status != VITA_OK) return status;
 	file.base = vita_config_base(path);
 	if (file.base)
-		status = load(&file);
+		status = load(&file, path);
 	else
-		status = vita_fail(err, VITA_E_NOMEM, "%s: no memory to read it", path);
+		status = vita_fail(err, VITA_E_NOMEM, "%s: no memory to read it", file.path);
 	if (status == VITA_OK) status = parse(&file);
 	if (status == VITA_OK)
 		status = vita_config_merge(config, file.into, err); /* a failed read changes nothing */

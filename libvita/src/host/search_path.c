@@ -88,7 +88,8 @@ static int by_bytes(const struct dirent **a, const struct dirent **b)
 	return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-/* *out: the file's real path as a new string, or NULL where it is no file or is in the list. */
+/* *out: the file's real path as a new string, or NULL where it is no file or is in the list. A link that leads nowhere stands
+ * for itself, so that people are told why there is no such module. */
 static vita_status new_file(const char *directory, const char *name, const vita_scan_file *files, uint32_t n,
                             char **out, vita_error *err)
 {
@@ -99,8 +100,12 @@ static vita_status new_file(const char *directory, const char *name, const vita_
 	if (!path) return no_memory(err);
 	(void)snprintf(path, size, "%s/%s", directory, name);
 	char *real_path = realpath(path, NULL);
+	if (!real_path && lstat(path, &found) == 0 && S_ISLNK(found.st_mode)) {
+		*out = path;
+		return VITA_OK;
+	}
 	free(path);
-	if (!real_path) return VITA_OK; /* a link to nowhere */
+	if (!real_path) return VITA_OK;
 	int known = stat(real_path, &found) != 0 || !S_ISREG(found.st_mode);
 	for (uint32_t i = 0; i < n && !known; i++) known = strcmp(files[i].path, real_path) == 0;
 	if (known)
