@@ -17,15 +17,19 @@ for name in ("questions", "transcripts", "speech-held", "sentences"):
     long, short = read("a", name), read("b", name)
     assert short and len(short) < len(long) and long[:len(short)] == short, name
 trained = {(x["question"], x["answer"]) for name in ("questions", "sentences") for x in read("a", name)}
-for x in read("a", "eval"):
-    assert x["content"] != "held" or (x["question"], x["answer"]) not in trained, x
+for x in read("a", "eval") + read("a", "test"):
+    assert x["content"] == "seen" or (x["question"], x["answer"]) not in trained, x
 said = {x["answer"] for x in read("a", "speech")}
 assert said >= {x["answer"] for x in read("a", "questions")}
 held = read("a", "speech-held")
 assert not said & {x["answer"] for x in held}
 silent = {x["content"] for x in held}
 assert silent == {"held", "silent"}, silent
-assert {x["voices"] for x in read("a", "eval")} == {"seen", "variant", "engine"}
+never = {w for x in held if x["content"] == "silent" for w in x["answer"].split()} - {w for x in said for w in x.split()}
+for name in ("eval", "test"):
+    assert {x["voices"] for x in read("a", name)} == {"seen", "variant", "engine"}
+for x in read("a", "test"):
+    assert not never & set(x["answer"].split()) or x["content"] == "silent", x
 voices = {x["voice"] for x in read("a", "questions") + read("a", "transcripts")}
 assert not voices & {x["voice"] for x in read("a", "eval") if x["voices"] != "seen"}
 for x in read("a", "questions"):

@@ -12,13 +12,15 @@ question, answer, family, content and voices are for those who read its index af
     repeats        those that take the best ears: words at random, to be said back
     transcripts    word strings in the same voices, to be written down
     speech         in the output voice: every answer to the above, and word strings of all kinds
-    eval           questions for the evaluation: content seen or held out, voices seen, unseen, of an unseen engine
+    eval           questions to look at on the way: content seen or held out, voices seen, unseen, of an unseen engine
+    test           others of the same kind, for the end: questions held out are of each family as often as the mixture
+                   has it, and those that ask for a word that the output voice never says are a kind of their own, silent
     speech-held    in the output voice: strings that `speech` does not hold
     sentences      questions and answers in text alone (no jobs: nobody speaks them)
     sums, copies   the same of the families that take the most practice
     strings        words at random, to be copied: what a model learns to repeat by
-    facts          how words are spelled, and opposites both ways round, those held out as well, said outright and never
-                   as a question or its answer
+    facts          how words are spelled, and opposites both ways round, those held out as well, stated in a sentence and
+                   never asked for
     words          every word, for the tokenizer
 
 What is held out is decided by a hash of the content (the pair of numbers, the words), never by the recording, so
@@ -36,11 +38,11 @@ DOMAIN = json.load(open(os.path.join(HERE, "domain.json"), encoding="utf-8"))
 FAMILIES = DOMAIN["families"]
 ONES, TENS = DOMAIN["numbers"]["ones"], DOMAIN["numbers"]["tens"]
 
-# At scale 1; `eval` has so many of each of its six kinds, and `repeats` those of so many strings of `speech` that are of
-# two to four words and not held out.
+# At scale 1; `eval` and `test` have so many of each of their kinds, `test` a fifth of the silent ones, and `repeats`
+# those of so many strings of `speech` that are of two to four words and not held out.
 COUNTS = {"questions": 60000, "numbers": 8000, "repeats": 24000, "transcripts": 20000, "speech": 24000,
           "sentences": 100000, "sums": 220000, "copies": 150000, "strings": 40000,
-          "facts": 20000, "eval": 200, "speech-held": 600, "words": 1}
+          "facts": 20000, "eval": 200, "test": 150, "speech-held": 600, "words": 1}
 
 # What takes the most practice: how much of each family.
 DRILLS = {"sums": {"add": 0.36, "sub": 0.36, "compare": 0.12, "next": 0.05, "prev": 0.05, "count": 0.06},
@@ -205,6 +207,15 @@ class Content:
             text, answer, is_held = self.draw(rng, name)
             if held is None or held == is_held:
                 return name, text, answer, is_held
+
+    def question_held(self, rng, silent):
+        """One held out, its family drawn before: more of one family's contents may be held out than of another's."""
+        names = [name for name in DOMAIN["mixture"] if FAMILIES[name]["holdout"].split()[0] not in ("none", "voices")]
+        name = "repeat" if silent else rng.choices(names, [DOMAIN["mixture"][name] for name in names])[0]
+        while True:
+            found = self.question(rng, held=True, family=name)
+            if silent == (name == "repeat" and bool(self.silent & set(found[2].split()))):
+                return found
 
     def string(self, rng, longest=8):
         """Words at random, or numbers: what neither question nor answer is."""
@@ -381,14 +392,24 @@ class Lists:
                 x, y = rng.choice(FAMILIES["opposite"]["items"])
                 if [x, y] != ["young", "old"] and rng.random() < 0.5:  # old has another opposite
                     x, y = y, x
-                yield {"family": "opposite", "answer": "%s opposite %s" % (x, y)}
+                yield {"family": "opposite", "answer": "the opposite of %s is %s" % (x, y)}
             else:
                 word = rng.choice(self.content.short)
-                yield {"family": "spell", "answer": "%s %s" % (word, " ".join(word))}
+                yield {"family": "spell", "answer": "you spell %s %s" % (word, " ".join(word))}
 
     def words(self):
         for word in self.content.lexicon:
             yield {"word": word}
+
+    def asked(self, content, voices, i, rng, family, question, answer):
+        if voices == "engine":
+            how = {"voice": ENGINE_VOICES[i % len(ENGINE_VOICES)]}
+        elif voices == "variant":
+            how = input_voice(rng, HELD_VARIANTS, flite=0)
+        else:
+            how = input_voice(rng)
+        return {"text": question, **how, "family": family, "question": question, "answer": answer,
+                "content": content, "voices": voices}
 
     def eval(self):
         for content in ("seen", "held"):
@@ -397,14 +418,17 @@ class Lists:
                     rng = self.rng("eval/%s" % content, i)  # the same questions for all voices
                     family, question, answer, _ = self.content.question(rng, held=content == "held")
                     rng = self.rng("eval/%s/%s" % (content, voices), i)
-                    if voices == "engine":
-                        how = {"voice": ENGINE_VOICES[i % len(ENGINE_VOICES)]}
-                    elif voices == "variant":
-                        how = input_voice(rng, HELD_VARIANTS, flite=0)
-                    else:
-                        how = input_voice(rng)
-                    yield {"text": question, **how, "family": family, "question": question, "answer": answer,
-                           "content": content, "voices": voices}
+                    yield self.asked(content, voices, i, rng, family, question, answer)
+
+    def test(self):
+        for content, part in (("seen", 1), ("held", 1), ("silent", 5)):
+            for voices in ("seen", "variant", "engine"):
+                for i in range(max(1, self.count("test") // part)):
+                    rng = self.rng("test/%s" % content, i)  # the same questions for all voices
+                    family, question, answer, _ = (self.content.question(rng, held=False) if content == "seen" else
+                                                   self.content.question_held(rng, content == "silent"))
+                    rng = self.rng("test/%s/%s" % (content, voices), i)
+                    yield self.asked(content, voices, i, rng, family, question, answer)
 
 
 def main():
