@@ -118,10 +118,17 @@ class Tokenizer:
     def __init__(self, args, voices):
         torch.manual_seed(args.seed)
         self.encoder, self.codebook = model.Encoder(), model.Codebook()
-        self.judge = model.Judge(voices, len(speech.PHONES), model.ENCODER["input"])
+        self.judge = model.Judge(len(voices), len(speech.PHONES), model.ENCODER["input"])
         self.parts = torch.nn.ModuleDict({"encoder": self.encoder, "codebook": self.codebook, "judge": self.judge})
         self.optimizer = torch.optim.AdamW(self.parts.parameters(), lr=args.lr, betas=(0.9, 0.98), weight_decay=0.01)
         self.generator = torch.Generator().manual_seed(args.seed)
+
+    def begin_from(self, parts):
+        """Weights of another run. Who spoke there need not speak here, so another number of voices is learnt anew."""
+        table = "judge.speaker.weight"
+        if parts[table].shape != self.judge.speaker.weight.shape:
+            parts = {**parts, table: self.judge.speaker.weight.detach()}
+        self.parts.load_state_dict(parts)
 
     def losses(self, samples, quantise):
         x, mask = batch([s.x for s in samples], -2.0)
@@ -174,7 +181,7 @@ def train_tokenizer(args, log):
     voices = {v: i for i, v in enumerate(sorted({r.voice for g in groups for r in g}))}
     log.write(recordings=[len(g) for g in groups], voices=len(voices), checks={k: len(v) for k, v in checks.items()})
     args.shares = np.array(args.share or [1] * len(groups), float) / sum(args.share or [1] * len(groups))
-    net, start = Tokenizer(args, len(voices)), 0
+    net, start = Tokenizer(args, voices), 0
     path = os.path.join(args.output, "tokenizer.pt")
     if os.path.exists(path):
         state = torch.load(path)
@@ -183,7 +190,7 @@ def train_tokenizer(args, log):
         net.generator.set_state(state["generator"])
         start = state["step"]
     elif args.init:
-        net.parts.load_state_dict(torch.load(args.init)["parts"])
+        net.begin_from(torch.load(args.init)["parts"])
     sums = {}
     for step, samples in Feed(args, front, groups, voices, args.steps, start).batches():
         if step == args.unquantised and not args.init:
@@ -250,6 +257,8 @@ def train_decoder(args, log):
         net.load_state_dict(state["parts"])
         optimizer.load_state_dict(state["optimizer"])
         start = state["step"]
+    elif args.init:
+        net.load_state_dict(torch.load(args.init)["parts"])
 
     def losses(pairs):
         rows, frames = batch([r for _, r in pairs], 0.0)
@@ -342,7 +351,7 @@ def main():
     parser.add_argument("--check", nargs="*", default=[], metavar="NAME=LIST", help="lists to measure phone error on")
     parser.add_argument("--most", type=int, default=80, help="recordings of a list to check (default 80)")
     parser.add_argument("--model", help="directory for the plug-ins' files")
-    parser.add_argument("--init", help="tokenizer.pt of another run over the same voices, to go on from its weights")
+    parser.add_argument("--init", help="tokenizer.pt or decoder.pt of another run, to go on from its weights")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--steps", type=int, default=2400)
     parser.add_argument("--batch", type=int, default=24)
