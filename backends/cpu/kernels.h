@@ -38,6 +38,8 @@ struct quantised_rows {
 	uint32_t dtype;      /* of the weights that this is for */
 	int32_t per_group;   /* rows of a group, fewer in the last */
 	const void *next;    /* where this thread will read when a tile is done: a kernel may fetch it early. Any address */
+	const char *y;       /* where the group's results will be written, y_stride bytes a row, likewise; NULL: not known */
+	int64_t y_stride;
 };
 
 /* Values that share a scale. */

@@ -102,60 +102,42 @@ INLINE void add_to_out(const struct span *s, int rows, const float *scale, __m51
 	}
 }
 
-/* ---- blocks of 32: q8_0, q4_1 ------------------------------------------------------------------------- */
+/* ---- q4_1 ---------------------------------------------------------------------------------------------- */
 
 /* rows and call are constants where this is inlined. */
-INLINE void span_32(uint32_t dtype, const struct span *s, int rows, enum call call)
+INLINE void span_q4_1(const struct span *s, int rows, enum call call)
 {
-	const int bytes = dtype == VITA_Q8_0 ? HALVES + 8 * GROUP : 2 * HALVES + 4 * GROUP;
-	const int nibbles = dtype == VITA_Q4_1 && call != LATER;
+	const int bytes = 2 * HALVES + 4 * GROUP;
 	__m512 sum[AT_ONCE][2];
 	clear(sum, rows);
 	for (int b = 0; b < s->blocks; b++) {
 		const unsigned char *head = s->head + b * bytes, *ahead = s->ahead + b * s->step;
-		const unsigned char *groups = head + (dtype == VITA_Q4_1 ? 2 : 1) * HALVES;
-		if (call == LATER && dtype == VITA_Q4_1) groups = s->bytes + 8 * GROUP * b;
+		const unsigned char *groups = call == LATER ? s->bytes + 8 * GROUP * b : head + 2 * HALVES;
 		const int8_t *q = s->q + 32 * (int64_t)s->stride * b;
-		const int32_t *offset = (const int32_t *)s->sums + (int64_t)s->stride * b;
 		const float *whole = (const float *)s->sums + (int64_t)s->stride * b;
 		__m512i i[AT_ONCE][2];
 		UNROLL
-		for (int r = 0; r < rows; r++)
-			i[r][0] = i[r][1] = dtype == VITA_Q4_1 ? _mm512_setzero_si512() : _mm512_set1_epi32(offset[r]);
+		for (int r = 0; r < rows; r++) i[r][0] = i[r][1] = _mm512_setzero_si512();
 		UNROLL
 		for (int j = 0; j < 8; j++) {
 			__m512i w[2];
 			fetch(ahead, j, bytes / 64, call);
-			load_group(groups + GROUP * (nibbles ? j & 3 : j), nibbles, nibbles && j >= 4, w);
-			if (dtype == VITA_Q4_1) keep_group(call, w, s->bytes + GROUP * (8 * b + j));
+			load_group(groups + GROUP * (call == LATER ? j : j & 3), call != LATER, call != LATER && j >= 4, w);
+			keep_group(call, w, s->bytes + GROUP * (8 * b + j));
 			multiply_group(w, q + 4 * j, rows, i);
 		}
 		const __m512 d[2] = { load_halves(head), load_halves(head + 32) };
+		const __m512 m[2] = { load_halves(head + HALVES), load_halves(head + HALVES + 32) };
 		UNROLL
 		for (int r = 0; r < rows; r++) {
 			const __m512 scale = _mm512_set1_ps(s->scale[(int64_t)s->stride * b + r]);
 			sum[r][0] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(i[r][0]), _mm512_mul_ps(d[0], scale), sum[r][0]);
 			sum[r][1] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(i[r][1]), _mm512_mul_ps(d[1], scale), sum[r][1]);
-		}
-		if (dtype != VITA_Q4_1) continue;
-		const __m512 m[2] = { load_halves(head + HALVES), load_halves(head + HALVES + 32) };
-		UNROLL
-		for (int r = 0; r < rows; r++) {
 			sum[r][0] = _mm512_fmadd_ps(m[0], _mm512_set1_ps(whole[r]), sum[r][0]);
 			sum[r][1] = _mm512_fmadd_ps(m[1], _mm512_set1_ps(whole[r]), sum[r][1]);
 		}
 	}
 	add_to_out(s, rows, NULL, sum);
-}
-
-INLINE void span_q8_0(const struct span *s, int rows, enum call call)
-{
-	span_32(VITA_Q8_0, s, rows, call);
-}
-
-INLINE void span_q4_1(const struct span *s, int rows, enum call call)
-{
-	span_32(VITA_Q4_1, s, rows, call);
 }
 
 /* ---- q4_0 ---------------------------------------------------------------------------------------------- */
@@ -238,6 +220,74 @@ INLINE void span_q4_0(const struct span *s, int rows, enum call call)
 		sum[r][1] = _mm512_sub_ps(sum[r][1], excess[1]);
 	}
 	add_to_out(s, rows, s->scale, sum);
+}
+
+/* ---- q8_0 ---------------------------------------------------------------------------------------------- */
+
+/* As in q4_0 integers are numbers that stand FLOAT_AT too high. Each block of activations has its own scale, so what is
+ * too much is taken off before that: number · d - FLOAT_AT · d, rounded once. FLOAT_AT · d is exact, so nothing is lost. What
+ * later calls need lies in `bytes`: of each block d as floats, then FLOAT_AT · d. */
+
+/* number · d - excess */
+INLINE __m512 take_off(__m512 number, __m512 d, const unsigned char *excess)
+{
+	__asm__("vfmsub213ps %2, %1, %0" : "+v"(number) : "v"(d), "m"(*(const unsigned char (*)[64])excess));
+	return number;
+}
+
+/* A block's products, which start from start[row]. Four bytes of activations are loaded once for both halves of the tile:
+ * that takes an instruction more, but loads would be what this waits for. */
+INLINE void block_q8_0(const unsigned char *head, const unsigned char *ahead, const int8_t *q, const int32_t *start,
+                       int rows, enum call call, __m512i i[AT_ONCE][2])
+{
+	UNROLL
+	for (int r = 0; r < rows; r++) i[r][0] = i[r][1] = _mm512_set1_epi32(start[r]);
+	UNROLL
+	for (int j = 0; j < 8; j++) {
+		__m512i w[2];
+		fetch(ahead, j, (HALVES + 8 * GROUP) / 64, call);
+		load_group(head + HALVES + GROUP * j, 0, 0, w);
+		UNROLL
+		for (int r = 0; r < rows; r++) {
+			const __m512i x = broadcast4(q + 32 * r + 4 * j);
+			i[r][0] = dot_bytes(i[r][0], w[0], x);
+			i[r][1] = dot_bytes(i[r][1], w[1], x);
+		}
+	}
+}
+
+INLINE void span_q8_0(const struct span *s, int rows, enum call call)
+{
+	const unsigned char *head = s->head, *ahead = s->ahead;
+	unsigned char *kept = s->bytes;
+	const int8_t *q = s->q;
+	const int32_t *start = s->sums;
+	const float *scale = s->scale;
+	__m512 sum[AT_ONCE][2];
+	clear(sum, rows);
+	for (int b = 0; b < s->blocks; b++) {
+		__m512i i[AT_ONCE][2];
+		__m512 d[2];
+		UNROLL
+		for (int t = 0; t < 2 && call != LATER; t++) {
+			d[t] = load_halves(head + 32 * t);
+			_mm512_store_ps(kept + 64 * t, d[t]);
+			_mm512_store_ps(kept + KEPT + 64 * t, _mm512_mul_ps(d[t], _mm512_set1_ps(FLOAT_AT)));
+		}
+		block_q8_0(head, ahead, q, start, rows, call, i);
+		load_floats(kept, d);
+		UNROLL
+		for (int r = 0; r < rows; r++) {
+			UNROLL
+			for (int t = 0; t < 2; t++) {
+				const __m512 v = take_off(_mm512_castsi512_ps(i[r][t]), d[t], kept + KEPT + 64 * t);
+				sum[r][t] = multiply_add_one(sum[r][t], v, scale + r);
+			}
+		}
+		head += HALVES + 8 * GROUP, kept += 2 * KEPT, ahead += s->step;
+		q += 32 * (int64_t)s->stride, start += s->stride, scale += s->stride;
+	}
+	add_to_out(s, rows, NULL, sum);
 }
 
 /* ---- blocks of 256: q4_k, q6_k ------------------------------------------------------------------------ */
@@ -403,6 +453,17 @@ SPANS(q4_1)
 SPANS(q4_k)
 SPANS(q6_k)
 
+/* Results of n rows from number `first` on are written soon; each is in another page. */
+INLINE void fetch_results(const struct quantised_rows *x, int64_t first, int n)
+{
+	const char *at = x->y + first * x->y_stride;
+	for (int r = 0; r < n; r++, at += x->y_stride) {
+		_mm_prefetch(at, _MM_HINT_T0);
+		_mm_prefetch(at + 4 * TILE - 4, _MM_HINT_T0);
+		_mm_prefetch(at + 2 * TILE, _MM_HINT_T0);
+	}
+}
+
 INLINE void tile_any(uint32_t dtype, span_fn *const spans[3][AT_ONCE + 1], const unsigned char *tile,
                      const struct quantised_rows *x, int64_t number, float *out)
 {
@@ -427,6 +488,7 @@ INLINE void tile_any(uint32_t dtype, span_fn *const spans[3][AT_ONCE + 1], const
 			s.sums = (const char *)g.sums + b * g.n * sum_bytes + first * 4;
 			s.scale = g.scale + b * 32 / scale_span(dtype) * g.n + first;
 			s.out = out + TILE * first;
+			if (x->y && b + SPAN_BLOCKS >= blocks) fetch_results(x, first, n);
 			spans[calls == 1 ? ONLY : call == 0 ? FIRST : LATER][n](&s);
 			s.ahead += s.step * SPAN_BLOCKS;
 		}
@@ -458,8 +520,8 @@ INLINE uint32_t largest_bits(const float *x, int64_t n)
 	return (uint32_t)_mm512_reduce_max_epi32(_mm512_max_epi32(a, b));
 }
 
-/* As cpu_quantise_plain, but what q4_0 takes is as span_q4_0 wants it: activations of odd blocks with the other sign, and
- * sums plus FLOAT_AT's bits. */
+/* As cpu_quantise_plain, but sums for q4_0 and q8_0 have FLOAT_AT's bits added, and for q4_0 activations of odd blocks have
+ * the other sign. */
 void avx512_quantise(const float *x, int64_t row, const struct quantised_rows *out)
 {
 	const struct group g = group_of(out, row / out->per_group);
@@ -498,7 +560,7 @@ void avx512_quantise(const float *x, int64_t row, const struct quantised_rows *o
 		case VITA_Q4_0:
 			((int32_t *)(void *)sums)[b * n + r] = (odd ? INT32_MIN | FLOAT_AT_BITS : FLOAT_AT_BITS) - zero * (s0 + s1);
 			break;
-		default: ((int32_t *)(void *)sums)[b * n + r] = -zero * (s0 + s1);
+		default: ((int32_t *)(void *)sums)[b * n + r] = FLOAT_AT_BITS - zero * (s0 + s1); /* q8_0 */
 		}
 	}
 }

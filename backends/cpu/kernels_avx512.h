@@ -53,6 +53,13 @@ INLINE __m512 multiply_add(__m512 sum, __m512 a, __m512 b)
 	return sum;
 }
 
+/* The same factor, in memory, for all lanes. */
+INLINE __m512 multiply_add_one(__m512 sum, __m512 a, const float *factor)
+{
+	__asm__("vfmadd231ps %2%{1to16%}, %1, %0" : "+v"(sum) : "v"(a), "m"(*factor));
+	return sum;
+}
+
 /* The same four bytes in all lanes. */
 INLINE __m512i broadcast4(const void *p)
 {

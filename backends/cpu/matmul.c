@@ -239,7 +239,12 @@ static void multiply_group(const struct tile *t, int64_t row, int n)
 	float out[TILE_ROWS * TILE] __attribute__((aligned(64)));
 	if (p->way == WAY_TILES) {
 		struct quantised_rows x = matmul_quantised(p, t->step->scratch, t->plane);
+		const vita_tensor *y = t->step->c->out[0];
 		x.next = t->next;
+		if (n > MAX_ROWS && evenly_spaced(y)) {
+			x.y = (const char *)row_at(y, t->plane * p->n + row) + t->column * (int64_t)sizeof(float);
+			x.y_stride = op_step(y, 1);
+		}
 		tile_kernel_of(t->step->backend->kernels, p->dtype)(t->memory, &x, row / p->per_group, out);
 	} else {
 		multiply_rows(t, row, n, out);
