@@ -71,8 +71,41 @@ cmp -s "$scratch/expected" "$scratch/out" || fail "other ids from the tokenizer 
 cp "$scratch/made/tokenizer.json" "$scratch/mixed"
 expect_exit 0 "$vita" convert "$scratch/mixed" "$scratch/unmixed" --dtype f32
 cmp -s "$scratch/mixed/tokenizer.json" "$scratch/unmixed/tokenizer.json" || fail "a tokenizer beside model.gguf is lost"
-expect_exit 0 "$vita" convert "$scratch/mixed" "$scratch/unmixed.gguf"
-expect_match "$scratch/err" 'are those of .*mixed/model.gguf, not those of other files'
+# Settings and a tokenizer beside it go along into a file too: nothing of them is what model.gguf says.
+mkdir "$scratch/own"
+cp "$scratch/made/config.json" "$scratch/made/model.safetensors" "$scratch/own"
+expect_exit 0 "$vita" convert "$scratch/own" "$scratch/own.gguf" --dtype q8_0
+expect_match "$scratch/err" 'and so the file has no tokenizer'
+rm "$scratch/own/model.safetensors"
+cp "$scratch/own.gguf" "$scratch/own/model.gguf"
+cp "$scratch/made/tokenizer.json" "$scratch/own"
+grep -q '"rope_theta"' "$scratch/made/config.json" || fail "the test changes nothing"
+sed 's/"rope_theta": *[0-9.e+]*/"rope_theta": 123.0/' "$scratch/made/config.json" >"$scratch/own/config.json"
+printf '{"temperature": 0.25, "do_sample": true, "top_k": 9, "repetition_penalty": 1.5}' >"$scratch/own/generation_config.json"
+wanted=$(ids_of "$scratch/own" --ids 1,2,3,4 --max-tokens 24)
+[ "$wanted" != "$(ids_of "$scratch/own.gguf" --ids 1,2,3,4 --max-tokens 24)" ] || fail "settings beside model.gguf change nothing"
+expect_exit 0 "$vita" convert "$scratch/own" "$scratch/moved.gguf"
+expect_same_ids "settings beside model.gguf" "$wanted" "$(ids_of "$scratch/moved.gguf" --ids 1,2,3,4 --max-tokens 24)"
+expect_exit 0 "$vita" info --tensors "$scratch/moved.gguf"
+for value in 'qwen2.rope.freq_base  *123' 'general.sampling.top_k  *9' 'general.sampling.penalty_repeat  *1.5' \
+	'tokenizer.ggml.model  *gpt2'; do
+	expect_match "$scratch/out" "$value"
+	[ "$(grep -c "${value%% *} " "$scratch/out")" = 1 ] || fail "not once in the file: $value"
+done
+expect_exit 0 "$vita" tokenize -s llm.model="$scratch/moved.gguf" 'The answer: <|im_start|> 42 äöü'
+cp "$scratch/out" "$scratch/found"
+expect_exit 0 "$vita" tokenize -s llm.model="$scratch/made" 'The answer: <|im_start|> 42 äöü'
+cmp -s "$scratch/out" "$scratch/found" || fail "other ids from the tokenizer that was beside model.gguf"
+# In a file of this architecture rows lie in pairs, whatever the settings beside it do not say.
+mkdir "$scratch/llama" "$scratch/pairs"
+cp "$golden/tiny/model.safetensors" "$scratch/llama"
+sed 's/"qwen2_mtp"/"llama", "attention_bias": true/; s/"Qwen2[A-Za-z]*"/"LlamaForCausalLM"/' "$golden/tiny/config.json" >"$scratch/llama/config.json"
+cp "$scratch/llama/config.json" "$scratch/pairs"
+expect_exit 0 "$vita" convert "$scratch/llama" "$scratch/pairs/model.gguf"
+wanted=$(ids_of "$scratch/llama" --ids 1,2,3,4 --max-tokens 24)
+expect_same_ids "pairs of rows" "$wanted" "$(ids_of "$scratch/pairs" --ids 1,2,3,4 --max-tokens 24)"
+expect_exit 0 "$vita" convert "$scratch/pairs" "$scratch/halves"
+expect_same_ids "pairs to halves" "$wanted" "$(ids_of "$scratch/halves" --ids 1,2,3,4 --max-tokens 24)"
 cp "$golden/tiny/model.safetensors" "$scratch/mixed"
 expected=$(ids_of "$golden/tiny" --ids 1,2,3,4 --max-tokens 24)
 expect_same_ids "safetensors first" "$expected" "$(ids_of "$scratch/mixed" --ids 1,2,3,4 --max-tokens 24)"

@@ -7,6 +7,7 @@
 
 #include "convert/tensors.h"
 #include "files/gguf_config.h"
+#include "text/tokenizer_gguf.h"
 
 #include <stdlib.h>
 
@@ -59,10 +60,58 @@ static bool is_of_the_file(const char *key)
 	       strcmp(key, "general.quantization_version") == 0;
 }
 
-static void copy_values(const vita_gguf *gguf, vita_gguf_writer *w)
+/* A document that the directory around the GGUF file has, whose word goes before that file's. */
+static bool is_beside(const vita_plan *plan, uint32_t document)
 {
-	for (uint64_t i = 0; i < gguf->n_values; i++)
-		if (!is_of_the_file(gguf->values[i].key)) vita_gguf_put_copy(w, &gguf->values[i]);
+	const vita_model_document *d = &plan->model->documents[document];
+	return d->root && strcmp(d->path, plan->model->gguf->path) != 0;
+}
+
+/* Are settings to be put from documents, rather than to be copied? */
+static bool puts_settings(const vita_plan *plan)
+{
+	return !plan->model->gguf || is_beside(plan, VITA_CONFIG_MODEL) || is_beside(plan, VITA_CONFIG_GENERATION);
+}
+
+static bool puts_tokenizer(const vita_plan *plan)
+{
+	return !plan->model->gguf || (plan->model->is_directory && !vita_gguf_has_tokenizer(plan->model->gguf));
+}
+
+/* What is said of a token or of generation, NULL where nothing is. Where generation_config.json is silent about a token,
+ * config.json often is not. */
+static const json_t *generation_value(const vita_plan *plan, const vita_gguf_setting *s)
+{
+	const json_t *value = json_object_get(plan->generation, s->name);
+	return value || strncmp(s->key, "tokenizer.", 10) != 0 ? value : json_object_get(plan->config, s->name);
+}
+
+static const vita_gguf_setting *generation_setting(const char *key)
+{
+	for (size_t i = 0; i < vita_gguf_n_generation_settings; i++)
+		if (strcmp(vita_gguf_generation_settings[i].key, key) == 0) return &vita_gguf_generation_settings[i];
+	return NULL;
+}
+
+/* Will this value be put from documents, or by those who write the tokenizer? */
+static bool is_replaced(const vita_plan *plan, const char *key)
+{
+	const vita_gguf_setting *s = generation_setting(key);
+	const size_t n = plan->architecture ? strlen(plan->architecture->name) : 0;
+	if (!s && puts_tokenizer(plan) && strncmp(key, "tokenizer.", 10) == 0) return true;
+	if (!puts_settings(plan)) return false;
+	if (s) return generation_value(plan, s) != NULL;
+	if (strcmp(key, VITA_GGUF_CONFIG_KEY) == 0 || strcmp(key, VITA_GGUF_GENERATION_KEY) == 0) return true;
+	return n > 0 && strncmp(key, plan->architecture->name, n) == 0 && key[n] == '.';
+}
+
+static void copy_values(const vita_plan *plan, vita_gguf_writer *w)
+{
+	const vita_gguf *gguf = plan->model->gguf;
+	for (uint64_t i = 0; i < gguf->n_values; i++) {
+		const char *key = gguf->values[i].key;
+		if (!is_of_the_file(key) && !is_replaced(plan, key)) vita_gguf_put_copy(w, &gguf->values[i]);
+	}
 }
 
 /* ---- from settings -------------------------------------------------------------------------------- */
@@ -125,14 +174,11 @@ static void put_scaling(const vita_plan *plan, vita_gguf_writer *w)
 	put_number(w, key, json_object_get(scaling, "original_max_position_embeddings"), false);
 }
 
-/* Where generation_config.json is silent about a token, config.json often is not. */
 static void put_generation(const vita_plan *plan, vita_gguf_writer *w)
 {
 	for (size_t i = 0; i < vita_gguf_n_generation_settings; i++) {
 		const vita_gguf_setting *s = &vita_gguf_generation_settings[i];
-		const json_t *value = json_object_get(plan->generation, s->name);
-		if (!value && strncmp(s->key, "tokenizer.", 10) == 0)
-			value = json_object_get(plan->config, s->name);
+		const json_t *value = generation_value(plan, s);
 		if (value) put_number(w, s->key, value, s->is_float);
 	}
 }
@@ -176,16 +222,15 @@ vita_status vita_plan_put_settings(const vita_plan *plan, vita_gguf_writer *w, v
 	vita_status status = VITA_OK;
 	const char *type = json_string_value(json_object_get(plan->config, "model_type"));
 	if (plan->model->gguf) {
-		copy_values(plan->model->gguf, w);
-		if (plan->model->is_directory)
-			vita_plan_note(plan, "settings and tokenizer are those of %s, not those of other files of its directory",
-			               plan->model->gguf->path);
+		copy_values(plan, w);
 	} else {
 		put_string(w, "general.architecture",
 		           plan->architecture ? plan->architecture->name
 		           : type             ? type
 		                              : "unknown");
 		put_name(plan, w);
+	}
+	if (puts_settings(plan)) {
 		if (plan->architecture) put_architecture_settings(plan, w);
 		if (plan->architecture) put_scaling(plan, w);
 		put_generation(plan, w);
@@ -216,7 +261,7 @@ vita_status vita_plan_write_gguf(const vita_plan *plan, vita_error *err)
 	unsigned char *head = NULL;
 	size_t size;
 	vita_status status = vita_plan_put_settings(plan, &w, err);
-	if (status == VITA_OK && !plan->model->gguf) status = vita_plan_put_tokenizer(plan, &w, err);
+	if (status == VITA_OK && puts_tokenizer(plan)) status = vita_plan_put_tokenizer(plan, &w, err);
 	if (status == VITA_OK)
 		status = vita_gguf_finish(&w, plan->path, (const vita_array *const *)plan->order,
 		                          plan->n_tensors, &head, &size, err);

@@ -10,7 +10,7 @@
 
 vita_status vita_plan_write_gguf(const vita_plan *plan, vita_error *err);
 
-/* Metadata of the model: copied where it comes from a GGUF file, else made from its settings. */
+/* Metadata of the model: copied where it comes from a GGUF file without settings beside it, else made from its settings. */
 vita_status vita_plan_put_settings(const vita_plan *plan, vita_gguf_writer *w, vita_error *err);
 
 /* Metadata of the tokenizer beside the model; none, and a note, where there is no tokenizer. */

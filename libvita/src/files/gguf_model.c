@@ -70,6 +70,16 @@ static vita_status add_metadata(vita_model *model, const vita_gguf *gguf, vita_e
 	return status;
 }
 
+/* The settings of a directory go before the file's own, but for the order of its rows, of which they know nothing. */
+static vita_status keep_row_order(vita_model *model, const vita_gguf_description *description, vita_error *err)
+{
+	json_t *config = model->documents[VITA_CONFIG_MODEL].root, *order = json_object_get(description->config, VITA_ROPE_KEY);
+	if (config == description->config || !description->naming.known) return VITA_OK;
+	(void)json_object_del(config, VITA_ROPE_KEY);
+	if (!order || json_object_set(config, VITA_ROPE_KEY, order) == 0) return VITA_OK;
+	return vita_fail(err, VITA_E_NOMEM, "%s: out of memory", model->path);
+}
+
 static vita_status fill(vita_model *model, uint32_t file, const vita_gguf *gguf, vita_error *err)
 {
 	vita_gguf_description description;
@@ -79,6 +89,7 @@ static vita_status fill(vita_model *model, uint32_t file, const vita_gguf *gguf,
 	if (status != VITA_OK) return status;
 	status =
 		vita_model_set_document(model, VITA_CONFIG_MODEL, gguf->path, description.config, false, err);
+	if (status == VITA_OK) status = keep_row_order(model, &description, err);
 	if (status == VITA_OK)
 		status = vita_model_set_document(model, VITA_CONFIG_GENERATION, gguf->path,
 		                                 description.generation, false, err);
