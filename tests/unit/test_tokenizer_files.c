@@ -138,6 +138,8 @@ static void added_tokens_keep_their_flags(void **state)
 	json_array_append_new(added, added_token("word", 259, "w"));
 	json_array_append_new(added, added_token("<s>>", 260, ""));
 	json_array_append_new(added, added_token("e\xcc\x81!", 261, "n"));
+	json_array_append_new(added, added_token(" <t>", 262, ""));
+	json_array_append_new(added, added_token("\t\t", 263, ""));
 	json_t *document = document_with(NULL, NULL, added, NULL);
 	json_object_set_new(document, "normalizer", json_pack("{s:s}", "type", "NFC"));
 	vita_tokenizer *tokenizer = tokenizer_of(document);
@@ -145,6 +147,11 @@ static void added_tokens_keep_their_flags(void **state)
 	assert_encodes_to(tokenizer, "a \xe3\x80\x80<l> b", 0, "[97,257,32,98]");
 	assert_encodes_to(tokenizer, "a <r> \n b", 0, "[97,32,258,98]");
 	assert_encodes_to(tokenizer, "<r> <l>", 0, "[258,257]");
+	/* what begins with white space that another took along is found all the same, as Hugging Face's tokenizers do */
+	assert_encodes_to(tokenizer, "<r> <t> a", 0, "[258,262,32,97]");
+	assert_encodes_to(tokenizer, "<r>\n  <t>", 0, "[258,262]");
+	assert_encodes_to(tokenizer, "<r>\t\t\t a", 0, "[258,263,9,32,97]");
+	assert_encodes_to(tokenizer, "<r>\t\t\t <l>", 0, "[258,263,257]");
 	assert_encodes_to(tokenizer, "word,word", 0, "[259,44,259]");
 	assert_encodes_to(tokenizer, "aword", 0, "[97,119,111,114,100]");
 	assert_encodes_to(tokenizer, "word_", 0, "[119,111,114,100,95]");

@@ -151,12 +151,12 @@ static bool touches_word(const uint8_t *text, size_t size, size_t start, size_t 
 	return is_word(code);
 }
 
-static void take_spaces(const uint8_t *text, size_t size, size_t from, uint32_t flags,
+static void take_spaces(const uint8_t *text, size_t size, size_t taken, uint32_t flags,
 			vita_added_match *match)
 {
 	size_t before;
 	int32_t code;
-	while (flags & VITA_ADDED_LSTRIP && match->start > from &&
+	while (flags & VITA_ADDED_LSTRIP && match->start > taken &&
 	       is_space(character_before(text, match->start, &before)))
 		match->start = before;
 	while (flags & VITA_ADDED_RSTRIP && match->end < size) {
@@ -196,8 +196,9 @@ static size_t span_at(const vita_span *spans, size_t n_spans, size_t at)
 }
 
 bool vita_added_next(const vita_added *added, const uint8_t *text, size_t size, const vita_span *spans,
-		     size_t n_spans, size_t from, vita_added_match *match)
+		     size_t n_spans, vita_added_match *match)
 {
+	const size_t from = match->next, taken = match->end;
 	size_t at = from;
 	if (added->n_nodes == 0) return false;
 	for (size_t i = span_at(spans, n_spans, from); i < n_spans; i++) {
@@ -215,8 +216,8 @@ bool vita_added_next(const vita_added *added, const uint8_t *text, size_t size, 
 				at = end; /* the search goes on behind a match that is turned down */
 				continue;
 			}
-			*match = (vita_added_match){at, end, added->nodes[node].id};
-			take_spaces(text, size, from, flags, match);
+			*match = (vita_added_match){at, end, end, added->nodes[node].id};
+			take_spaces(text, size, taken, flags, match);
 			return true;
 		}
 	}

@@ -39,6 +39,7 @@ typedef struct vita_added {
 
 typedef struct vita_added_match {
 	size_t start, end; /* with the white space taken along */
+	size_t next;       /* where the token itself ends, and the search for others goes on */
 	int32_t id;
 } vita_added_match;
 
@@ -51,9 +52,10 @@ vita_status vita_added_insert(vita_added *added, const char *content, size_t siz
 /* Id of exactly this content, -1 where there is none. [any-thread] */
 int32_t vita_added_find(const vita_added *added, const uint8_t *content, size_t size);
 
-/* The first match at or after `from` that lies in one markup span; text is valid UTF-8, the spans cover
- * it. What is before `from` serves as context but is not matched or taken along. [any-thread] */
+/* The first match behind the one before, *match (all 0 at first), that lies in one markup span; text is valid UTF-8, the
+ * spans cover it. What came before serves as context but is not matched again or taken along. A token may begin with white
+ * space that the one before took along, as in Hugging Face's tokenizers: then it starts before that one's end. [any-thread] */
 bool vita_added_next(const vita_added *added, const uint8_t *text, size_t size, const vita_span *spans,
-		     size_t n_spans, size_t from, vita_added_match *match);
+		     size_t n_spans, vita_added_match *match);
 
 #endif

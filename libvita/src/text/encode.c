@@ -55,13 +55,12 @@ static vita_status encode_normalized(encoder *e, const uint8_t *text, size_t siz
 				     size_t n_spans, vita_error *err)
 {
 	const vita_tokenizer *t = e->tokenizer;
-	vita_added_match match;
+	vita_added_match match = {0};
 	vita_status status = VITA_OK;
 	size_t at = 0;
-	while (status == VITA_OK &&
-	       vita_added_next(&t->added_normalized, text, size, spans, n_spans, at, &match)) {
-		status = vita_split_run(&t->split, &e->split, text + at, match.start - at, encode_piece, e,
-					err);
+	while (status == VITA_OK && vita_added_next(&t->added_normalized, text, size, spans, n_spans, &match)) {
+		if (match.start > at)
+			status = vita_split_run(&t->split, &e->split, text + at, match.start - at, encode_piece, e, err);
 		if (status == VITA_OK) status = append_id(e, match.id, err);
 		at = match.end;
 	}
@@ -76,7 +75,7 @@ static vita_status encode_section(encoder *e, const uint8_t *text, size_t start,
 	const vita_tokenizer *t = e->tokenizer;
 	size_t n = 0;
 	bool changed;
-	if (start == end) return VITA_OK;
+	if (start >= end) return VITA_OK;
 	if (t->added_normalized.n_nodes > 0) {
 		if (!spans_reserve(&e->section_spans, &e->section_capacity, n_spans))
 			return vita_fail(err, VITA_E_NOMEM, "no memory to encode %zu bytes", end - start);
@@ -97,11 +96,10 @@ static vita_status encode_section(encoder *e, const uint8_t *text, size_t start,
 static vita_status encode_text(encoder *e, const uint8_t *text, size_t size, const vita_span *spans,
 			       size_t n_spans, vita_error *err)
 {
-	vita_added_match match;
+	vita_added_match match = {0};
 	vita_status status = VITA_OK;
 	size_t at = 0;
-	while (status == VITA_OK &&
-	       vita_added_next(&e->tokenizer->added, text, size, spans, n_spans, at, &match)) {
+	while (status == VITA_OK && vita_added_next(&e->tokenizer->added, text, size, spans, n_spans, &match)) {
 		status = encode_section(e, text, at, match.start, spans, n_spans, err);
 		if (status == VITA_OK) status = append_id(e, match.id, err);
 		at = match.end;
