@@ -243,6 +243,12 @@ static void test_missing_files(void **state)
 	assert_int_equal(set_up(&s, no_encoder, &err), VITA_E_NOTFOUND);
 	assert_non_null(strstr(err.message, "encoder.after_norm.weight"));
 	tear_down(&s);
+	const char *nothing[] = {spliced, NULL}; /* all in one sentence */
+	assert_int_equal(set_up(&s, nothing, &err), VITA_E_NOTFOUND);
+	assert_non_null(strstr(err.message, "encoder.after_norm.weight"));
+	assert_non_null(strstr(err.message, "projector"));
+	assert_non_null(strstr(err.message, "am.mvn"));
+	tear_down(&s);
 	const char *odd_heads[] = {setting(model, sizeof model, "encoder.model", "llm"),
 				   setting(cmvn, sizeof cmvn, "encoder.cmvn", "am.mvn"),
 				   "encoder.attention_heads=5", NULL};

@@ -177,22 +177,30 @@ static vita_status read_conf(vita_encoder *e, const vita_settings *settings, vit
 
 /* ---- am.mvn --------------------------------------------------------------------------------------- */
 
+/* Its path, that of the setting or where one is; NULL. */
+static const char *find_cmvn(const vita_encoder *e, const vita_settings *settings)
+{
+	const vita_host *host = e->host;
+	const char *path = host->setting_string(host->context, settings, "cmvn");
+	vita_model *const places[] = {e->model, e->language_model};
+	if (path[0]) return path;
+	for (int i = 0; i < 2; i++) {
+		path = places[i] ? host->model_file_path(host->context, places[i], "am.mvn") : NULL;
+		if (is_there(path)) return path;
+	}
+	return NULL;
+}
+
 static vita_status load_cmvn(vita_encoder *e, const vita_settings *settings, const char *model_path,
 			     vita_error *err)
 {
-	const vita_host *host = e->host;
 	frontend_config *f = &e->frontend;
-	const char *path = host->setting_string(host->context, settings, "cmvn");
-	vita_model *const places[] = {e->model, e->language_model};
-	if (path[0]) return cmvn_read(host, path, FEATURE_WIDTH, f->shift, f->scale, err);
+	const char *path = find_cmvn(e, settings);
+	if (path) return cmvn_read(e->host, path, FEATURE_WIDTH, f->shift, f->scale, err);
 	if (strncmp(model_path, "synthetic:", 10) == 0) { /* made to be measured: there is no file */
 		for (int i = 0; i < FEATURE_WIDTH; i++)
 			f->shift[i] = -12, f->scale[i] = 0.15f;
 		return VITA_OK;
-	}
-	for (int i = 0; i < 2; i++) {
-		path = places[i] ? host->model_file_path(host->context, places[i], "am.mvn") : NULL;
-		if (is_there(path)) return cmvn_read(host, path, FEATURE_WIDTH, f->shift, f->scale, err);
 	}
 	return vita_fail(
 		err, VITA_E_NOTFOUND,
@@ -456,7 +464,25 @@ static vita_status begin_source(const vita_encoder *e, source *s, const vita_set
 	return decoder_dtype_setting(e->host, settings, &s->loader.dtype, err);
 }
 
-/* The tensors before the other files: whoever lacks several hears of the largest first. */
+static void append(vita_error *err, const char *text)
+{
+	const size_t used = strlen(err->message);
+	(void)snprintf(err->message + used, sizeof err->message - used, "%s", text);
+}
+
+/* Something was not found: whoever lacks more hears of all of it in one sentence, the largest first. */
+static vita_status name_missing(vita_encoder *e, const vita_settings *settings, int projector_too, vita_error *err)
+{
+	source none = {e->model ? e->model : e->language_model, "", {0}}, found = {0};
+	vita_error ignored;
+	if (!err) return VITA_E_NOTFOUND;
+	if (projector_too && e->projects && find_projector(e, &none, settings, &found, &ignored) == VITA_E_NOTFOUND)
+		append(err, "; no projector is there either (tensors " PROJECTOR_PREFIX "…)");
+	if (!is_there(find_cmvn(e, settings)))
+		append(err, "; nor is am.mvn, which comes with SenseVoiceSmall ([encoder] cmvn)");
+	return VITA_E_NOTFOUND;
+}
+
 vita_status sensevoice_load(vita_encoder *e, const vita_settings *settings, vita_error *err)
 {
 	const vita_host *host = e->host;
@@ -466,13 +492,17 @@ vita_status sensevoice_load(vita_encoder *e, const vita_settings *settings, vita
 	if (status == VITA_OK)
 		status = open_given(e, host->setting_string(host->context, settings, "llm_model"),
 				    &e->language_model, err);
-	if (status == VITA_OK) status = find_encoder(e, &encoder, err);
+	if (status == VITA_OK) {
+		status = find_encoder(e, &encoder, err);
+		if (status == VITA_E_NOTFOUND) status = name_missing(e, settings, 1, err);
+	}
 	if (status == VITA_OK) status = begin_source(e, &encoder, settings, err);
 	if (status == VITA_OK) status = read_sizes(e, &encoder, settings, err);
 	if (status == VITA_OK) status = load_encoder(e, &encoder, err);
 	e->sizes.projected = e->sizes.width;
 	if (status == VITA_OK && e->projects) {
 		status = find_projector(e, &encoder, settings, &projector, err);
+		if (status == VITA_E_NOTFOUND) status = name_missing(e, settings, 0, err);
 		if (status == VITA_OK) status = begin_source(e, &projector, settings, err);
 		if (status == VITA_OK) status = load_projector(e, &projector, err);
 	}
