@@ -103,6 +103,7 @@ static bool open_decoder(decoder *d, const char *backend, uint32_t steps)
 	c->device = d->device;
 	c->store = (weight_store){ .host = d->host, .device = d->device };
 	c->gain = 1;
+	c->whole_codes = WHOLE_CODES, c->piece_codes = PIECE_CODES;
 	ok(d->host->model_open(d->host->context, golden("."), 0, &c->directory, &err));
 	ok(d->host->model_open(d->host->context, golden("flow.pt"), 0, &c->flow_model, &err));
 	ok(d->host->model_open(d->host->context, golden("hift.pt"), 0, &hift_model, &err));
@@ -395,6 +396,34 @@ static void test_stream(void **state)
 	free(d);
 }
 
+/* What is pushed at once and is too long gives, bit for bit, what its pieces give; what is just not too long is one chunk. */
+static void test_pieces(void **state)
+{
+	static const int64_t whole[] = { 60 }, pieces[] = { 8 };
+	decoder *d = calloc(1, sizeof *d);
+	const size_t total = 413 * 256;
+	float *pcm[4];
+	(void)state;
+	for (int i = 0; i < 4; i++) assert_non_null(pcm[i] = calloc(total, sizeof *pcm[i]));
+	assert_true(d && open_decoder(d, "cpu", 1));
+	d->codec.noise.seed = 7;
+	d->codec.context = 3;
+	d->codec.overlap = flow_frames(&d->codec.flow, 2);
+	(void)stream_chunks(d, whole, 1, pcm[0]);
+	(void)stream_chunks(d, pieces, 1, pcm[1]);
+	d->codec.piece_codes = 8;
+	d->codec.whole_codes = 60;
+	(void)stream_chunks(d, whole, 1, pcm[2]);
+	d->codec.whole_codes = 59;
+	(void)stream_chunks(d, whole, 1, pcm[3]);
+	assert_memory_equal(pcm[2], pcm[0], total * sizeof *pcm[0]);
+	assert_memory_equal(pcm[3], pcm[1], total * sizeof *pcm[1]);
+	assert_true(memcmp(pcm[0], pcm[1], total * sizeof *pcm[0]) != 0);
+	close_decoder(d);
+	for (int i = 0; i < 4; i++) free(pcm[i]);
+	free(d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -404,6 +433,7 @@ int main(void)
 		cmocka_unit_test(test_sound),
 		cmocka_unit_test(test_window),
 		cmocka_unit_test(test_stream),
+		cmocka_unit_test(test_pieces),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -185,6 +185,8 @@ static vita_status codec_open(const vita_host *host, const vita_device *device, 
 	codec->host = host;
 	codec->device = device;
 	codec->store = (weight_store){ .host = host, .device = device };
+	codec->whole_codes = WHOLE_CODES;
+	codec->piece_codes = PIECE_CODES;
 	vita_status status = fill(codec, settings, err);
 	if (status == VITA_OK) *out = codec;
 	else codec_close(codec);

@@ -23,8 +23,14 @@ struct vita_codec {
 	noise noise;
 	int64_t context;                    /* codes before a chunk that are decoded once more with it */
 	int64_t overlap;                    /* frames of a chunk that are faded into the next */
+	int64_t whole_codes, piece_codes;   /* at once, and of a piece where more come; see WHOLE_CODES */
 	float gain;
 };
+
+/* Each frame of a chunk sees all others. So that two hours at once do not take memory and time in proportion to
+ * their square, what is longer than WHOLE_CODES (2 minutes) comes in pieces. */
+#define WHOLE_CODES 1500
+#define PIECE_CODES 375
 
 /* A stream: see stream.c. */
 vita_status stream_open(vita_codec *codec, vita_codec_stream **out, vita_error *err);

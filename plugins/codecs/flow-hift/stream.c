@@ -18,11 +18,6 @@
 
 #define WINDOW_FRAMES 320 /* of the vocoder at a time: bounds its memory */
 
-/* Each frame of a chunk sees all others. So that two hours at once do not take memory and time in proportion to
- * their square, what is longer than WHOLE_CODES (2 minutes) comes in pieces. */
-#define WHOLE_CODES 1500
-#define PIECE_CODES 375
-
 /* Values that come at the end and go at the front. */
 typedef struct queue {
 	float *value;
@@ -399,9 +394,9 @@ static vita_status push(vita_codec_stream *s, const int32_t *ids, int64_t n, int
 {
 	vita_status status = VITA_OK;
 	int64_t at = 0;
-	if (n > WHOLE_CODES)
-		for (; n - at > PIECE_CODES && status == VITA_OK; at += PIECE_CODES)
-			status = push_piece(s, ids + at, PIECE_CODES, 0, cancel, err);
+	const int64_t piece = s->codec->piece_codes;
+	if (n > s->codec->whole_codes)
+		for (; n - at > piece && status == VITA_OK; at += piece) status = push_piece(s, ids + at, piece, 0, cancel, err);
 	return status == VITA_OK ? push_piece(s, ids + at, n - at, last, cancel, err) : status;
 }
 
