@@ -6,6 +6,7 @@
 #include "flow.h"
 
 #include <math.h>
+#include <vita/blocks.h>
 
 #define NORM_GROUPS 8u
 #define EPSILON 1e-5
@@ -176,7 +177,8 @@ void estimator_load(loader *l, const flow_config *config, const double *time, ui
 	load_conv(l, "decoder.estimator.final_block.block.0", last, last, 3, &e->final_conv);
 	load_norm(l, "decoder.estimator.final_block.block.1", last, &e->final_norm);
 	load_conv(l, "decoder.estimator.final_proj", mel, last, 1, &e->final_proj);
-	e->key_dtype = e->n_transformers > 0 && e->stage[0].transformer[0].k.weight.dtype == VITA_F16 ? VITA_F16 : VITA_F32;
+	const uint32_t dtype = e->n_transformers > 0 ? e->stage[0].transformer[0].k.weight.dtype : VITA_F32;
+	e->key_dtype = dtype == VITA_F16 || vita_dtype_block(dtype) > 1 ? VITA_F16 : VITA_F32;
 	for (uint32_t i = 0; i < e->n_stages; i++) {
 		if (e->stage[i].out > e->widest) e->widest = e->stage[i].out;
 		for (uint32_t k = 0; k < e->n_transformers; k++)

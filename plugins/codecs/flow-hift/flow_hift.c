@@ -248,7 +248,7 @@ static const vita_key *const keys[] = {
 	KEY(INT, "context", "30", "tokens before a chunk that are decoded once more with it", NULL, 0, 4096),
 	KEY(INT, "overlap", "2", "tokens at the end of a chunk that are faded into the next one", NULL, 0, 100),
 	KEY(FLOAT, "gain", "1", "factor on all samples", NULL, 0, 1000),
-	KEY(CHOICE, "dtype", "f32", "type to hold the weights in", "as-is f32 f16 bf16", 0, 0),
+	KEY(CHOICE, "dtype", "f32", "type to hold the weights in", "as-is f32 f16 bf16 q8_0", 0, 0),
 };
 
 static const vita_factory factory = {

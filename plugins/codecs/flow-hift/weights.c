@@ -99,9 +99,18 @@ int32_t has_tensor(const loader *l, const char *name)
 	return l->status == VITA_OK && find(l, name, 0, NULL, &array, &ignored) != VITA_E_NOTFOUND;
 }
 
+/* Quantised are matrices whose rows are whole blocks. Blocks of kernels would mix taps; these and the rest are f16, which
+ * reaches as far as a block's scale. */
+static uint32_t fitting_dtype(const vita_array *array, uint32_t dtype)
+{
+	const int64_t block = dtype == VITA_DTYPE_NONE ? 1 : vita_dtype_block(dtype);
+	return block > 1 && (array->rank != 2 || array->shape[1] % block != 0) ? VITA_F16 : dtype;
+}
+
 static void upload(loader *l, const vita_array *array, uint32_t dtype, vita_tensor *to)
 {
 	const vita_host *host = l->store->host;
+	dtype = fitting_dtype(array, dtype);
 	if (l->status != VITA_OK || !room_for_buffer(l)) return;
 	l->status = host->weight_load(host->context, l->store->device, array, dtype, to, l->err);
 	if (l->status == VITA_OK) l->store->buffers[l->store->n_buffers++] = to->buffer;
