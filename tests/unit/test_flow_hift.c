@@ -92,7 +92,7 @@ static bool open_device(decoder *d, const char *backend)
 	return false;
 }
 
-static bool open_decoder(decoder *d, const char *backend, uint32_t steps)
+static bool open_decoder_as(decoder *d, const char *backend, uint32_t steps, uint32_t dtype)
 {
 	flow_config flow;
 	hift_config hift;
@@ -109,7 +109,7 @@ static bool open_decoder(decoder *d, const char *backend, uint32_t steps)
 	ok(d->host->model_open(d->host->context, golden("hift.pt"), 0, &hift_model, &err));
 	ok(flow_config_read(d->host, c->directory, &flow, &err));
 	ok(hift_config_read(d->host, c->directory, &hift, &err));
-	loader l = { .store = &c->store, .model = c->flow_model, .prefix = "", .dtype = VITA_F32, .err = &err };
+	loader l = { .store = &c->store, .model = c->flow_model, .prefix = "", .dtype = dtype, .err = &err };
 	flow_load(&l, &flow, steps, &c->flow);
 	ok(l.status);
 	l.model = hift_model;
@@ -121,6 +121,11 @@ static bool open_decoder(decoder *d, const char *backend, uint32_t steps)
 	c->noise.n_sines = hift.harmonics + 1;
 	c->noise.frame_samples = hift.frame_samples;
 	return true;
+}
+
+static bool open_decoder(decoder *d, const char *backend, uint32_t steps)
+{
+	return open_decoder_as(d, backend, steps, VITA_F32);
 }
 
 static void close_decoder(decoder *d)
@@ -215,21 +220,22 @@ static void run_flow(const decoder *d, const int32_t *codes, int64_t n, const fl
 	free(s);
 }
 
-static void check_flow(const char *backend, uint32_t steps, const char *name)
+static void check_flow(const char *backend, uint32_t steps, uint32_t dtype, const char *name, double most)
 {
 	decoder *d = calloc(1, sizeof *d);
 	numbers n = open_numbers("golden_flow.safetensors");
 	int64_t size;
 	char what[64];
 	assert_non_null(d);
-	if (open_decoder(d, backend, steps)) {
+	if (open_decoder_as(d, backend, steps, dtype)) {
 		const float *expected = values(&n, name, &size);
 		float *mel = calloc((size_t)size, sizeof *mel);
 		assert_non_null(mel);
+		assert_int_equal(d->codec.flow.estimator.stage[0].transformer[0].k.weight.dtype, dtype);
 		run_flow(d, (const int32_t *)(const void *)values(&n, "tokens", NULL), 25, values(&n, "flow10.z", NULL), NULL, 0, 172,
 		         mel);
-		(void)snprintf(what, sizeof what, "%s on %s", name, backend);
-		assert_near(what, mel, expected, size, 1e-4);
+		(void)snprintf(what, sizeof what, "%s on %s, type %u", name, backend, (unsigned)dtype);
+		assert_near(what, mel, expected, size, most);
 		free(mel);
 		close_decoder(d);
 	}
@@ -241,9 +247,19 @@ static void test_flow(void **state)
 {
 	(void)state;
 	for (size_t b = 0; b < N_BACKENDS; b++) {
-		check_flow(backends[b], 1, "flow1.mel");
-		check_flow(backends[b], 5, "flow5.mel");
-		check_flow(backends[b], 10, "flow10.mel");
+		check_flow(backends[b], 1, VITA_F32, "flow1.mel", 1e-4);
+		check_flow(backends[b], 5, VITA_F32, "flow5.mel", 1e-4);
+		check_flow(backends[b], 10, VITA_F32, "flow10.mel", 1e-4);
+	}
+}
+
+/* Matrices in fewer bits, what is no matrix in f16. */
+static void test_dtypes(void **state)
+{
+	(void)state;
+	for (size_t b = 0; b < N_BACKENDS; b++) {
+		check_flow(backends[b], 5, VITA_F16, "flow5.mel", 0.02);
+		check_flow(backends[b], 5, VITA_Q8_0, "flow5.mel", 0.2);
 	}
 }
 
@@ -430,6 +446,7 @@ int main(void)
 		cmocka_unit_test(test_frames),
 		cmocka_unit_test(test_noise),
 		cmocka_unit_test(test_flow),
+		cmocka_unit_test(test_dtypes),
 		cmocka_unit_test(test_sound),
 		cmocka_unit_test(test_window),
 		cmocka_unit_test(test_stream),
