@@ -379,7 +379,8 @@ char *read_stdin(struct cli *cli, uint64_t *size)
 {
 	size_t capacity = 65536, n = 0;
 	if (count_dashes(cli->files, cli->n_files) > 0) {
-		(void)vita_fail(&cli->err, VITA_E_CONFIG, "standard input is the config after -c -: write the text as an argument");
+		(void)vita_fail(&cli->err, VITA_E_CONFIG,
+		                "standard input is the config after -c -: write the text as an argument");
 		return NULL;
 	}
 	char *text = malloc(capacity);

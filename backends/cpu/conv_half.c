@@ -18,8 +18,8 @@ bool half_takes(const vita_backend *backend, const struct conv *c)
 {
 	const uint32_t dtype = c->w->dtype;
 	if (!backend || !backend->kernels->half || (dtype != VITA_F16 && dtype != VITA_BF16) || c->by_rows) return false;
-	return c->out_group >= LEAST_CHANNELS && c->in_group * c->phase_taps >= LEAST_TERMS && c->c_out * c->in_group * c->kernel >= LEAST_WEIGHTS &&
-	       c->in_group * c->slots * c->width <= MOST_VALUES;
+	return c->out_group >= LEAST_CHANNELS && c->in_group * c->phase_taps >= LEAST_TERMS &&
+	       c->c_out * c->in_group * c->kernel >= LEAST_WEIGHTS && c->in_group * c->slots * c->width <= MOST_VALUES;
 }
 
 void half_plan(struct conv *c)

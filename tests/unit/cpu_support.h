@@ -33,8 +33,9 @@ void with_kernels(int64_t threads, void (*test)(const test_device *cpu, const te
 /* The same with 1, 2 and 3 threads.
  *
  * ThreadSanitizer makes all of it many times slower, finds nothing in one thread, and sees in three what it would see in
- * two. So VITA_TEST_THREADS=3 has every test that takes them from here in three threads alone, and VITA_TEST_KERNELS="plain avx2" with these kernels
- * alone: what differs between sets of kernels is arithmetic, and hardly how work is split. */
+ * two. So VITA_TEST_THREADS=3 has every test that takes them from here in three threads alone, and
+ * VITA_TEST_KERNELS="plain avx2" with these kernels alone: what differs between sets of kernels is arithmetic, and hardly
+ * how work is split. */
 void with_kernels_and_threads(void (*test)(const test_device *cpu, const test_device *reference));
 
 /* ---- numbers ---- */

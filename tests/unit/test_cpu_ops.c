@@ -262,7 +262,7 @@ static void convolutions_agree(const test_device *cpu, const test_device *refere
 		float *found = convolve(cpu, c, x, w, bias, &n), *expected = convolve(reference, c, x, w, bias, &n);
 		double largest, worst = difference(found, expected, n, &largest);
 		if (!(worst <= convolution_unit(cpu, c) * (1 + sqrt((double)terms))))
-			 fail_msg("convolution %d: off by %g of %g", (int)i, worst, largest);
+			fail_msg("convolution %d: off by %g of %g", (int)i, worst, largest);
 		free(x), free(bias), free(w), free(found), free(expected);
 	}
 }

@@ -24,8 +24,8 @@ typedef struct vita_config vita_config;
 VITA_EXPORT vita_status vita_config_create(vita_config **out, vita_error *err);       /* [any-thread] */
 VITA_EXPORT void vita_config_destroy(vita_config *config); /* NULL is a no-op            [one-thread] */
 
-/* Read an INI file; "-" is standard input, in which relative paths start at the working directory. Syntax errors, unknown sections and libvita's own keys are checked here; plugins' keys
- * when a context knows the plugins.  OK | E_NOTFOUND | E_IO | E_CONFIG | E_NOMEM   [one-thread, may-block] */
+/* Read an INI file; "-" is standard input, in which relative paths start at the working directory. Syntax errors,
+ * unknown sections and libvita's own keys are checked here; plugins' keys when a context knows the plugins.  OK | E_NOTFOUND | E_IO | E_CONFIG | E_NOMEM   [one-thread, may-block] */
 VITA_EXPORT vita_status vita_config_read(vita_config *config, const char *path, vita_error *err);
 
 /* One override as given to -s: "section.key=value". Paths in it are relative to the working directory.
