@@ -31,6 +31,19 @@ import figures  # noqa: E402
 VOICE = {"mel_shift": -2.0, "mel_scale": 2.5, "mel_floor": -6.9}
 
 
+def read_safetensors(path):
+    with open(path, "rb") as file:
+        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        data = file.read()
+    header.pop("__metadata__", None)
+    types, found = {"F16": np.float16, "F32": np.float32}, {}
+    for name, tensor in header.items():
+        start, end = tensor["data_offsets"]
+        values = np.frombuffer(data[start:end], types[tensor["dtype"]]).astype(np.float32)
+        found[name] = torch.from_numpy(values.reshape(tensor["shape"]))
+    return found
+
+
 class Log:
     def __init__(self, directory):
         self.file = open(os.path.join(directory, "log.jsonl"), "a")
@@ -130,6 +143,16 @@ class Tokenizer:
             parts = {**parts, table: self.judge.speaker.weight.detach()}
         self.parts.load_state_dict(parts)
 
+    def begin_from_model(self, directory):
+        """The encoder and codebook of a model's directory, which has no judge: that one is learnt anew, alone at first."""
+        tensors = read_safetensors(os.path.join(directory, "model.safetensors"))
+        parts = self.parts.state_dict()
+        for name in parts:
+            if name in tensors:
+                parts[name] = tensors[name].reshape(parts[name].shape)
+        parts["codebook.total"] = parts["codebook.weight"].clone()
+        self.parts.load_state_dict(parts)
+
     def losses(self, samples, quantise):
         x, mask = batch([s.x for s in samples], -2.0)
         target, _ = batch([s.target for s in samples], -2.0)
@@ -190,13 +213,18 @@ def train_tokenizer(args, log):
         net.generator.set_state(state["generator"])
         start = state["step"]
     elif args.init:
-        net.begin_from(torch.load(args.init)["parts"])
+        if os.path.isdir(args.init):
+            net.begin_from_model(args.init)
+        else:
+            net.begin_from(torch.load(args.init)["parts"])
     sums = {}
     for step, samples in Feed(args, front, groups, voices, args.steps, start).batches():
         if step == args.unquantised and not args.init:
             with torch.no_grad():
                 x, mask = batch([s.x for s in samples], -2.0)
                 net.codebook.seed(net.encoder(x, mask)[1].transpose(1, 2)[mask[:, 0].bool()], net.generator)
+        if args.init and os.path.isdir(args.init):
+            net.encoder.requires_grad_(step >= args.unquantised)
         for group in net.optimizer.param_groups:
             group["lr"] = rate(step, args.steps, args.lr)
         loss, parts = net.losses(samples, args.init or step >= args.unquantised)
@@ -258,7 +286,11 @@ def train_decoder(args, log):
         optimizer.load_state_dict(state["optimizer"])
         start = state["step"]
     elif args.init:
-        net.load_state_dict(torch.load(args.init)["parts"])
+        if os.path.isdir(args.init):
+            tensors = read_safetensors(os.path.join(args.init, "model.safetensors"))
+            net.load_state_dict({n: tensors["decoder." + n].reshape(v.shape) for n, v in net.state_dict().items()})
+        else:
+            net.load_state_dict(torch.load(args.init)["parts"])
 
     def losses(pairs):
         rows, frames = batch([r for _, r in pairs], 0.0)
@@ -351,14 +383,14 @@ def main():
     parser.add_argument("--check", nargs="*", default=[], metavar="NAME=LIST", help="lists to measure phone error on")
     parser.add_argument("--most", type=int, default=80, help="recordings of a list to check (default 80)")
     parser.add_argument("--model", help="directory for the plug-ins' files")
-    parser.add_argument("--init", help="tokenizer.pt or decoder.pt of another run, to go on from its weights")
+    parser.add_argument("--init", help="tokenizer.pt or decoder.pt of another run, or what it exported, to go on from its weights")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--steps", type=int, default=2400)
     parser.add_argument("--batch", type=int, default=24)
     parser.add_argument("--fresh", type=int, default=10, help="of a batch that were not heard before")
     parser.add_argument("--pool", type=int, default=600, help="samples that may be heard again")
     parser.add_argument("--lr", type=float, default=1.5e-3)
-    parser.add_argument("--unquantised", type=int, default=200, help="steps before codes come in")
+    parser.add_argument("--unquantised", type=int, default=200, help="steps before codes come in; from an exported model: in which only the judge learns")
     parser.add_argument("--every", type=int, default=20, help="steps between lines of the log")
     parser.add_argument("--save", type=int, default=200, help="steps between checkpoints")
     args = parser.parse_args()
