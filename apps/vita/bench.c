@@ -49,6 +49,21 @@ static double peak_rss_mb(void)
 	return (double)usage.ru_maxrss / 1024;
 }
 
+static void note_peak(struct bench *b)
+{
+	if (!b->peak_lost) b->peak_rss_mb = fmax(b->peak_rss_mb, peak_rss_mb());
+}
+
+/* Measuring roofs takes memory that is none of the model's: the system counts the peak anew behind it, or else what was
+ * noted before stays. */
+static void forget_peak(struct bench *b)
+{
+	FILE *file = fopen("/proc/self/clear_refs", "w");
+	int done = file && fputs("5", file) >= 0; /* proc(5) */
+	if (file && fclose(file) != 0) done = 0;
+	if (!done) b->peak_lost = 1;
+}
+
 /* ---- roofs -------------------------------------------------------------------------------------------- */
 
 /* Operations a second for weights of this type: what the fastest sound arithmetic for it could do. */
@@ -61,6 +76,28 @@ static double ops_of(const vita_roof *roof, uint32_t dtype)
 	return ops;
 }
 
+static vita_status measure_roof(struct bench *b, uint32_t part, vita_roof *roof)
+{
+	VITA_INIT(roof);
+	note_peak(b);
+	vita_status status = vita_engine_roof(b->cli->engine, part, roof, &b->cli->err);
+	forget_peak(b);
+	return status;
+}
+
+/* The better of both in everything: what the machine could do while something ran between them. */
+static vita_roof higher(const vita_roof *x, const vita_roof *y)
+{
+	vita_roof out = *x;
+	out.read_bytes = fmax(x->read_bytes, y->read_bytes);
+	out.copy_bytes = fmax(x->copy_bytes, y->copy_bytes);
+	out.f32_ops = fmax(x->f32_ops, y->f32_ops);
+	out.bf16_ops = fmax(x->bf16_ops, y->bf16_ops);
+	out.f16_ops = fmax(x->f16_ops, y->f16_ops);
+	out.int8_ops = fmax(x->int8_ops, y->int8_ops);
+	return out;
+}
+
 static double slower(double bytes, double read_bytes, double macs, double ops)
 {
 	double memory = read_bytes > 0 ? bytes / read_bytes : 0, arithmetic = ops > 0 ? 2 * macs / ops : 0;
@@ -68,32 +105,37 @@ static double slower(double bytes, double read_bytes, double macs, double ops)
 }
 
 /* Least seconds for one pass of `rows` rows, with one row of logits. */
-static double pass_seconds(const struct bench *b, double rows)
+static double pass_seconds(const struct bench *b, const vita_roof *roof, double rows)
 {
 	const vita_llm_info *llm = b->cli->info.llm_info;
-	double ops = ops_of(&b->roof, llm->weight_dtype);
-	return slower((double)llm->pass_bytes, b->roof.read_bytes, rows * (double)llm->row_macs, ops) +
-	       slower((double)llm->output_bytes, b->roof.read_bytes, (double)llm->output_macs, ops);
+	double ops = ops_of(roof, llm->weight_dtype);
+	return slower((double)llm->pass_bytes, roof->read_bytes, rows * (double)llm->row_macs, ops) +
+	       slower((double)llm->output_bytes, roof->read_bytes, (double)llm->output_macs, ops);
 }
 
 /* Of the output matrix only the rows that heads may propose. */
-static double head_seconds(const struct bench *b, double rows)
+static double head_seconds(const struct bench *b, const vita_roof *roof, double rows)
 {
 	const vita_llm_info *llm = b->cli->info.llm_info;
 	const vita_head_info *head = b->cli->info.head_info;
-	double ops = ops_of(&b->roof, llm->weight_dtype);
+	double ops = ops_of(roof, llm->weight_dtype);
 	double share = llm->vocab_size > 0 ? (double)b->cli->info.head_rows / llm->vocab_size : 1;
-	return slower((double)head->pass_bytes, b->roof.read_bytes, rows * (double)head->row_macs, ops) +
-	       slower(share * (double)llm->output_bytes, b->roof.read_bytes, share * (double)llm->output_macs, ops);
+	return slower((double)head->pass_bytes, roof->read_bytes, rows * (double)head->row_macs, ops) +
+	       slower(share * (double)llm->output_bytes, roof->read_bytes, share * (double)llm->output_macs, ops);
+}
+
+static int roof_known(const struct bench *b, const vita_roof *roof)
+{
+	return roof->read_bytes > 0 && b->cli->info.llm_info->pass_bytes > 0;
 }
 
 /* Tokens a second at the roof of a cycle of main_steps main passes and head_steps head steps. */
-static double cycle_roof(const struct bench *b, uint32_t main_steps, uint32_t head_steps)
+static double cycle_roof(const struct bench *b, const vita_roof *roof, uint32_t main_steps, uint32_t head_steps)
 {
 	uint32_t n = main_steps + head_steps;
-	if (b->roof.read_bytes <= 0 || b->cli->info.llm_info->pass_bytes == 0) return 0;
-	double seconds = pass_seconds(b, head_steps + 1) + (main_steps - 1) * pass_seconds(b, 1);
-	for (uint32_t k = 0; k < head_steps; k++) seconds += head_seconds(b, n);
+	if (!roof_known(b, roof)) return 0;
+	double seconds = pass_seconds(b, roof, head_steps + 1) + (main_steps - 1) * pass_seconds(b, roof, 1);
+	for (uint32_t k = 0; k < head_steps; k++) seconds += head_seconds(b, roof, n);
 	return n / seconds;
 }
 
@@ -176,13 +218,14 @@ static const struct mode {
 } modes[] = { { "vanilla", 1, 0 }, { "boost", 4, 10 }, { "balance", 4, 10 }, { "turbo", 1, 10 } };
 #define N_MODES (sizeof modes / sizeof *modes)
 
-/* roof 0: not known. */
-static json_t *beside_roof(double rate, double roof)
+/* roof_tps 0: not known. */
+static json_t *beside_roof(double rate, double roof_tps, const vita_roof *roof)
 {
 	json_t *entry = json_pack("{s:f}", "tps", rate);
-	if (roof > 0 && entry) {
-		(void)json_object_set_new(entry, "roof_tps", json_real(roof));
-		(void)json_object_set_new(entry, "of_roof", json_real(rate / roof));
+	if (roof_tps > 0 && entry) {
+		(void)json_object_set_new(entry, "roof_tps", json_real(roof_tps));
+		(void)json_object_set_new(entry, "of_roof", json_real(rate / roof_tps));
+		(void)json_object_set_new(entry, "read_gbps", json_real(roof->read_bytes / 1e9));
 	}
 	return entry;
 }
@@ -192,39 +235,61 @@ static uint32_t n_heads_of(const struct bench *b)
 	return b->cli->info.head_info ? b->cli->info.head_info->count : 0;
 }
 
-/* Roofs come last, when the peak of memory has been taken: measuring them takes some of its own. */
-static vita_status report_llm(struct bench *b, double prompt, const double *rates)
+/* One figure between two measurements of the roofs. `before` becomes the later of them, `around` the higher of both. */
+static vita_status measure_in_roofs(struct bench *b, const char *what, uint32_t n_prompt, uint32_t n_tokens,
+                                    const char *schedule, figure_fn *figure, double *out, vita_roof *before,
+                                    vita_roof *around)
 {
-	json_t *schedules = json_object();
-	b->peak_rss_mb = peak_rss_mb();
-	vita_status status = vita_engine_roof(b->cli->engine, VITA_PART_LLM, &b->roof, &b->cli->err);
+	vita_roof after;
+	vita_status status = measure(b, what, n_prompt, n_tokens, schedule, figure, out);
+	if (status == VITA_OK) status = measure_roof(b, VITA_PART_LLM, &after);
 	if (status != VITA_OK) return status;
-	int known = b->roof.read_bytes > 0 && b->cli->info.llm_info->pass_bytes > 0;
-	double roof = known ? b->n_prompt / pass_seconds(b, b->n_prompt) : 0;
-	(void)json_object_set_new(b->report, "prompt_tps", json_real(prompt));
-	if (roof > 0) (void)json_object_set_new(b->report, "prompt_of_roof", json_real(prompt / roof));
-	(void)json_object_set_new(b->report, "decode_tps", json_real(rates[0]));
-	(void)json_object_set_new(b->report, "schedules", schedules);
-	for (size_t i = 0; i < N_MODES; i++)
-		if (modes[i].head_steps <= n_heads_of(b))
-			(void)json_object_set_new(schedules, modes[i].name,
-			                          beside_roof(rates[i], cycle_roof(b, modes[i].main_steps, modes[i].head_steps)));
+	*around = higher(before, &after);
+	b->roof = higher(&b->roof, &after);
+	*before = after;
 	return VITA_OK;
 }
 
+static vita_status measure_schedules(struct bench *b, vita_roof *before)
+{
+	json_t *schedules = json_object();
+	for (size_t i = 0; i < N_MODES; i++) {
+		const struct mode *mode = &modes[i];
+		double rate;
+		vita_roof roof;
+		if (mode->head_steps > n_heads_of(b)) continue;
+		vita_status status = measure_in_roofs(b, mode->name, 32, b->n_tokens, mode->name, token_rate, &rate, before, &roof);
+		if (status != VITA_OK) {
+			json_decref(schedules);
+			return status;
+		}
+		if (i == 0) (void)json_object_set_new(b->report, "decode_tps", json_real(rate));
+		(void)json_object_set_new(schedules, mode->name,
+		                          beside_roof(rate, cycle_roof(b, &roof, mode->main_steps, mode->head_steps), &roof));
+	}
+	(void)json_object_set_new(b->report, "schedules", schedules);
+	return VITA_OK;
+}
+
+/* Shared machines change their speed from one second to the next, so each figure stands between two measurements of the
+ * roofs. The first two, which need most memory, come before any roof does. */
 static vita_status measure_llm(struct bench *b)
 {
-	uint32_t n_heads = n_heads_of(b);
-	double prompt, rates[N_MODES], first;
+	double prompt, first;
+	vita_roof roof;
 	char schedule[32];
-	vita_status status = measure(b, "prompt", b->n_prompt, 1, "vanilla", prompt_rate, &prompt);
-	for (size_t i = 0; i < N_MODES && status == VITA_OK; i++)
-		if (modes[i].head_steps <= n_heads)
-			status = measure(b, modes[i].name, 32, b->n_tokens, modes[i].name, token_rate, &rates[i]);
 	/* The first sound leaves when a main pass and all heads have spoken once. */
-	(void)snprintf(schedule, sizeof schedule, "1,%u", (unsigned)n_heads);
-	if (status == VITA_OK) status = measure(b, "first audio", 32, 1 + n_heads, schedule, whole_ms, &first);
-	if (status == VITA_OK) status = report_llm(b, prompt, rates);
+	(void)snprintf(schedule, sizeof schedule, "1,%u", (unsigned)n_heads_of(b));
+	vita_status status = measure(b, "first audio", 32, 1 + n_heads_of(b), schedule, whole_ms, &first);
+	if (status == VITA_OK) status = measure(b, "prompt", b->n_prompt, 1, "vanilla", prompt_rate, &prompt);
+	if (status == VITA_OK) status = measure_roof(b, VITA_PART_LLM, &roof);
+	if (status != VITA_OK) return status;
+	b->roof = roof;
+	(void)json_object_set_new(b->report, "prompt_tps", json_real(prompt));
+	if (roof_known(b, &roof))
+		(void)json_object_set_new(b->report, "prompt_of_roof",
+		                          json_real(prompt * pass_seconds(b, &roof, b->n_prompt) / b->n_prompt));
+	status = measure_schedules(b, &roof);
 	if (status == VITA_OK) (void)json_object_set_new(b->report, "first_audio_ms", json_real(first));
 	return status;
 }
@@ -248,9 +313,7 @@ static vita_status measure_all(struct bench *b)
 	if (status == VITA_OK && (b->parts & VITA_PART_ENCODER)) status = bench_encoder(b);
 	if (status == VITA_OK && (b->parts & VITA_PART_CODEC)) status = bench_codec(b);
 	if (status == VITA_OK && !(b->parts & VITA_PART_LLM)) {
-		b->peak_rss_mb = peak_rss_mb();
-		status = vita_engine_roof(b->cli->engine, b->parts & VITA_PART_ENCODER ? VITA_PART_ENCODER : VITA_PART_CODEC,
-		                          &b->roof, &b->cli->err);
+		status = measure_roof(b, b->parts & VITA_PART_ENCODER ? VITA_PART_ENCODER : VITA_PART_CODEC, &b->roof);
 	}
 	progress_clear();
 	vita_conversation_close(b->conversation);
@@ -261,6 +324,7 @@ static vita_status measure_all(struct bench *b)
 
 static void finish_report(struct bench *b)
 {
+	note_peak(b);
 	const vita_engine_info *info = &b->cli->info;
 	json_t *r = b->report;
 	if (info->llm_info) {
@@ -282,7 +346,7 @@ static void finish_report(struct bench *b)
 		(void)json_object_set_new(r, "runs", json_integer(b->runs));
 		(void)json_object_set_new(r, "prompt_tokens", json_integer(b->n_prompt));
 	}
-	(void)json_object_set_new(r, "peak_rss_mb", json_real(b->peak_rss_mb > 0 ? b->peak_rss_mb : peak_rss_mb()));
+	(void)json_object_set_new(r, "peak_rss_mb", json_real(b->peak_rss_mb));
 }
 
 static void print_number(const char *name, const json_t *value, const json_t *other)
@@ -485,7 +549,8 @@ const struct verb verb_bench = {
 		"      --against MODEL        the f32 model that others are compared with; else the\n"
 		"                             same\n\n"
 		"JSON: prompt_tps, decode_tps (main passes only), schedules {name: {tps, roof_tps,\n"
-		"of_roof}}, first_audio_ms (32 tokens of prompt, a main pass and every head once),\n"
+		"of_roof, read_gbps}} (roofs as measured before and after it, the better ones),\n"
+		"first_audio_ms (32 tokens of prompt, a main pass and every head once),\n"
 		"encoder_rtf, codec_rtf (time to work over length of sound), read_gbps, copy_gbps\n"
 		"(bytes read and written, where the device copies by itself), f32_gflops,\n"
 		"bf16_gflops, f16_gflops (where the device has f16), int8_gops, weight_mb (of the\n"

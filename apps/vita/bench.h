@@ -21,8 +21,9 @@ struct bench {
 	char setting[128];
 	int32_t *ids;                    /* of prompts */
 	vita_conversation *conversation;
-	vita_roof roof;
-	double peak_rss_mb;              /* before roofs were measured; 0: they were not */
+	vita_roof roof;                  /* the best of all measurements */
+	double peak_rss_mb;              /* so far; without what measuring roofs took */
+	int peak_lost;                   /* the system cannot count it anew: it is that of before roofs were measured */
 	json_t *report;
 };
 
