@@ -294,6 +294,27 @@ static void test_views(void **state)
 	assert_refused(&b, VITA_E_FORMAT, "more elements than the archive holds");
 }
 
+/* The stride of a dimension of 1 is never taken: however large it is, nothing is added up with it. */
+static void test_stride_never_taken(void **state)
+{
+	static const char pickle[] =
+		"\x80\2}X\1\0\0\0wctorch._utils\n_rebuild_tensor_v2\n((X\7\0\0\0storagectorch\nFloatStorage\n"
+		"X\1\0\0\0" "0X\3\0\0\0cpuK\6tQK\1K\2K\1K\2\x87K\1\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7fK\2\x87\x89"
+		"ccollections\nOrderedDict\n)RtRs.";
+	static const float wanted[] = { 1, 3, 2, 4 };
+	const char *path = in_scratch("changed.pt");
+	vita_error err;
+	vita_model *model;
+	bytes b;
+	(void)state;
+	load(&b, "small.pt");
+	memcpy(find(&b, "\x80\2ccollections", 14, 0), pickle, sizeof pickle - 1);
+	put_file(path, b.data, b.size);
+	assert_ok(vita_model_open(path, VITA_MODEL_WANT_TENSORS, &model, &err), &err);
+	assert_floats(model, "w", 3, (const int64_t[]){ 2, 1, 2 }, wanted, 4);
+	vita_model_close(model);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -304,6 +325,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_other_files, setup_directory, teardown_directory),
 		cmocka_unit_test_setup_teardown(test_pickles, setup_directory, teardown_directory),
 		cmocka_unit_test_setup_teardown(test_views, setup_directory, teardown_directory),
+		cmocka_unit_test_setup_teardown(test_stride_never_taken, setup_directory, teardown_directory),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -161,6 +161,8 @@ static vita_status read_view(const reading *r, const char *name, const vita_pick
 	if (!read_sizes(item[2], v->rank, v->shape)) return fail_tensor(r, name, "its shape must be integers of 0 or more");
 	if (!read_sizes(item[3], v->rank, v->stride))
 		return fail_tensor(r, name, "its strides must be as many integers of 0 or more as it has dimensions");
+	for (uint32_t i = 0; i < v->rank; i++) /* never taken, and so it may be any number */
+		if (v->shape[i] == 1) v->stride[i] = 0;
 	if (!vita_shape_count(v->shape, v->rank, &v->n_values)) return fail_tensor(r, name, "the product of its shape is too large");
 	if (!fits(v, s->n)) return fail_tensor(r, name, "reaches outside its storage");
 	if (v->n_values > s->n) return fail_tensor(r, name, "has more elements than its storage");
