@@ -233,7 +233,7 @@ check_PROGRAMS += %D%/test_greedy
 %C%_test_greedy_LDADD = $(unit_ldadd)
 
 check_PROGRAMS += %D%/test_config
-%C%_test_config_SOURCES = %D%/test_config.c %D%/files_support.h
+%C%_test_config_SOURCES = %D%/test_config.c %D%/files_support.h %D%/unit.h
 %C%_test_config_CPPFLAGS = $(unit_cppflags)
 %C%_test_config_CFLAGS = $(unit_cflags)
 %C%_test_config_LDADD = $(unit_ldadd)

@@ -55,6 +55,18 @@ static void test_cmvn_golden(void **state)
 			 VITA_E_NOTFOUND);
 }
 
+static void test_cmvn_any_locale(void **state)
+{
+	(void)state;
+	vita_error err;
+	static float shift[FEATURE_WIDTH], scale[FEATURE_WIDTH];
+	unit_comma_locale();
+	vita_status status = cmvn_read(&host, golden_path("am.mvn"), FEATURE_WIDTH, shift, scale, &err);
+	(void)setlocale(LC_ALL, "C");
+	ok(status, &err);
+	assert_true(shift[0] == -10.0157f && scale[1] == 0.136312f);
+}
+
 /* The text in memory of exactly its size, so that a sanitizer sees who reads on. */
 static vita_status parse(const char *text, uint32_t n, float *shift, float *scale, vita_error *err)
 {
@@ -371,7 +383,8 @@ static void test_positions(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_cmvn_golden), cmocka_unit_test(test_cmvn_text), cmocka_unit_test(test_features_golden),
+		cmocka_unit_test(test_cmvn_golden), cmocka_unit_test(test_cmvn_any_locale),
+		cmocka_unit_test(test_cmvn_text), cmocka_unit_test(test_features_golden),
 		cmocka_unit_test(test_short_golden), cmocka_unit_test(test_two_tones), cmocka_unit_test(test_stacking),
 		cmocka_unit_test(test_dither), cmocka_unit_test(test_positions),
 	};

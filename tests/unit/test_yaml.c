@@ -45,6 +45,14 @@ static void test_scalars(void **state)
 	            "{\"a\":1e20,\"b\":\"7\",\"c\":\".nan\",\"d\":\"-\"}");
 }
 
+static void test_any_locale(void **state)
+{
+	(void)state;
+	unit_comma_locale();
+	assert_json("a: -2.5\nb: 1e-06\nc: 0,5\n", "{\"a\":-2.5,\"b\":1e-06,\"c\":\"0,5\"}");
+	(void)setlocale(LC_ALL, "C");
+}
+
 static void test_tags(void **state)
 {
 	(void)state;
@@ -116,6 +124,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_scalars),
+		cmocka_unit_test(test_any_locale),
 		cmocka_unit_test(test_tags),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test_setup_teardown(test_document, setup_directory, teardown_directory),

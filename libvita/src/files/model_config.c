@@ -4,6 +4,7 @@
  * tensors carries, each checked for type and range when it is asked for.
  */
 #include "files/model.h"
+#include "host/decimal.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -66,7 +67,7 @@ static bool read_float(const json_t *value, bool is_text, double *out)
 	const char *text = json_string_value(value);
 	char *end;
 	if (text && is_text) {
-		*out = strtod(text, &end);
+		*out = vita_decimal(text, &end);
 		return end != text && *end == '\0' && isfinite(*out);
 	}
 	if (!json_is_number(value)) return false;

@@ -6,6 +6,7 @@
 
 #include "files/yaml.h"
 #include "files/map.h"
+#include "host/decimal.h"
 
 #include <inttypes.h>
 
@@ -81,7 +82,7 @@ static json_t *number_of(const char *text)
 	errno = 0;
 	long long whole = strtoll(text, &end, 10);
 	if (*end == '\0' && errno == 0) return json_integer(whole);
-	double real = strtod(text, &end);
+	double real = vita_decimal(text, &end);
 	return *end == '\0' && isfinite(real) ? json_real(real) : NULL;
 }
 

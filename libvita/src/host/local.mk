@@ -10,6 +10,8 @@ libvita_libcore_la_SOURCES += \
 	%D%/context_config.c \
 	%D%/context_internal.h \
 	%D%/context_state.h \
+	%D%/decimal.c \
+	%D%/decimal.h \
 	%D%/device.c \
 	%D%/fallback.c \
 	%D%/fallback.h \

@@ -5,12 +5,12 @@
 #include <config.h>
 
 #include "files/synthetic.h"
+#include "host/decimal.h"
 #include "host/settings.h"
 #include "host/words.h"
 
 #include <ctype.h>
 #include <errno.h>
-#include <locale.h>
 #include <math.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -89,17 +89,11 @@ static vita_status convert_int(vita_setting *setting, const vita_key *key, const
 	return VITA_OK;
 }
 
-/* INI files mean the same in every locale, so the decimal sign is a point. */
 static vita_status convert_float(vita_setting *setting, const vita_key *key, const char *text,
                                  const char *where, vita_error *err)
 {
 	char range[64], *end;
-	locale_t c_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-	if (c_locale == (locale_t)0) return no_memory(err, where);
-	locale_t callers = uselocale(c_locale);
-	setting->real = strtod(text, &end);
-	(void)uselocale(callers);
-	freelocale(c_locale);
+	setting->real = vita_decimal(text, &end);
 	if (end == text || *end || !isfinite(setting->real) || !in_range(key, setting->real))
 		return refuse(err, where, text, "a number%s",
 		              range_text(range, sizeof range, key, setting->real));

@@ -6,6 +6,7 @@
 #include "train/data_internal.h"
 
 #include "files/map.h"
+#include "host/decimal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -134,7 +135,7 @@ static double take_ratio(char *path)
 {
 	char *colon = strrchr(path, ':'), *end;
 	if (!colon || colon[1] == '\0') return 1;
-	double ratio = strtod(colon + 1, &end);
+	double ratio = vita_decimal(colon + 1, &end);
 	if (*end != '\0') return 1; /* a path with a colon of its own */
 	*colon = '\0';
 	return ratio;

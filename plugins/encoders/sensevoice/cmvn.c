@@ -2,9 +2,12 @@
  *
  * Reading am.mvn; see cmvn.h.
  */
+#include <config.h>
+
 #include "cmvn.h"
 
 #include <errno.h>
+#include <locale.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -82,8 +85,15 @@ vita_status cmvn_parse(const char *path, const char *text, size_t size, uint32_t
 		       float *scale, vita_error *err)
 {
 	scanner s = {path, text, text + size};
+	/* The file's numbers have a point, whatever the program's locale has. */
+	locale_t c_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+	if (c_locale == (locale_t)0) return vita_fail(err, VITA_E_NOMEM, "%s: no memory to read it", path);
+	locale_t callers = uselocale(c_locale);
 	vita_status status = read_part(&s, "<AddShift>", n, shift, err);
-	return status == VITA_OK ? read_part(&s, "<Rescale>", n, scale, err) : status;
+	if (status == VITA_OK) status = read_part(&s, "<Rescale>", n, scale, err);
+	(void)uselocale(callers);
+	freelocale(c_locale);
+	return status;
 }
 
 vita_status cmvn_read(const vita_host *host, const char *path, uint32_t n, float *shift, float *scale,
