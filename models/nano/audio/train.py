@@ -4,6 +4,7 @@
 
     train.py tokenizer --input LIST… --speech LIST… --check NAME=LIST… -o DIR     the encoder and its codebook
     train.py decoder   --speech LIST… -o DIR                                      codes to the one voice
+    train.py check     --check NAME=LIST… -o DIR                                  phone errors, with 95 % intervals
     train.py export    -o DIR --model MODEL                                       both to the plug-ins' files
 
 A LIST is what `speak` wrote: LIST.pcm and LIST.jsonl. DIR gets checkpoints, from which an interrupted run goes on, and
@@ -193,6 +194,20 @@ class Tokenizer:
         return wrong / sum(len(r.phones) for r in recordings)
 
 
+def check(args, log):
+    lexicon, front = speech.Lexicon(), features.FrontEnd()
+    state = torch.load(os.path.join(args.output, "tokenizer.pt"))
+    net = Tokenizer(args, range(len(state["parts"]["judge.speaker.weight"])))
+    net.parts.load_state_dict(state["parts"])
+    net.parts.eval()
+    for name, path in (c.split("=", 1) for c in args.check):
+        recordings = speech.load([path], lexicon, args.most)
+        heard = [" ".join(map(str, net.heard(front.encoder_input(r.sound())))) for r in recordings]
+        error = figures.word_error(heard, [" ".join(map(str, r.phones)) for r in recordings])
+        log.write(check=name, recordings=error["n"], phones=error["words"],
+                  **{key: error[key] for key in ("percent", "low", "high")})
+
+
 def rate(step, steps, peak, warmup=60):
     return peak * min(1, (step + 1) / warmup) * max(0.02, 1 - step / steps)
 
@@ -375,7 +390,7 @@ def export(args, log):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("what", choices=["tokenizer", "decoder", "export"])
+    parser.add_argument("what", choices=["tokenizer", "decoder", "check", "export"])
     parser.add_argument("-o", "--output", required=True, help="directory of checkpoints and log")
     parser.add_argument("--input", nargs="*", default=[], help="lists of speech in many voices")
     parser.add_argument("--speech", nargs="*", default=[], help="lists of speech in the output voice")
@@ -396,7 +411,8 @@ def main():
     args = parser.parse_args()
     torch.set_num_threads(1)
     os.makedirs(args.output, exist_ok=True)
-    {"tokenizer": train_tokenizer, "decoder": train_decoder, "export": export}[args.what](args, Log(args.output))
+    does = {"tokenizer": train_tokenizer, "decoder": train_decoder, "check": check, "export": export}
+    does[args.what](args, Log(args.output))
 
 
 if __name__ == "__main__":
