@@ -343,8 +343,10 @@ static void check_hidden_heads(checker *c)
 static void check_unopened(checker *c, vita_status status, const vita_error *err)
 {
 	vita_engine *engine = c->engine;
+	vita_error yaml;
 	begin_part(c, engine->parts & VITA_PART_LLM ? "llm" : "tokenizer");
 	tell_failure(c, status, err);
+	if (vita_engine_check_yaml(engine, "llm", &yaml) != VITA_OK) tell_problem(c, "", yaml.message);
 	name_plugin(c, "llm", &engine->llm_part);
 	end_part(c, &engine->llm_part);
 	if (!(engine->parts & VITA_PART_LLM)) return;

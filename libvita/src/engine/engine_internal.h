@@ -96,6 +96,10 @@ vita_status vita_engine_open_model(vita_engine *engine, vita_error *err);
 vita_status vita_engine_known(const vita_engine *engine, const char *section, const vita_factory **out,
                               vita_error *err);
 
+/* Why nobody could know the model of this section: its config.yaml, the only settings it has, cannot be read.
+ * OK where that is not so. */
+vita_status vita_engine_check_yaml(const vita_engine *engine, const char *section, vita_error *err);
+
 /* With the language model and its heads open: generation, schedule, and the rows that heads are asked for. */
 vita_status vita_engine_settle(vita_engine *engine, vita_error *err);
 

@@ -88,6 +88,20 @@ vita_status vita_engine_known(const vita_engine *engine, const char *section, co
 	return VITA_OK;
 }
 
+vita_status vita_engine_check_yaml(const vita_engine *engine, const char *section, vita_error *err)
+{
+	vita_model *model;
+	const vita_host *host = engine->host;
+	const char *path = vita_context_string(engine->context, section, "model");
+	if (!path || !*path || host->model_open(host->context, path, 0, &model, NULL) != VITA_OK) return VITA_OK;
+	const vita_model_document *yaml = &model->documents[VITA_CONFIG_YAML];
+	vita_status status = VITA_OK;
+	if (yaml->failure && !model->documents[VITA_CONFIG_MODEL].root)
+		status = vita_fail(err, yaml->status, "%s", yaml->failure);
+	host->model_close(host->context, model);
+	return status;
+}
+
 /* The encoder or codec that the section names, or without a name the one that fits the section's model. */
 static vita_status named_or_matching(const vita_engine *engine, const char *section, const vita_factory **out,
                                      vita_error *err)
@@ -96,6 +110,7 @@ static vita_status named_or_matching(const vita_engine *engine, const char *sect
 	const char *path = vita_context_string(engine->context, section, "model");
 	if (plugin_given(engine, section) || !path || !*path) return named_factory(engine, section, out, err);
 	vita_status status = vita_engine_known(engine, section, out, err);
+	if (status == VITA_OK && !*out) status = vita_engine_check_yaml(engine, section, err);
 	if (status != VITA_OK || *out) return status;
 	list_factories(engine->context, section, all, sizeof all);
 	return vita_fail(err, VITA_E_UNSUPPORTED, "%s: no %s plugin (there is: %s) knows this model; [%s] plugin can name one", path,
