@@ -5,11 +5,18 @@
 #include "common.h"
 #include "info_check.h"
 
+#include <dirent.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { OPTION_TENSORS = 256, MAX_DTYPES = 16 };
+enum { OPTION_TENSORS = 256, MAX_DTYPES = 16, MAX_FILES = 16 };
+
+/* A model, and where it is a directory of networks without a name for the whole, the files in it. */
+struct holding {
+	vita_model *file[MAX_FILES];
+	size_t n;
+};
 
 struct summary {
 	const char *architecture;
@@ -43,8 +50,47 @@ static void add_tensor(struct summary *s, const vita_tensor_info *tensor)
 	}
 }
 
-static vita_status summarise(const vita_model *model, struct summary *s, vita_error *err)
+static int is_weights(const struct dirent *entry)
 {
+	const char *dot = strrchr(entry->d_name, '.');
+	return dot && dot != entry->d_name && (strcmp(dot, ".pt") == 0 || strcmp(dot, ".safetensors") == 0);
+}
+
+/* Speech decoders lie in flow.pt and hift.pt, SenseVoice in model.pt: whoever knows them opens them by their names.
+ * What cannot be opened is told by the plugin that wants it. */
+static void add_files(struct holding *h, const char *directory)
+{
+	struct dirent **entries;
+	int n = vita_model_n_tensors(h->file[0]) > 0 ? -1 : scandir(directory, &entries, is_weights, alphasort);
+	for (int i = 0; i < n; i++) {
+		char path[4096];
+		int length = snprintf(path, sizeof path, "%s/%s", directory, entries[i]->d_name);
+		free(entries[i]);
+		if (h->n == MAX_FILES || length < 0 || (size_t)length >= sizeof path) continue;
+		if (vita_model_open(path, VITA_MODEL_WANT_TENSORS, &h->file[h->n], NULL) == VITA_OK) h->n++;
+	}
+	if (n >= 0) free(entries);
+}
+
+static void close_files(struct holding *h)
+{
+	for (size_t i = 0; i < h->n; i++) vita_model_close(h->file[i]);
+}
+
+/* Tensor number i of all files. */
+static int tensor_at(const struct holding *h, uint64_t i, vita_tensor_info *out)
+{
+	for (size_t f = 0; f < h->n; f++) {
+		const uint64_t n = vita_model_n_tensors(h->file[f]);
+		if (i < n) return vita_model_tensor_describe(h->file[f], i, out) == VITA_OK;
+		i -= n;
+	}
+	return 0;
+}
+
+static vita_status summarise(const struct holding *h, struct summary *s, vita_error *err)
+{
+	const vita_model *model = h->file[0];
 	s->architecture = "";
 	vita_status status = vita_model_get_list_string(model, VITA_CONFIG_MODEL, "architectures", 0,
 	                                                &s->architecture, err);
@@ -52,7 +98,7 @@ static vita_status summarise(const vita_model *model, struct summary *s, vita_er
 		status = vita_model_get_string(model, VITA_CONFIG_MODEL, "model_type", &s->architecture, err);
 	if (status != VITA_OK && status != VITA_E_NOTFOUND) return status;
 	vita_tensor_info tensor;
-	for (uint64_t i = 0; vita_model_tensor_describe(model, i, &tensor) == VITA_OK; i++)
+	for (uint64_t i = 0; tensor_at(h, i, &tensor); i++)
 		add_tensor(s, &tensor);
 	return VITA_OK;
 }
@@ -138,12 +184,12 @@ static json_t *json_metadata(const vita_model *model)
 	return object;
 }
 
-static int print_document(struct cli *cli, const vita_model *model, const struct summary *s,
+static int print_document(struct cli *cli, const struct holding *h, const struct summary *s,
                           const struct findings *findings)
 {
 	json_t *tensors = json_array(), *sizes = json_object();
 	vita_tensor_info tensor;
-	for (uint64_t i = 0; vita_model_tensor_describe(model, i, &tensor) == VITA_OK; i++)
+	for (uint64_t i = 0; tensor_at(h, i, &tensor); i++)
 		(void)json_array_append_new(tensors, json_tensor(&tensor));
 	(void)json_object_set_new(sizes, "as-is", json_integer((json_int_t)s->n_bytes));
 	for (size_t t = 0; t < N_TARGETS; t++)
@@ -153,24 +199,24 @@ static int print_document(struct cli *cli, const vita_model *model, const struct
 		"architecture", json_text(s->architecture),
 		"parameters", (json_int_t)s->n_parameters,
 		"tensors", tensors,
-		"metadata", json_metadata(model),
+		"metadata", json_metadata(h->file[0]),
 		"bytes", sizes,
 		"memory", (json_int_t)memory_available(),
 		"layout", findings->layout));
 }
 
-static int print_model(struct cli *cli, const vita_model *model, int with_tensors,
+static int print_model(struct cli *cli, const struct holding *h, int with_tensors,
                        const struct findings *findings)
 {
 	struct summary s = { 0 };
-	vita_status status = summarise(model, &s, &cli->err);
+	vita_status status = summarise(h, &s, &cli->err);
 	if (status != VITA_OK) return cli_fail(cli, status);
-	if (cli->json) return print_document(cli, model, &s, findings);
-	print_summary(model, &s);
-	print_metadata(model);
+	if (cli->json) return print_document(cli, h, &s, findings);
+	print_summary(h->file[0], &s);
+	print_metadata(h->file[0]);
 	print_findings(findings);
 	vita_tensor_info tensor;
-	for (uint64_t i = 0; with_tensors && vita_model_tensor_describe(model, i, &tensor) == VITA_OK; i++)
+	for (uint64_t i = 0; with_tensors && tensor_at(h, i, &tensor); i++)
 		print_tensor(&tensor);
 	return EXIT_DONE;
 }
@@ -196,16 +242,17 @@ static int is_bare(const char *path)
 static int show_model(struct cli *cli, const char *path, int with_tensors)
 {
 	struct findings findings = { 0 };
-	vita_model *model;
-	vita_status status = vita_model_open(path, 0, &model, &cli->err);
+	struct holding h = { .n = 1 };
+	vita_status status = vita_model_open(path, 0, &h.file[0], &cli->err);
 	if (status != VITA_OK) return cli_fail(cli, status);
+	add_files(&h, path);
 	findings.is_bare = is_bare(path);
 	status = find_layout(cli, path, &findings);
-	int exit_code = status == VITA_OK ? print_model(cli, model, with_tensors, &findings)
+	int exit_code = status == VITA_OK ? print_model(cli, &h, with_tensors, &findings)
 	                                  : cli_fail(cli, status);
 	if (exit_code == EXIT_DONE) exit_code = exit_code_of(cli, &findings);
 	findings_free(&findings);
-	vita_model_close(model);
+	close_files(&h);
 	return exit_code;
 }
 

@@ -37,6 +37,20 @@ for part in flow hift; do expect_exit 0 "$vita" convert "$golden/$part.pt" "$scr
 expect_exit 0 "$vita" decode $decoder -s codec.model="$scratch/converted" -o "$scratch/converted.wav" "$ids"
 expect_near "converted weights" "$scratch/converted.wav" "$scratch/auto.wav" 1
 
+# What the directory holds is what its two files hold.
+mkdir "$scratch/published"
+cp "$golden/config.yaml" "$golden/flow.pt" "$golden/hift.pt" "$scratch/published/"
+expect_exit 0 "$vita" info --json "$scratch/published"
+compact "$scratch/out" >"$scratch/document"
+wanted=0
+for part in flow hift; do
+	expect_exit 0 "$vita" info --json "$golden/$part.pt"
+	wanted=$((wanted + $(compact "$scratch/out" | sed 's/.*"parameters":\([0-9]*\).*/\1/')))
+done
+[ "$wanted" -gt 0 ] || fail "vita info counts no parameters in flow.pt and hift.pt"
+expect_match "$scratch/document" "\"parameters\":$wanted,"
+expect_match "$scratch/document" '"name":"conv_post.bias"'
+
 # Its config.yaml says which plugin it is for.
 expect_exit 0 "$vita" decode -s codec.noise="$golden/noise.safetensors" -s codec.model="$golden" -o "$scratch/found.wav" "$ids"
 expect_near "the plugin that was found" "$scratch/found.wav" "$scratch/auto.wav" 0
