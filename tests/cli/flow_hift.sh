@@ -77,6 +77,7 @@ refuse 2 'model is missing'
 refuse 1 'flow.safetensors nor flow.pt\|config.yaml' -s codec.model="$scratch"
 refuse 1 'token 999 is outside 0 ... 127' -s codec.model="$golden" 999
 refuse 1 'no such model' -s codec.model="$golden" -s codec.noise="$scratch/none.safetensors"
+refuse 2 'no seed' -s codec.model="$golden" -s codec.noise=99999999999999999999
 refuse 2 'steps' -s codec.model="$golden" -s codec.steps=0
 mkdir "$scratch/damaged"
 cp "$golden/flow.pt" "$golden/hift.pt" "$scratch/damaged/"

@@ -184,6 +184,13 @@ static void test_noise(void **state)
 	double sum = 0, squares = 0;
 	for (int i = 0; i < 80 * 172; i++) sum += z[i], squares += (double)z[i] * z[i];
 	assert_true(fabs(sum / (80 * 172)) < 0.03 && fabs(squares / (80 * 172) - 1) < 0.05);
+	/* And seeds that follow each other have nothing in common. */
+	const noise next = { .mel = 80, .n_sines = 9, .frame_samples = 256, .seed = 43 };
+	noise_begin(s, &next, -1, NULL);
+	noise_frames(s, 0, 20, g);
+	for (int c = 0; c < 80; c++)
+		for (int i = 0; i < 80; i++) assert_memory_not_equal(g + c * 20, z + i * 172, 20 * sizeof *g);
+	noise_begin(s, &n, -1, NULL);
 	noise_samples(s, 512, g);
 	noise_begin(s, &n, -1, NULL);
 	noise_samples(s, 256, again);

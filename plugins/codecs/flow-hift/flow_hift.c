@@ -4,6 +4,7 @@
  */
 #include "flow_hift.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -36,8 +37,10 @@ static vita_status open_noise(vita_codec *codec, const char *text, vita_error *e
 	n->n_sines = codec->hift.config.harmonics + 1;
 	n->frame_samples = codec->hift.config.frame_samples;
 	if (is_seed(text)) {
+		errno = 0;
 		n->seed = (uint32_t)strtoull(text, NULL, 10); /* as PyTorch's generator takes it: the lower 32 bits */
-		return VITA_OK;
+		return errno == 0 ? VITA_OK : vita_fail(err, VITA_E_CONFIG, "[codec] noise = %.40s is no seed, which has 64 bits at "
+		                                        "most", text);
 	}
 	n->from_file = 1;
 	vita_status status = host->model_open(host->context, text, VITA_MODEL_WANT_TENSORS, &file, err);

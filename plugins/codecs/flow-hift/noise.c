@@ -113,7 +113,7 @@ static uint64_t hash(uint64_t x)
 /* Number `index` of row `row`; neighbours of an even and an odd index are a pair of Box and Muller's. */
 static float placed_normal(uint64_t key, uint64_t row, int64_t index)
 {
-	const uint64_t bits = hash(hash(key + row) ^ (uint64_t)(index >> 1));
+	const uint64_t bits = hash(hash(hash(key) + row) ^ (uint64_t)(index >> 1));
 	const float u1 = ((float)(bits >> 40) + 1) * (1.0f / 16777216.0f), u2 = (float)(bits & 0xffffff) * (1.0f / 16777216.0f);
 	const float radius = sqrtf(-2 * logf(u1)), angle = (float)(2 * PI) * u2;
 	return radius * (index & 1 ? sinf(angle) : cosf(angle));
