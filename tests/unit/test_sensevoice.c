@@ -253,6 +253,7 @@ static void test_missing_files(void **state)
 				   setting(cmvn, sizeof cmvn, "encoder.cmvn", "am.mvn"),
 				   "encoder.attention_heads=5", NULL};
 	assert_int_equal(set_up(&s, odd_heads, &err), VITA_E_CONFIG);
+	assert_non_null(strstr(err.message, "[encoder] attention_heads, or config.yaml's"));
 	tear_down(&s);
 	/* The language model's checkpoint will do, with am.mvn beside [encoder] model or named. */
 	const char *checkpoint[] = {setting(model, sizeof model, "llm.model", "llm"),

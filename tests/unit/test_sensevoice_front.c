@@ -53,6 +53,8 @@ static void test_cmvn_golden(void **state)
 	assert_true(scale[0] == 0.14236f && scale[1] == 0.136312f);
 	assert_int_equal(cmvn_read(&host, golden_path("none"), FEATURE_WIDTH, shift, scale, &err),
 			 VITA_E_NOTFOUND);
+	assert_int_equal(cmvn_read(&host, golden_path("."), FEATURE_WIDTH, shift, scale, &err), VITA_E_IO);
+	assert_non_null(strstr(err.message, "is not a regular file"));
 }
 
 static void test_cmvn_any_locale(void **state)

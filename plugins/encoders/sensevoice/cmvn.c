@@ -10,6 +10,7 @@
 #include <locale.h>
 #include <math.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 /* The real one has 11 kB. */
 #define MAX_BYTES (1u << 20)
@@ -99,6 +100,9 @@ vita_status cmvn_parse(const char *path, const char *text, size_t size, uint32_t
 vita_status cmvn_read(const vita_host *host, const char *path, uint32_t n, float *shift, float *scale,
 		      vita_error *err)
 {
+	struct stat kind;
+	if (stat(path, &kind) == 0 && !S_ISREG(kind.st_mode)) /* opening a pipe would wait for its writer */
+		return vita_fail(err, VITA_E_IO, "%s: is not a regular file", path);
 	FILE *file = fopen(path, "rb");
 	if (!file)
 		return vita_fail(err, errno == ENOENT || errno == ENOTDIR ? VITA_E_NOTFOUND : VITA_E_IO,

@@ -266,7 +266,8 @@ static vita_status read_sizes(vita_encoder *e, const source *s, const vita_setti
 	if (sizes->width % sizes->n_heads != 0)
 		return vita_fail(
 			err, VITA_E_CONFIG,
-			"attention_heads = %lld does not divide the %lld values of the encoder's rows",
+			"[encoder] attention_heads, or config.yaml's encoder_conf.attention_heads, is %lld, which does "
+			"not divide the %lld values of the encoder's rows",
 			(long long)sizes->n_heads, (long long)sizes->width);
 	sizes->n_first = 1;
 	do
