@@ -197,6 +197,12 @@ static void test_bad_sound(void **state)
 	assert_int_equal(s.api->push(stream, pcm, 1, 0, NULL, &err), VITA_E_STATE);
 	assert_int_equal(s.api->pull(stream, NULL, row, 1, &got, &err), VITA_END);
 	s.api->stream_close(stream);
+	/* So loud that its spectrum would be none, which was heard as silence. */
+	bad = 3e38f;
+	ok(s.api->stream_open(s.encoder, &stream, &err), &err);
+	assert_int_equal(s.api->push(stream, &bad, 1, 0, NULL, &err), VITA_E_INVALID);
+	assert_non_null(strstr(err.message, "full scale"));
+	s.api->stream_close(stream);
 	/* Too long, at once and in pieces. */
 	assert_true(n > 16000);
 	ok(s.api->stream_open(s.encoder, &stream, &err), &err);

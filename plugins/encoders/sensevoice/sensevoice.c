@@ -11,6 +11,8 @@
 
 #include <math.h>
 
+#define LOUDEST_SAMPLE 1e9f /* squares of sums of these are still numbers */
+
 struct vita_encoder_stream {
 	vita_encoder *encoder;
 	frontend frontend;
@@ -107,10 +109,11 @@ static vita_status check_samples(const vita_encoder_stream *stream, const float 
 			"it, so that time grows with its square ([encoder] max_seconds)",
 			(long long)stream->encoder->max_seconds);
 	for (uint64_t i = 0; i < n; i++)
-		if (!isfinite(pcm[i]))
-			return vita_fail(err, VITA_E_INVALID,
-					 "sensevoice: sample %llu of a push is not a finite number",
-					 (unsigned long long)i);
+		if (!(fabsf(pcm[i]) <= LOUDEST_SAMPLE))
+			return vita_fail(
+				err, VITA_E_INVALID,
+				"sensevoice: sample %llu of a push is %g; samples are numbers, full scale ±1",
+				(unsigned long long)i, (double)pcm[i]);
 	return VITA_OK;
 }
 
