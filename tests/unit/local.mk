@@ -116,6 +116,11 @@ check_PROGRAMS += %D%/test_synthetic
 %C%_test_synthetic_CFLAGS = $(unit_cflags)
 %C%_test_synthetic_LDADD = $(unit_ldadd)
 
+check_PROGRAMS += %D%/test_processors
+%C%_test_processors_CPPFLAGS = $(unit_cppflags) -I$(top_srcdir)/libvita/src
+%C%_test_processors_CFLAGS = $(unit_cflags)
+%C%_test_processors_LDADD = $(unit_ldadd)
+
 check_PROGRAMS += %D%/test_convert
 %C%_test_convert_SOURCES = %D%/test_convert.c %D%/files_support.h
 %C%_test_convert_CPPFLAGS = $(unit_cppflags)

@@ -68,7 +68,7 @@ static vita_status write_rows(writing *w, const rows *r, const char *name)
 		int64_t n = r->n_rows - first < most ? r->n_rows - first : most;
 		const void *data = gather(r, first, n, gathered);
 		if (r->from != r->to) {
-			status = vita_convert_rows(r->from, data, r->to, converted, n, r->values, w->err);
+			status = vita_convert_rows(r->from, data, r->to, converted, n, r->values, 0, w->err);
 			data = converted;
 		}
 		if (status == VITA_OK)

@@ -6,11 +6,10 @@
 
 #include "files/convert_rows.h"
 
-#include <pthread.h>
-#include <sched.h>
-#include <unistd.h>
+#include "files/processors.h"
 
-#define MAX_THREADS 64
+#include <pthread.h>
+
 #define LEAST_VALUES (INT64_C(1) << 18) /* what is worth a thread */
 
 struct share {
@@ -29,23 +28,13 @@ static void *convert_share(void *argument)
 	return NULL;
 }
 
-static int64_t processors(void)
-{
-	long n = sysconf(_SC_NPROCESSORS_ONLN);
-#ifdef CPU_COUNT
-	cpu_set_t set;
-	if (sched_getaffinity(0, sizeof set, &set) == 0) n = CPU_COUNT(&set);
-#endif
-	return n < 1 ? 1 : n > MAX_THREADS ? MAX_THREADS : n;
-}
-
 vita_status vita_convert_rows(uint32_t from, const void *source, uint32_t to, void *target, int64_t n_rows,
-                              int64_t row_values, vita_error *err)
+                              int64_t row_values, int64_t most_threads, vita_error *err)
 {
-	struct share shares[MAX_THREADS];
-	pthread_t threads[MAX_THREADS];
+	struct share shares[VITA_MOST_PROCESSORS];
+	pthread_t threads[VITA_MOST_PROCESSORS];
 	int64_t from_bytes = vita_row_bytes(from, row_values), to_bytes = vita_row_bytes(to, row_values), n_values;
-	int64_t n = processors(), started = 0;
+	int64_t n = vita_processors(most_threads), started = 0;
 	vita_status status = VITA_OK;
 
 	if (n_rows < 0 || from_bytes < 0 || to_bytes < 0 || __builtin_mul_overflow(n_rows, row_values, &n_values))

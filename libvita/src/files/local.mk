@@ -27,6 +27,8 @@ libvita_libcore_la_SOURCES += \
 	%D%/model_directory.c \
 	%D%/pickle.c \
 	%D%/pickle.h \
+	%D%/processors.c \
+	%D%/processors.h \
 	%D%/quantise.c \
 	%D%/quantise.h \
 	%D%/safetensors.c \

@@ -4,21 +4,19 @@
  */
 #include <config.h>
 
+#include "files/processors.h"
 #include "files/synthetic.h"
 #include "files/synthetic_shapes.h"
 
 #include <pthread.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <unistd.h>
 #include <vita/blocks.h>
 
 #define PREFIX "synthetic:"
 #define SPREAD 0.035f  /* weights lie evenly in ±SPREAD: a deviation of 0.02, as models are begun with */
 #define PIECE 65536    /* values made from one seed */
-#define MAX_THREADS 64
 
 struct shape {
 	const char *name;
@@ -262,11 +260,10 @@ static void *make_pieces(void *argument)
 /* Pieces have seeds of their own, so the numbers do not depend on how many threads make them. */
 static void make_matrix(const vita_model_entry *entry, unsigned char *data)
 {
-	struct work work[MAX_THREADS];
-	pthread_t threads[MAX_THREADS];
+	struct work work[VITA_MOST_PROCESSORS];
+	pthread_t threads[VITA_MOST_PROCESSORS];
 	uint64_t pieces = (entry->n_values + PIECE - 1) / PIECE, seed = hash_name(entry->name);
-	long online = sysconf(_SC_NPROCESSORS_ONLN);
-	uint64_t n = online < 1 ? 1 : online > MAX_THREADS ? MAX_THREADS : (uint64_t)online, started = 0;
+	uint64_t n = (uint64_t)vita_processors(0), started = 0;
 	if (n > pieces) n = pieces;
 	for (uint64_t i = 0; i < n; i++)
 		work[i] = (struct work){ entry, data, seed, pieces * i / n, pieces * (i + 1) / n };

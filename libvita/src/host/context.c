@@ -52,6 +52,7 @@ vita_status vita_context_create(const vita_config *config, vita_log_fn log, void
 		vita_context_destroy(context);
 		return status;
 	}
+	context->services.threads = vita_context_int(context, "backend", "threads");
 	*out = context;
 	return VITA_OK;
 fail_lock:

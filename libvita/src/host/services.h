@@ -24,6 +24,7 @@ typedef struct vita_services {
 	pthread_mutex_t lock;      /* of models */
 	vita_shared_model *models; /* open ones */
 	vita_tensor_watch watch;
+	int64_t threads; /* that converting weights may use, [backend] threads; 0: as many as there are */
 	int blank; /* synthetic models are opened with zeros in their matrices, which take no memory */
 } vita_services;
 

@@ -134,15 +134,15 @@ static vita_status upload(const vita_device *device, const vita_array *source, u
 }
 
 /* A device that lays weights out its own way may take only its types: convert, then offer again. */
-static vita_status load_converted(const vita_device *device, const vita_array *source, uint32_t dtype,
-                                  vita_tensor *out, vita_error *err)
+static vita_status load_converted(const vita_services *services, const vita_device *device,
+                                  const vita_array *source, uint32_t dtype, vita_tensor *out, vita_error *err)
 {
 	vita_array converted = *source;
 	int64_t bytes = vita_dense_bytes(dtype, source->rank, source->shape);
 	void *memory = malloc(bytes > 0 ? (size_t)bytes : 1);
 	if (!memory) return vita_fail(err, VITA_E_NOMEM, "%s: no memory to convert it", name_of(source));
 	vita_status status = vita_convert_rows(source->dtype, source->data, dtype, memory, source->shape[0],
-	                                       source->shape[1], err);
+	                                       source->shape[1], services->threads, err);
 	converted.dtype = dtype;
 	converted.data = memory;
 	converted.size_bytes = (uint64_t)bytes;
@@ -164,7 +164,7 @@ vita_status vita_host_weight_load(void *context, const vita_device *device, cons
 	if (matrix && VITA_HAS(device->api, vita_backend_api, load)) {
 		status = device->api->load(device->self, source, dtype, out, err);
 		if (status == VITA_E_UNSUPPORTED && dtype != source->dtype && vita_dtype_block(dtype) > 1)
-			status = load_converted(device, source, dtype, out, err);
+			status = load_converted(services, device, source, dtype, out, err);
 		if (status == VITA_OK) vita_services_release(services, source->data, source->size_bytes);
 		if (status != VITA_E_UNSUPPORTED) return status;
 		VITA_INIT(out);
