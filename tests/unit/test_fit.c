@@ -54,6 +54,7 @@ static void test_what_would_fit(void **state)
 		{ 8e9, "with llm.dtype = q6_k they would take 6.2 GB" },
 		{ 6e9, "with llm.dtype = q4_1 they would take 4.8 GB" },
 		{ 5e9, "with llm.dtype = q4_k they would take 4.3 GB" },
+		{ 4.5e9, "even as q4_0 they would take 4.3 GB, which leaves too little for caches" },
 		{ 4e9, "even as q4_0 they would take 4.3 GB" },
 		{ 0, "even as q4_0" },
 	};

@@ -58,5 +58,6 @@ vita_status vita_check_fit(const vita_model *model, const char *dtype_name, doub
 		                 "llm.dtype = %s they would take %.1f GB", vita_model_path(model), needed / 1e9, left / 1e9,
 		                 fits, bytes / 1e9);
 	return vita_fail(err, VITA_E_NOMEM, "%s: its weights take %.1f GB and %.1f GB of memory are free; even as q4_0 they "
-	                 "would take %.1f GB", vita_model_path(model), needed / 1e9, left / 1e9, bytes / 1e9);
+	                 "would take %.1f GB%s", vita_model_path(model), needed / 1e9, left / 1e9, bytes / 1e9,
+	                 bytes <= left ? ", which leaves too little for caches" : "");
 }
