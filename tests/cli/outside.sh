@@ -7,6 +7,11 @@ source=$VITA_SRCDIR/tests/cli/outside
 modules=$scratch/modules
 mkdir "$modules"
 
+# configure may name a C++ compiler that is not there, as g++ where it finds none.
+# shellcheck disable=SC2086
+[ -z "$CXX" ] || echo 'int check;' | $CXX -fsyntax-only -x c++ - 2>/dev/null || CXX=
+[ -n "$CXX" ] || echo "no C++ compiler: modules in C++ were not tried"
+
 # CC, CXX and pkg-config's answer are lists of words.
 # shellcheck disable=SC2046,SC2086
 {

@@ -17,6 +17,10 @@ compile() { # header, language, compiler and flags
 padded=-Wpadded
 printf 'int check[sizeof(void *) == 8 ? 1 : -1];\n' | $CC -fsyntax-only -x c - 2>/dev/null || padded=
 
+# configure may name a compiler that is not there, as g++ where it finds none.
+# shellcheck disable=SC2086
+[ -z "$CXX" ] || echo 'int check;' | $CXX -fsyntax-only -x c++ - 2>/dev/null || CXX=
+
 for header in "$include"/vita/*.h; do
 	header=${header##*/}
 	# The compilers' names may carry flags, so they are left to be split.
