@@ -27,31 +27,18 @@ SMALL = {"model_type": "mel-vq", **features.FRONT_END, "sample_rate": 8000, "n_f
                      "mel_floor": -6.0}}
 
 
-def read_safetensors(path):
-    data = open(path, "rb").read()
-    n = int.from_bytes(data[:8], "little")
-    types = {"F16": np.float16, "F32": np.float32}
-    found = {}
-    for name, entry in json.loads(data[8:8 + n]).items():
-        begin, end = entry["data_offsets"]
-        found[name] = np.frombuffer(data[8 + n + begin:8 + n + end], types[entry["dtype"]]).reshape(entry["shape"])
-    return found
-
-
 def networks(directory):
     """The plug-ins' files as PyTorch modules."""
     config = json.load(open(os.path.join(directory, "config.json")))
-    arrays = read_safetensors(os.path.join(directory, "model.safetensors"))
+    tensors = train.read_safetensors(os.path.join(directory, "model.safetensors"))
     encoder = model.Encoder(config["encoder"]).eval()
     codebook = model.Codebook(config["encoder"])
     decoder = model.Decoder(config["encoder"]["codes"], config["bands"], config["stack"], config["decoder"]).eval() \
         if "decoder" in config else None
     for prefix, net in (("encoder.", encoder), ("decoder.", decoder)):
         if net is not None:
-            state = {k: torch.tensor(np.asarray(arrays[prefix + k], np.float32)).view(v.shape)
-                     for k, v in net.state_dict().items()}
-            net.load_state_dict(state)
-    codebook.weight.copy_(torch.tensor(arrays["codebook.weight"]))
+            net.load_state_dict({k: tensors[prefix + k].view(v.shape) for k, v in net.state_dict().items()})
+    codebook.weight.copy_(tensors["codebook.weight"])
     return config, encoder, codebook, decoder
 
 
