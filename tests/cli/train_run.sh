@@ -142,6 +142,17 @@ cat data.jsonl >>broken.jsonl
 expect_exit 0 train broken alignment 12 -s train.data=broken.jsonl
 expect_match err 'broken.jsonl:1'
 expect_exit 1 train strict alignment 20 -s train.data=broken.jsonl -s train.strict=yes
+# Held-out lines are named too, and what no evaluation can use stops a run at its beginning.
+expect_exit 0 train heard alignment 2 -s train.eval=broken.jsonl
+expect_match err '1 held-out lines could not be used: 1 broken'
+expect_match err 'skipped broken.jsonl:1'
+head -1 broken.jsonl >hopeless.jsonl
+expect_exit 1 train unheard alignment 2 -s train.eval=hopeless.jsonl
+expect_match err 'hopeless.jsonl:1'
+(cat data.jsonl && head -1 broken.jsonl) >late.jsonl
+expect_exit 1 train unheard alignment 2 -s train.eval=late.jsonl -s train.strict=yes
+expect_match err 'late.jsonl:41'
+[ ! -s unheard/log.jsonl ] || fail "a run began whose held-out lines cannot be used"
 # A full disk leaves the checkpoint before it: no file may be longer than the model's half.
 size=$(wc -c <whole/model.safetensors)
 (

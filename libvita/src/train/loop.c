@@ -29,6 +29,7 @@ typedef struct run {
 	char *encoder_key;                 /* what its codes are kept by; likewise */
 	char cache[VITA_PATH_SIZE];        /* directory of recordings' codes; "": none */
 	vita_train_data *data;
+	vita_train_data *held_out;         /* of the last evaluation: it knows which lines were skipped */
 	vita_train_batch *window;          /* [n_window] rows of one step, this process's and others' */
 	int64_t n_window;
 	int32_t stop;                      /* some process was cancelled */
@@ -109,14 +110,15 @@ static vita_status open_data(run *r, const char *files, const char *base, bool h
 	return vita_train_data_open(&o, out, r->err);
 }
 
-static void tell_skipped(const run *r, const vita_train_data *data)
+static void tell_skipped(const run *r, const vita_train_data *data, const char *what)
 {
 	vita_train_data_counts n;
 	const char *line;
+	if (!data) return;
 	vita_train_data_count(data, &n);
 	if (n.n_skipped == 0) return;
-	note(r, "%lld lines could not be used: %lld broken, %lld without a recording that is named, %lld whose <|audio|> and "
-	     "recordings do not match, %lld too long", (long long)n.n_skipped, (long long)n.n_broken,
+	note(r, "%lld %s could not be used: %lld broken, %lld without a recording that is named, %lld whose <|audio|> and "
+	     "recordings do not match, %lld too long", (long long)n.n_skipped, what, (long long)n.n_broken,
 	     (long long)n.n_missing, (long long)n.n_audio, (long long)n.n_too_long);
 	for (uint32_t i = 0; (line = vita_train_data_skipped(data, i)) != NULL; i++) note(r, "skipped %s", line);
 }
@@ -239,10 +241,16 @@ static vita_status report_steps(run *r)
 	return status;
 }
 
+static vita_status open_held_out(run *r)
+{
+	vita_train_data_close(r->held_out);
+	r->held_out = NULL;
+	return open_data(r, r->settings.eval, r->settings.eval_base, true, &r->held_out);
+}
+
 /* Each cross-entropy is a mean over its own targets of the whole held-out set. */
 static vita_status evaluate(run *r)
 {
-	vita_train_data *data = NULL;
 	vita_train_batch batch;
 	vita_means means;
 	if (vita_group_rank(r->t) > 0) return VITA_OK;
@@ -256,8 +264,8 @@ static vita_status evaluate(run *r)
 	}
 	clear_losses(r);
 	for (uint32_t k = 0; k < n; k++) r->items[k] = 1;
-	status = open_data(r, r->settings.eval, r->settings.eval_base, true, &data);
-	while (status == VITA_OK && (status = vita_train_data_next(data, &batch, r->err)) == VITA_OK) {
+	status = open_held_out(r);
+	while (status == VITA_OK && (status = vita_train_data_next(r->held_out, &batch, r->err)) == VITA_OK) {
 		status = vita_targets_make(r->t, &batch, r->err);
 		for (uint32_t k = 0; k <= n && status == VITA_OK; k++) counts[k] += r->t->targets.counts[k];
 		if (status == VITA_OK) status = vita_train_pass(r->t, &batch, 0, 1, r->items, &r->losses, r->err);
@@ -272,7 +280,6 @@ static vita_status evaluate(run *r)
 		vita_means_report(&means, &report);
 		status = send(r, &report);
 	}
-	vita_train_data_close(data);
 	vita_means_free(&means);
 	free(counts);
 	return status;
@@ -329,14 +336,16 @@ static vita_status check_output(const run *r)
 	                 "yes) or name another output", output);
 }
 
-/* Held-out files that cannot be opened stop a run at its beginning, not at its first evaluation. */
+/* Held-out files that an evaluation would fail with stop a run at its beginning, not when hours of it are lost. Where a
+ * line of them is an error, all are read for that. */
 static vita_status check_held_out(run *r)
 {
-	vita_train_data *data = NULL;
+	vita_train_batch batch;
 	if (!*r->settings.eval || vita_group_rank(r->t) > 0) return VITA_OK;
-	vita_status status = open_data(r, r->settings.eval, r->settings.eval_base, true, &data);
-	vita_train_data_close(data);
-	return status;
+	vita_status status = open_held_out(r);
+	if (status == VITA_OK) status = vita_train_data_next(r->held_out, &batch, r->err);
+	while (status == VITA_OK && r->settings.strict) status = vita_train_data_next(r->held_out, &batch, r->err);
+	return status == VITA_END ? VITA_OK : status;
 }
 
 /* What [train] resume names: nothing, the output's newest checkpoint, a directory of checkpoints, or one. */
@@ -390,6 +399,7 @@ static void close_run(run *r)
 {
 	vita_report_close(r->log);
 	vita_train_data_close(r->data);
+	vita_train_data_close(r->held_out);
 	vita_engine_close(r->encoder_engine);
 	free(r->encoder_key);
 	vita_tokenizer_close(r->tokenizer);
@@ -437,7 +447,8 @@ vita_status vita_trainer_run(vita_trainer *trainer, const vita_train_events *eve
 		if (status == VITA_E_CANCELLED && r.state.data) status = save_cancelled(&r);
 		if (status == VITA_OK && vita_group_rank(trainer) == 0)
 			status = vita_trained_save(trainer, r.settings.output, err);
-		tell_skipped(&r, r.data);
+		tell_skipped(&r, r.data, "lines");
+		tell_skipped(&r, r.held_out, "held-out lines");
 	}
 	close_run(&r);
 	return status;
