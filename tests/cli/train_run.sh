@@ -119,6 +119,18 @@ if command -v mpirun >/dev/null && ldd "$vita" 2>/dev/null | grep -q libmpi; the
 	expect_match ended.err 'goes on with ended/checkpoint-'
 	ls ended | grep -q '^checkpoint-' || fail "no checkpoint of two processes"
 	[ ! -e ended/.checkpoint.partial ] || fail "the checkpoint of two processes is unfinished"
+	# Members that do not see the same checkpoints would train different weights.
+	cat >apart.sh <<-'END'
+		mkdir -p "machine$OMPI_COMM_WORLD_RANK" && cd "machine$OMPI_COMM_WORLD_RANK" || exit 99
+		exec "$@" -c ../common.ini -s train.output="$PWD/run"
+	END
+	apart() {
+		timeout 60 mpirun --allow-run-as-root --oversubscribe -np 2 sh apart.sh "$vita" train \
+			-s train.stage=alignment -s backend.threads=1 "$@"
+	}
+	expect_exit 0 apart -s train.steps=2
+	expect_exit 1 apart -s train.steps=4 -s train.resume=yes
+	expect_match err 'process 2 of 2 would go on after step 0'
 fi
 
 # ---- what stops a run ----------------------------------------------------------------------------

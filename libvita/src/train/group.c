@@ -62,3 +62,15 @@ void vita_group_wait(const vita_trainer *t)
 	double nothing = 0;
 	if (t->group) (void)t->group->sum_doubles(t->group->user, &nothing, 1, NULL);
 }
+
+/* A sum of squares is the square of a sum over the number of members only where all members have the same. */
+vita_status vita_group_agree(const vita_trainer *t, int64_t step, vita_error *err)
+{
+	double values[2] = { (double)step, (double)step * (double)step };
+	if (!t->group) return VITA_OK;
+	vita_status status = t->group->sum_doubles(t->group->user, values, 2, err);
+	if (status != VITA_OK || values[1] * t->group->size == values[0] * values[0]) return status;
+	return vita_fail(err, VITA_E_STATE, "process %u of %u would go on after step %lld, and others after another: all of them "
+	                 "must see the same checkpoints ([train] resume, output)", (unsigned)t->group->rank + 1,
+	                 (unsigned)t->group->size, (long long)step);
+}

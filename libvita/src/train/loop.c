@@ -324,8 +324,9 @@ static vita_status check_output(const run *r)
 	char path[VITA_PATH_SIZE];
 	struct stat there;
 	const char *output = r->settings.output;
-	if (vita_group_rank(r->t) > 0) return VITA_OK;
-	if (mkdir(output, 0777) != 0 && errno != EEXIST)
+	const int made = mkdir(output, 0777) == 0 || errno == EEXIST;
+	if (vita_group_rank(r->t) > 0) return VITA_OK; /* codes of recordings are kept beside it on each machine */
+	if (!made)
 		return vita_fail(r->err, errno == ENOENT ? VITA_E_NOTFOUND : VITA_E_IO, "%s: cannot be made: %s", output,
 		                 strerror(errno));
 	if (strcmp(r->settings.resume, "no") != 0) return VITA_OK;
@@ -391,6 +392,7 @@ static vita_status open_run(run *r)
 	r->losses.head_sums = calloc((size_t)n + 1, sizeof *r->losses.head_sums);
 	if (!r->window || !r->items || !r->losses.head_sums) return vita_fail(r->err, VITA_E_NOMEM, "no memory for a run");
 	status = resume(r);
+	if (status == VITA_OK) status = vita_group_agree(r->t, r->state.step, r->err);
 	if (vita_group_rank(r->t) > 0) return status;
 	return status == VITA_OK ? vita_report_open(r->settings.output, r->state.step, &r->log, r->err) : status;
 }

@@ -47,6 +47,9 @@ vita_status vita_group_join_step(vita_trainer *t, vita_losses *losses, double *c
 /* Return when all members have called it. */
 void vita_group_wait(const vita_trainer *t);
 
+/* Fails in every member where they are not all behind the same step. */
+vita_status vita_group_agree(const vita_trainer *t, int64_t step, vita_error *err);
+
 /* ---- checkpoints (checkpoint.c) ---- */
 
 #define VITA_CHECKPOINT_PREFIX "checkpoint-"
