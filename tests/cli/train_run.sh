@@ -141,7 +141,13 @@ expect_exit 1 train blown alignment 4 -s train.init=spoilt
 expect_match err 'step 1: the .* is not finite; there is no checkpoint yet'
 cp -R whole/checkpoint-8 spoilt-8 && spoil spoilt-8/model.safetensors
 expect_exit 1 train blown alignment 12 -s train.resume=spoilt-8
-expect_match err 'step 9: the .* is not finite; the last good checkpoint is '
+expect_match err 'step 9: the .* is not finite with the weights of spoilt-8, and this run has no good checkpoint'
+# Weights that a step spoilt are no good checkpoint, although they were saved.
+blow() { train "$1" finetune 6 -s heads.count=2 -s train.head_lr_multiplier=1e20 -s train.save_every="$2"; }
+expect_exit 1 blow each 1
+expect_match err 'step 4: the loss is not finite; the last good checkpoint is each/checkpoint-2, for the weights of each/checkpoint-3 give this'
+expect_exit 1 blow second 2
+expect_match err 'step 4: the loss is not finite; the last good checkpoint is second/checkpoint-2;'
 expect_refusal train none alignment 3 -s train.data=missing.jsonl
 expect_refusal train none alignment 3 -s train.resume=nowhere
 expect_refusal train none alignment 3 -s train.eval=missing.jsonl

@@ -37,7 +37,8 @@ typedef struct run {
 	double *items;                     /* [n_heads] divisors of the heads' sums */
 	vita_losses losses;                /* of a step */
 	vita_means means;                  /* since the last report */
-	char saved[VITA_PATH_SIZE];        /* the last good checkpoint; "": none */
+	char saved[VITA_PATH_SIZE];        /* the newest checkpoint; "": none */
+	char good[VITA_PATH_SIZE];         /* the newest whose weights have given a finite step since; likewise */
 	struct timespec begun, reported;
 	int64_t reported_tokens;
 	vita_report_log *log;
@@ -181,11 +182,21 @@ static vita_status run_window(run *r)
 	return status;
 }
 
+/* Where a step breaks down right behind a checkpoint, that checkpoint's weights are what is broken. */
 static vita_status not_finite(const run *r, const char *what)
 {
-	return vita_fail(r->err, VITA_E_INVALID, "step %lld: the %s is not finite; %s%s%s", (long long)r->state.step + 1, what,
-	                 *r->saved ? "the last good checkpoint is " : "there is no checkpoint yet", r->saved,
-	                 *r->saved ? "; a lower learning rate may help" : "; try a lower learning rate");
+	const long long at = (long long)r->state.step + 1;
+	if (!*r->saved)
+		return vita_fail(r->err, VITA_E_INVALID, "step %lld: the %s is not finite; there is no checkpoint yet; try a lower "
+		                 "learning rate", at, what);
+	if (!*r->good)
+		return vita_fail(r->err, VITA_E_INVALID, "step %lld: the %s is not finite with the weights of %s, and this run has no "
+		                 "good checkpoint before it; try a lower learning rate", at, what, r->saved);
+	if (strcmp(r->good, r->saved) == 0)
+		return vita_fail(r->err, VITA_E_INVALID, "step %lld: the %s is not finite; the last good checkpoint is %s; a lower "
+		                 "learning rate may help", at, what, r->good);
+	return vita_fail(r->err, VITA_E_INVALID, "step %lld: the %s is not finite; the last good checkpoint is %s, for the weights "
+	                 "of %s give this; a lower learning rate may help", at, what, r->good, r->saved);
 }
 
 static vita_status step(run *r)
@@ -201,6 +212,7 @@ static vita_status step(run *r)
 	status = vita_gradient_norm(r->t, &norm, r->err);
 	if (status != VITA_OK) return status;
 	if (!isfinite(norm)) return not_finite(r, "gradient");
+	if (strcmp(r->good, r->saved) != 0) (void)snprintf(r->good, sizeof r->good, "%s", r->saved);
 	const double ratio = vita_learning_ratio(r->state.step, r->settings.warmup, r->settings.steps);
 	status = vita_optimizer_step(r->t, &r->settings.optimizer, r->state.step + 1, ratio, norm, r->err);
 	if (status != VITA_OK) return status;
