@@ -23,6 +23,8 @@ EXTRA_DIST += \
 	%D%/1j.jsonl \
 	%D%/1k.ini \
 	%D%/1k.jsonl \
+	%D%/1l.ini \
+	%D%/1l.jsonl \
 	%D%/2.ini \
 	%D%/2.jsonl \
 	%D%/3.ini \
@@ -35,6 +37,8 @@ EXTRA_DIST += \
 	%D%/3d.jsonl \
 	%D%/3e.ini \
 	%D%/3e.jsonl \
+	%D%/3f.ini \
+	%D%/3f.jsonl \
 	%D%/4.ini \
 	%D%/4.jsonl \
 	%D%/4b.ini \
@@ -43,6 +47,8 @@ EXTRA_DIST += \
 	%D%/4c.jsonl \
 	%D%/4d.ini \
 	%D%/4d.jsonl \
+	%D%/4e.ini \
+	%D%/4e.jsonl \
 	%D%/README.md \
 	%D%/graft.py \
 	%D%/loss.svg \
