@@ -6,6 +6,7 @@
 #include "svg.h"
 
 #include <stdlib.h>
+#include <sys/stat.h>
 
 /* "runs/stage1/log.jsonl" as "stage1": what tells logs apart is mostly their folder. */
 static void short_name(const char *path, char *out, size_t size)
@@ -44,6 +45,18 @@ static int print_result(struct cli *cli, const struct plot *plot)
 					"skipped", (json_int_t)plot->n_skipped));
 }
 
+/* Logs take hours to come by. */
+static int check_overwritten(struct cli *cli, char **paths, int n)
+{
+	struct stat output, log;
+	if (strcmp(cli->output, "-") == 0 || stat(cli->output, &output) != 0) return EXIT_DONE;
+	for (int i = 0; i < n; i++)
+		if (strcmp(paths[i], "-") != 0 && stat(paths[i], &log) == 0 && log.st_ino == output.st_ino &&
+		    log.st_dev == output.st_dev && S_ISREG(log.st_mode))
+			return cli_usage(cli, "-o %s: the drawing would replace a log that it is drawn from", cli->output);
+	return EXIT_DONE;
+}
+
 static int plot_logs(struct cli *cli, struct plot *plot, char **paths, int n)
 {
 	char title[256] = "Training", prefix[32] = "";
@@ -66,7 +79,8 @@ static int run(struct cli *cli, int argc, char **argv)
 	if (option == CLI_STOP) return cli->exit_code;
 	if (optind == argc) return cli_usage(cli, "name the log of a training run");
 	if (!cli->output) return cli_usage(cli, "-o FILE.svg is needed: where the drawing goes");
-	if (svg_check_output(cli) != EXIT_DONE) return EXIT_USAGE;
+	if (svg_check_output(cli) != EXIT_DONE || check_overwritten(cli, argv + optind, argc - optind) != EXIT_DONE)
+		return EXIT_USAGE;
 	vita_status status = cli_check_config(cli);
 	if (status != VITA_OK) return cli_fail(cli, status);
 	struct plot *plot = calloc(1, sizeof *plot);

@@ -90,12 +90,18 @@ static struct plot_series *series_named(struct reading *r, const char *name, enu
 	return s;
 }
 
+/* Differences of such numbers are numbers. */
+static int drawable(double number)
+{
+	return fabs(number) < 1e300;
+}
+
 /* A resumed run says a step again: what it says last holds, and what came later is forgotten. */
 static void add_point(struct reading *r, const char *name, double y)
 {
 	int panel = panel_of(name), held_out = r->held_out || is_held_out(name);
 	struct plot_series *s =
-		panel >= 0 && isfinite(y) ? series_named(r, name, (enum plot_panel)panel, held_out) : NULL;
+		panel >= 0 && drawable(y) ? series_named(r, name, (enum plot_panel)panel, held_out) : NULL;
 	if (!s) return;
 	while (s->n > 0 && s->x[s->n - 1] >= r->step)
 		s->n--;
@@ -144,7 +150,7 @@ static int add_line(struct reading *r, const char *line)
 {
 	json_t *object = json_loads(line, JSON_REJECT_DUPLICATES, NULL);
 	const json_t *step = json_object_get(object, "step");
-	int good = json_is_number(step);
+	int good = json_is_number(step) && drawable(json_number_value(step));
 	r->step = json_number_value(step);
 	r->held_out = json_is_true(json_object_get(object, "evaluation")) ||
 		      json_is_true(json_object_get(object, "held_out"));

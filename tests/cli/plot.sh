@@ -41,7 +41,17 @@ expect_match "$scratch/out" '^</svg>$'
 [ ! -e - ] || fail "a file called -"
 expect_exit 2 "$vita" plot --json -o - "$log"
 
+# Numbers whose differences are none are passed over.
+cp "$log" "$scratch/huge.jsonl"
+printf '{"step":300,"loss":1e308}\n{"step":301,"loss":-1e308}\n{"step":1e308,"loss":1}\n' >>"$scratch/huge.jsonl"
+expect_exit 0 "$vita" plot --json "$scratch/huge.jsonl" -o "$scratch/huge.svg"
+expect_match "$scratch/out" '"lines": *206, *"skipped": *3'
+! grep -q 'nan\|inf' "$scratch/huge.svg" || fail "a place that is no number, of huge ones"
+
 # What cannot be drawn.
+expect_exit 2 "$vita" plot "$log" -o "$log"
+expect_match "$scratch/err" 'would replace a log'
+grep -q '^{"step' "$log" || fail "a log was drawn over"
 expect_exit 2 "$vita" plot "$log"
 expect_exit 2 "$vita" plot -o "$scratch/none.svg"
 echo '{"text": 1}' >"$scratch/no.jsonl"
