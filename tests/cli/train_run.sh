@@ -155,6 +155,8 @@ expect_match err 'missing.jsonl'
 expect_refusal train whole alignment 3 -s train.resume=
 expect_match err 'holds a run already'
 expect_exit 2 train '' alignment 3
+expect_exit 2 train none heads 3 -s heads.count=0
+expect_match err 'count.*: is 0, and stage heads trains nothing else'
 printf '{"messages": [{"role": "user"\n' >broken.jsonl
 cat data.jsonl >>broken.jsonl
 expect_exit 0 train broken alignment 12 -s train.data=broken.jsonl

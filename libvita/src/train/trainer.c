@@ -139,6 +139,9 @@ static vita_status open_plugins(vita_trainer *t, vita_error *err)
 	if (status == VITA_OK) status = find_ability(t, "heads", "head", head_ability, &head, err);
 	if (status != VITA_OK) return status;
 	t->n_heads = count_heads(t);
+	if (t->stage == VITA_STAGE_HEADS && t->n_heads == 0)
+		return vita_fail(err, VITA_E_CONFIG, "%s: is 0, and stage heads trains nothing else",
+		                 vita_context_origin(t->context, "heads", "count"));
 	t->llm_api = llm;
 	t->head_api = head;
 	if (!llm || (!head && t->n_heads > 0))
