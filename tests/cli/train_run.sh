@@ -162,6 +162,10 @@ cat data.jsonl >>broken.jsonl
 expect_exit 0 train broken alignment 12 -s train.data=broken.jsonl
 expect_match err 'broken.jsonl:1'
 expect_exit 1 train strict alignment 20 -s train.data=broken.jsonl -s train.strict=yes
+(cat data.jsonl && yes '{' | head -103) >many.jsonl
+expect_exit 0 train most alignment 12 -s train.data=held.jsonl -s train.eval=many.jsonl
+[ "$(grep -c 'skipped many.jsonl' err)" = 100 ] || fail "named: $(grep -c 'skipped many' err) lines"
+expect_match err 'skipped 3 more'
 # Held-out lines are named too, and what no evaluation can use stops a run at its beginning.
 expect_exit 0 train heard alignment 2 -s train.eval=broken.jsonl
 expect_match err '1 held-out lines could not be used: 1 broken'

@@ -121,7 +121,9 @@ static void tell_skipped(const run *r, const vita_train_data *data, const char *
 	note(r, "%lld %s could not be used: %lld broken, %lld without a recording that is named, %lld whose <|audio|> and "
 	     "recordings do not match, %lld too long", (long long)n.n_skipped, what, (long long)n.n_broken,
 	     (long long)n.n_missing, (long long)n.n_audio, (long long)n.n_too_long);
-	for (uint32_t i = 0; (line = vita_train_data_skipped(data, i)) != NULL; i++) note(r, "skipped %s", line);
+	uint32_t i = 0;
+	for (; (line = vita_train_data_skipped(data, i)) != NULL; i++) note(r, "skipped %s", line);
+	if (n.n_skipped > i) note(r, "skipped %lld more", (long long)n.n_skipped - i);
 }
 
 /* ---- one step --------------------------------------------------------------------------------------- */
