@@ -386,16 +386,19 @@ class Lists:
             yield {"family": "string", "question": " ".join(words), "answer": " ".join(words)}
 
     def facts(self):
+        """As a sentence, or as an entry of a dictionary, which is nearer to how answers follow questions."""
         for i in range(self.count("facts")):
             rng = self.rng("facts", i)
             if rng.random() < 0.3:
                 x, y = rng.choice(FAMILIES["opposite"]["items"])
                 if [x, y] != ["young", "old"] and rng.random() < 0.5:  # old has another opposite
                     x, y = y, x
-                yield {"family": "opposite", "answer": "the opposite of %s is %s" % (x, y)}
+                form = rng.choice(["the opposite of %s is %s", "the opposite of %s\n%s"])
+                yield {"family": "opposite", "answer": form % (x, y)}
             else:
                 word = rng.choice(self.content.short)
-                yield {"family": "spell", "answer": "you spell %s %s" % (word, " ".join(word))}
+                form = rng.choice(["you spell %s %s", "to spell %s\n%s"])
+                yield {"family": "spell", "answer": form % (word, " ".join(word))}
 
     def words(self):
         for word in self.content.lexicon:
