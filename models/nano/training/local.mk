@@ -25,6 +25,8 @@ EXTRA_DIST += \
 	%D%/1k.jsonl \
 	%D%/1l.ini \
 	%D%/1l.jsonl \
+	%D%/1m.ini \
+	%D%/1m.jsonl \
 	%D%/2.ini \
 	%D%/2.jsonl \
 	%D%/3.ini \
@@ -39,6 +41,8 @@ EXTRA_DIST += \
 	%D%/3e.jsonl \
 	%D%/3f.ini \
 	%D%/3f.jsonl \
+	%D%/3g.ini \
+	%D%/3g.jsonl \
 	%D%/4.ini \
 	%D%/4.jsonl \
 	%D%/4b.ini \
@@ -49,6 +53,10 @@ EXTRA_DIST += \
 	%D%/4d.jsonl \
 	%D%/4e.ini \
 	%D%/4e.jsonl \
+	%D%/4f.ini \
+	%D%/4f.jsonl \
+	%D%/4g.ini \
+	%D%/4g.jsonl \
 	%D%/README.md \
 	%D%/graft.py \
 	%D%/loss.svg \
