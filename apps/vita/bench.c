@@ -235,39 +235,26 @@ static uint32_t n_heads_of(const struct bench *b)
 	return b->cli->info.head_info ? b->cli->info.head_info->count : 0;
 }
 
-/* One figure between two measurements of the roofs. `before` becomes the later of them, `around` the higher of both. */
-static vita_status measure_in_roofs(struct bench *b, const char *what, uint32_t n_prompt, uint32_t n_tokens,
-                                    const char *schedule, figure_fn *figure, double *out, vita_roof *before,
-                                    vita_roof *around)
-{
-	vita_roof after;
-	vita_status status = measure(b, what, n_prompt, n_tokens, schedule, figure, out);
-	if (status == VITA_OK) status = measure_roof(b, VITA_PART_LLM, &after);
-	if (status != VITA_OK) return status;
-	*around = higher(before, &after);
-	b->roof = higher(&b->roof, &after);
-	*before = after;
-	return VITA_OK;
-}
-
-static vita_status measure_schedules(struct bench *b, vita_roof *before)
+/* Each schedule beside the better of the roofs before and behind it. */
+static vita_status measure_schedules(struct bench *b)
 {
 	json_t *schedules = json_object();
+	vita_roof before = b->roof, after;
+	(void)json_object_set_new(b->report, "schedules", schedules);
 	for (size_t i = 0; i < N_MODES; i++) {
 		const struct mode *mode = &modes[i];
 		double rate;
-		vita_roof roof;
 		if (mode->head_steps > n_heads_of(b)) continue;
-		vita_status status = measure_in_roofs(b, mode->name, 32, b->n_tokens, mode->name, token_rate, &rate, before, &roof);
-		if (status != VITA_OK) {
-			json_decref(schedules);
-			return status;
-		}
+		vita_status status = measure(b, mode->name, 32, b->n_tokens, mode->name, token_rate, &rate);
+		if (status == VITA_OK) status = measure_roof(b, VITA_PART_LLM, &after);
+		if (status != VITA_OK) return status;
+		const vita_roof roof = higher(&before, &after);
 		if (i == 0) (void)json_object_set_new(b->report, "decode_tps", json_real(rate));
 		(void)json_object_set_new(schedules, mode->name,
 		                          beside_roof(rate, cycle_roof(b, &roof, mode->main_steps, mode->head_steps), &roof));
+		b->roof = higher(&b->roof, &after);
+		before = after;
 	}
-	(void)json_object_set_new(b->report, "schedules", schedules);
 	return VITA_OK;
 }
 
@@ -276,20 +263,18 @@ static vita_status measure_schedules(struct bench *b, vita_roof *before)
 static vita_status measure_llm(struct bench *b)
 {
 	double prompt, first;
-	vita_roof roof;
 	char schedule[32];
 	/* The first sound leaves when a main pass and all heads have spoken once. */
 	(void)snprintf(schedule, sizeof schedule, "1,%u", (unsigned)n_heads_of(b));
 	vita_status status = measure(b, "first audio", 32, 1 + n_heads_of(b), schedule, whole_ms, &first);
 	if (status == VITA_OK) status = measure(b, "prompt", b->n_prompt, 1, "vanilla", prompt_rate, &prompt);
-	if (status == VITA_OK) status = measure_roof(b, VITA_PART_LLM, &roof);
+	if (status == VITA_OK) status = measure_roof(b, VITA_PART_LLM, &b->roof);
 	if (status != VITA_OK) return status;
-	b->roof = roof;
 	(void)json_object_set_new(b->report, "prompt_tps", json_real(prompt));
-	if (roof_known(b, &roof))
+	if (roof_known(b, &b->roof))
 		(void)json_object_set_new(b->report, "prompt_of_roof",
-		                          json_real(prompt * pass_seconds(b, &roof, b->n_prompt) / b->n_prompt));
-	status = measure_schedules(b, &roof);
+		                          json_real(prompt * pass_seconds(b, &b->roof, b->n_prompt) / b->n_prompt));
+	status = measure_schedules(b);
 	if (status == VITA_OK) (void)json_object_set_new(b->report, "first_audio_ms", json_real(first));
 	return status;
 }
@@ -312,9 +297,8 @@ static vita_status measure_all(struct bench *b)
 	}
 	if (status == VITA_OK && (b->parts & VITA_PART_ENCODER)) status = bench_encoder(b);
 	if (status == VITA_OK && (b->parts & VITA_PART_CODEC)) status = bench_codec(b);
-	if (status == VITA_OK && !(b->parts & VITA_PART_LLM)) {
+	if (status == VITA_OK && !(b->parts & VITA_PART_LLM))
 		status = measure_roof(b, b->parts & VITA_PART_ENCODER ? VITA_PART_ENCODER : VITA_PART_CODEC, &b->roof);
-	}
 	progress_clear();
 	vita_conversation_close(b->conversation);
 	return status;
@@ -324,9 +308,9 @@ static vita_status measure_all(struct bench *b)
 
 static void finish_report(struct bench *b)
 {
-	note_peak(b);
 	const vita_engine_info *info = &b->cli->info;
 	json_t *r = b->report;
+	note_peak(b);
 	if (info->llm_info) {
 		(void)json_object_set_new(r, "backend", json_text(info->llm_backend));
 		(void)json_object_set_new(r, "weight_type", json_string(vita_dtype_name(info->llm_info->weight_dtype)));

@@ -145,7 +145,7 @@ class Tokenizer:
         self.parts.load_state_dict(parts)
 
     def begin_from_model(self, directory):
-        """The encoder and codebook of a model's directory, which has no judge: that one is learnt anew, alone at first."""
+        """The encoder and codebook of what was exported, which has no judge: that is learnt anew, alone at first."""
         tensors = read_safetensors(os.path.join(directory, "model.safetensors"))
         parts = self.parts.state_dict()
         for name in parts:
@@ -398,14 +398,15 @@ def main():
     parser.add_argument("--check", nargs="*", default=[], metavar="NAME=LIST", help="lists to measure phone error on")
     parser.add_argument("--most", type=int, default=80, help="recordings of a list to check (default 80)")
     parser.add_argument("--model", help="directory for the plug-ins' files")
-    parser.add_argument("--init", help="tokenizer.pt or decoder.pt of another run, or what it exported, to go on from its weights")
+    parser.add_argument("--init", help="tokenizer.pt or decoder.pt of another run, or what it exported, to go on from")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--steps", type=int, default=2400)
     parser.add_argument("--batch", type=int, default=24)
     parser.add_argument("--fresh", type=int, default=10, help="of a batch that were not heard before")
     parser.add_argument("--pool", type=int, default=600, help="samples that may be heard again")
     parser.add_argument("--lr", type=float, default=1.5e-3)
-    parser.add_argument("--unquantised", type=int, default=200, help="steps before codes come in; from an exported model: in which only the judge learns")
+    parser.add_argument("--unquantised", type=int, default=200,
+                        help="steps before codes come in; from an exported model, the judge's alone")
     parser.add_argument("--every", type=int, default=20, help="steps between lines of the log")
     parser.add_argument("--save", type=int, default=200, help="steps between checkpoints")
     args = parser.parse_args()
