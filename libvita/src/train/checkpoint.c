@@ -20,6 +20,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -91,6 +92,19 @@ static void remove_old(const char *output)
 	int64_t step = INT64_MAX;
 	for (int i = 0; (step = newest_below(output, step)) >= 0; i++)
 		if (i >= KEPT && checkpoint_path(path, output, step, NULL) == VITA_OK) remove_directory(path);
+}
+
+/* Give what was written at `partial` its name. A checkpoint of that step, where a run is resumed at its end, stays until then. */
+static int give_name(const char *partial, const char *path)
+{
+#ifdef HAVE_RENAMEAT2
+	if (renameat2(AT_FDCWD, partial, AT_FDCWD, path, RENAME_EXCHANGE) == 0) {
+		remove_directory(partial);
+		return 0;
+	}
+#endif
+	remove_directory(path); /* there is none, or file systems that cannot exchange */
+	return rename(partial, path);
 }
 
 static void sync_directory(const char *path)
@@ -172,8 +186,7 @@ vita_status vita_checkpoint_save(const vita_trainer *t, const vita_run_settings 
 	if (status == VITA_OK) status = save_state(t, state, partial, err);
 	if (status == VITA_OK) {
 		sync_directory(partial);
-		remove_directory(path); /* of the same step, where a run is resumed at its end */
-		if (rename(partial, path) != 0)
+		if (give_name(partial, path) != 0)
 			status = vita_fail(err, VITA_E_IO, "%s: cannot be renamed to %s: %s", partial, path, strerror(errno));
 	}
 	if (status != VITA_OK) {
