@@ -85,6 +85,7 @@ AC_DEFUN([VITA_CPU_KERNELS], [
 	VITA_CPU_KERNEL([AVX2], [-mavx2 -mfma -mf16c])
 	VITA_CPU_KERNEL([AVX512], [-mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mavx512bf16])
 	VITA_CPU_KERNEL([AVX512FP16], [-mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mavx512bf16 -mavx512fp16])
+	VITA_CPU_KERNEL([AMX], [-mamx-tile -mamx-bf16])
 	VITA_ONEDNN
 	VITA_SUMMARY([cpu kernels], [$vita_kernels])
 ])

@@ -51,7 +51,7 @@ check-tsan:
 	$(MKDIR_P) tsan
 	cd tsan && { test -f Makefile || '$(abs_top_srcdir)/configure' --enable-tsan --disable-backend-opencl --without-onednn \
 		CC='$(CC)' CXX='$(CXX)' CFLAGS='-g -O1'; } && \
-		VITA_TEST_THREADS=3 VITA_TEST_KERNELS='plain avx2 avx512_fp16' \
+		VITA_TEST_THREADS=3 VITA_TEST_KERNELS='plain avx2 avx512_fp16 avx512_amx' \
 		$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(tsan_tests)'
 
 valgrind = valgrind -q --error-exitcode=99 --leak-check=full --suppressions=$(abs_top_srcdir)/%D%/valgrind.supp

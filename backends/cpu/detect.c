@@ -3,17 +3,23 @@
  * Which kernels this processor and operating system can run. Compiled without any instruction set
  * options: everything here runs everywhere.
  */
+#include <config.h> /* for syscall */
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "kernels.h"
 
 #if defined(__x86_64__) || defined(__i386__)
 #include <cpuid.h>
+#ifdef __linux__
+#include <sys/syscall.h>
+#endif
 
 struct features {
-	bool avx2, avx512, avx512_vnni, avx512_bf16, avx512_fp16;
+	bool avx2, avx512, avx512_vnni, avx512_bf16, avx512_fp16, amx_bf16;
 	char brand[49];
 };
 
@@ -50,6 +56,7 @@ static struct features detect(void)
 	f.avx512 = f.avx2 && (b & bit_AVX512F) && (b & bit_AVX512BW) && (b & bit_AVX512DQ) && (b & bit_AVX512VL);
 	f.avx512_vnni = f.avx512 && (c & bit_AVX512VNNI);
 	f.avx512_fp16 = f.avx512 && (d & 1u << 23);
+	f.amx_bf16 = f.avx512_fp16 && (saved & 0x60000) == 0x60000 && (d & 1u << 22) && (d & 1u << 24);
 	f.avx512_bf16 = f.avx512 && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & 1u << 5);
 	return f;
 }
@@ -70,6 +77,20 @@ static double spin_time(const struct cpu_kernels *kernels, uint32_t dtype)
 	return least;
 }
 
+#ifdef HAVE_KERNELS_AMX
+/* Tile registers make what a signal saves on the stack several times as large, so Linux has a process ask for them, and
+ * refuses where an alternate stack is too small for that. */
+static bool tiles_are_allowed(void)
+{
+#if defined(__linux__) && defined(SYS_arch_prctl)
+	const long request_permission = 0x1023, tile_data = 18;
+	return syscall(SYS_arch_prctl, request_permission, tile_data) == 0;
+#else
+	return false;
+#endif
+}
+#endif
+
 /* Is multiplying in bf16 worth its rounding? Processors say that they can, but not how quickly. Asked once. */
 static bool bf16_is_quicker(void)
 {
@@ -83,9 +104,10 @@ static bool bf16_is_quicker(void)
 
 const struct cpu_kernels *cpu_kernels_choose(char *description, size_t size)
 {
-	const struct cpu_kernels *tables[5], *best;
+	const struct cpu_kernels *tables[6], *best;
 	const char *brand = "CPU", *wish = getenv("VITA_CPU_KERNELS");
 	int n = 0;
+	if (wish && !*wish) wish = NULL;
 	tables[n++] = &cpu_kernels_plain;
 #if defined(__x86_64__)
 	static struct features f;
@@ -102,6 +124,9 @@ const struct cpu_kernels *cpu_kernels_choose(char *description, size_t size)
 #ifdef HAVE_KERNELS_AVX512FP16
 		/* products in f16 are as quick as in bf16 where that is quick, and have three more bits */
 		if (f.avx512_fp16) tables[n++] = &cpu_kernels_avx512_fp16[quicker];
+#ifdef HAVE_KERNELS_AMX
+		if (f.amx_bf16 && (!wish || strcmp(wish, "avx512_amx") == 0) && tiles_are_allowed()) tables[n++] = &cpu_kernels_amx;
+#endif
 #endif
 	}
 #endif

@@ -82,9 +82,9 @@ typedef void row_kernel(const void *w, int64_t w_stride, int n_w, const void *x,
                         float *out);
 
 /* Many rows against plain weights: up to WIDE rows of weights are laid out anew so that a lane is a weight row, and
- * meet groups of up to WIDE_ROWS rows of activations, x_stride bytes apart.
- *   f32    tile [k][WIDE], x f32
- *   bf16   tile [k / 2][WIDE][2], x bf16; k is even, with zeros at the end if need be
+ * meet groups of rows of activations, x_stride bytes apart.
+ *   f32    tile [k][WIDE], x f32; up to WIDE_ROWS rows
+ *   bf16   tile [k / 2][WIDE][2], x bf16; where k is odd, a zero follows in both; up to bf16_rows rows
  * out[r · WIDE + i] is overwritten, or added to. widen takes f32, f16 and bf16 weights to both; rows beyond n_w are
  * zeros. Kernels of one table may have the first or both, or (NULL) none: row kernels then do many rows too. */
 #define WIDE TILE
@@ -188,6 +188,8 @@ struct cpu_kernels {
 	bytes_kernel *bytes;
 	widen_kernel *widen_f32, *widen_bf16;
 	wide_kernel *wide_f32, *wide_bf16;
+	int32_t bf16_rows;
+	bool bf16_first; /* products in bf16 are far quicker than those in f16 */
 	const struct half_kernels *half; /* NULL: no f16 arithmetic */
 	block_kernel *block;
 
@@ -239,6 +241,7 @@ extern const struct cpu_kernels cpu_kernels_plain;
 extern const struct cpu_kernels cpu_kernels_avx2;
 extern const struct cpu_kernels cpu_kernels_avx512, cpu_kernels_avx512_bf16;
 extern const struct cpu_kernels cpu_kernels_avx512_fp16[2]; /* either of these, with products in f16 */
+extern const struct cpu_kernels cpu_kernels_amx;            /* that, with products in bf16 by tile registers */
 
 /* The best table that this processor and operating system run; $VITA_CPU_KERNELS names another. */
 const struct cpu_kernels *cpu_kernels_choose(char *description, size_t size);

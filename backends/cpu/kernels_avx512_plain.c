@@ -5,6 +5,7 @@
  * One to sixteen rows: each lane takes its own values along k, and lanes are added up at the end. More rows: 32
  * weight rows are laid out so that a lane is a weight row, as in tiles.
  */
+#include "kernels_amx.h"
 #include "kernels_avx512.h"
 #include "vectors.h"
 
@@ -327,16 +328,27 @@ static double spin(uint32_t dtype, int64_t steps)
 	.spread = avx512_spread, .quantise_bytes = avx512_quantise_bytes, .bytes = avx512_bytes, \
 	.rows_f32 = rows_f32, .rows_f16 = rows_f16, .rows_bf16 = rows_bf16, \
 	.widen_f32 = widen_f32, .wide_f32 = wide_f32, .block = block, .round_bf16 = round_bf16, \
-	.read = read_memory, .spin = spin, \
+	.read = read_memory, \
 	VECTOR_KERNELS
+#define BF16_KERNELS .widen_bf16 = widen_bf16, .wide_bf16 = wide_bf16, .bf16_rows = WIDE_ROWS
 
-const struct cpu_kernels cpu_kernels_avx512 = { .name = "avx512", COMMON_KERNELS };
-const struct cpu_kernels cpu_kernels_avx512_bf16 = { .name = "avx512_bf16", .widen_bf16 = widen_bf16, .wide_bf16 = wide_bf16,
-	                                             COMMON_KERNELS };
+const struct cpu_kernels cpu_kernels_avx512 = { .name = "avx512", .spin = spin, COMMON_KERNELS };
+const struct cpu_kernels cpu_kernels_avx512_bf16 = { .name = "avx512_bf16", .spin = spin, BF16_KERNELS, COMMON_KERNELS };
 #ifdef HAVE_KERNELS_AVX512FP16
 const struct cpu_kernels cpu_kernels_avx512_fp16[2] = {
-	{ .name = "avx512_fp16", .half = &avx512_half, COMMON_KERNELS },
-	{ .name = "avx512_fp16", .half = &avx512_half, .widen_bf16 = widen_bf16, .wide_bf16 = wide_bf16, COMMON_KERNELS },
+	{ .name = "avx512_fp16", .spin = spin, .half = &avx512_half, COMMON_KERNELS },
+	{ .name = "avx512_fp16", .spin = spin, .half = &avx512_half, BF16_KERNELS, COMMON_KERNELS },
 };
+#ifdef HAVE_KERNELS_AMX
+static double spin_tiles(uint32_t dtype, int64_t steps)
+{
+	return dtype == VITA_BF16 ? amx_spin(steps) : spin(dtype, steps);
+}
+
+const struct cpu_kernels cpu_kernels_amx = {
+	.name = "avx512_amx", .spin = spin_tiles, .half = &avx512_half, .widen_bf16 = widen_bf16, .wide_bf16 = amx_wide_bf16,
+	.bf16_rows = AMX_ROWS, .bf16_first = true, COMMON_KERNELS
+};
+#endif
 #endif
 #endif

@@ -31,6 +31,13 @@ noinst_LTLIBRARIES += %D%/libavx512fp16.la
 cpu_kernels += %D%/libavx512fp16.la
 cpu_cppflags += -DHAVE_KERNELS_AVX512FP16
 endif
+if CPU_KERNELS_AMX
+noinst_LTLIBRARIES += %D%/libamx.la
+%C%_libamx_la_SOURCES = %D%/kernels_amx.c %D%/kernels_amx.h
+%C%_libamx_la_CFLAGS = $(cpu_vector_cflags) $(CPU_AMX_CFLAGS)
+cpu_kernels += %D%/libamx.la
+cpu_cppflags += -DHAVE_KERNELS_AMX
+endif
 if HAVE_ONEDNN
 cpu_cppflags += -DHAVE_ONEDNN
 endif

@@ -12,6 +12,7 @@
  *   packed q4_0 q4_k q6_k, large,   8-bit integers      spread and bytes, where there are such kernels
  *                    some dozens up
  *   f32, f16, bf16   up to 16       f32                 rows_*
+ *   bf16             more           bf16                wide_bf16, where that is far quicker than half
  *   f16, bf16        more           f16                 half, where there are such kernels and the weight is large
  *   f16, bf16        more           bf16                wide_bf16, likewise
  *   f32, f16, bf16   more           f32                 oneDNN where it is quicker, wide_f32 where there is one, rows_*
@@ -78,9 +79,10 @@ static struct product product_of(const vita_backend *backend, const op_call *c)
 	} else {
 		if (p.n > MAX_ROWS && backend->kernels->wide_f32) {
 			const bool may_round = w->dtype != VITA_F32 && p.m * p.k >= ROUNDED_LEAST;
-			p.way = may_round && backend->kernels->half ? WAY_HALF : WAY_WIDE;
-			p.per_group = even_groups(p.n, p.way == WAY_HALF ? HALF_ROWS : WIDE_ROWS);
+			const bool stays_bf16 = w->dtype == VITA_BF16 && backend->kernels->bf16_first;
+			p.way = may_round && backend->kernels->half && !stays_bf16 ? WAY_HALF : WAY_WIDE;
 			p.rounds = p.way == WAY_WIDE && may_round && backend->kernels->wide_bf16;
+			p.per_group = even_groups(p.n, p.way == WAY_HALF ? HALF_ROWS : p.rounds ? backend->kernels->bf16_rows : WIDE_ROWS);
 		}
 		p.gathers = p.way != WAY_HALF && !p.rounds && !evenly_spaced(x);
 	}

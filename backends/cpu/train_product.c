@@ -6,7 +6,7 @@
 #include "train.h"
 
 #define BLOCK_M 48        /* rows of a block of the result */
-#define BLOCK_M_HALVES 56 /* the same for bf16: a multiple of WIDE_ROWS */
+#define BLOCK_M_HALVES 64 /* the same for bf16, at most: whole groups */
 #define BLOCK_PANELS 4    /* panels of 32 columns of a block */
 #define BLOCK_K 256       /* terms that a panel's part in the cache has */
 
@@ -170,12 +170,12 @@ static void block_f32(const struct product_work *w, int64_t row, int64_t end, in
 static void block_bf16(const struct product_work *w, int64_t row, int64_t end, int64_t panel, int64_t last, float *tile)
 {
 	const struct product *p = w->p;
-	const int64_t k = (p->k + 1) / 2 * 2;
+	const int64_t k = (p->k + 1) / 2 * 2, most = w->work.kernels->bf16_rows;
 	for (int64_t j = panel; j < last; j++) {
 		const unsigned char *b = w->panels + (uint64_t)j * w->panel_bytes;
 		const int64_t width = panel_width(w, j);
-		for (int64_t i = row; i < end; i += WIDE_ROWS) {
-			const int n = (int)(end - i < WIDE_ROWS ? end - i : WIDE_ROWS);
+		for (int64_t i = row; i < end; i += most) {
+			const int n = (int)(end - i < most ? end - i : most);
 			w->work.kernels->wide_bf16(b, half_row(w, i), (int64_t)w->half_bytes, n, k, tile, false);
 			for (int r = 0; r < n; r++) {
 				float *c = p->c + (i + r) * p->c_row + j * WIDE;
@@ -190,7 +190,8 @@ static void multiply(void *work, int thread, int n_threads)
 {
 	struct product_work *w = work;
 	const struct product *p = w->p;
-	const int64_t per_block = p->bf16 ? BLOCK_M_HALVES : BLOCK_M;
+	const int64_t group = p->bf16 ? w->work.kernels->bf16_rows : 1;
+	const int64_t per_block = p->bf16 ? BLOCK_M_HALVES / group * group : BLOCK_M;
 	const int64_t columns = (w->n_panels + BLOCK_PANELS - 1) / BLOCK_PANELS;
 	const int64_t pieces = p->bf16 ? half_pieces(p) : 0, blocks = (p->m + per_block - 1) / per_block * columns;
 	float *own = (float *)(void *)(w->own + (uint64_t)thread * w->own_bytes);
@@ -230,10 +231,11 @@ void train_product(vita_backend *backend, train_call *c, const struct product *a
 	}
 	p.bf16 = p.bf16 && kernels->wide_bf16 && kernels->widen_bf16 && kernels->widen_f32;
 	const uint64_t k = (uint64_t)(p.k + 1) / 2 * 2;
+	const int64_t group = kernels->bf16_rows;
 	w.n_panels = (p.n + WIDE - 1) / WIDE;
 	w.panel_bytes = aligned(k * WIDE * (p.bf16 ? sizeof(uint16_t) : sizeof(float)));
 	w.half_bytes = p.bf16 ? aligned(k * sizeof(uint16_t)) : 0;
-	w.own_bytes = p.bf16 ? aligned((uint64_t)(p.m > WIDE_ROWS ? p.m : WIDE_ROWS) * WIDE * sizeof(float))
+	w.own_bytes = p.bf16 ? aligned((uint64_t)(p.m > group ? p.m : group) * WIDE * sizeof(float))
 	                     : aligned(BLOCK_M * BLOCK_K * sizeof(float));
 	const uint64_t panels = (uint64_t)w.n_panels * w.panel_bytes;
 	w.panels = trainer_scratch(backend, c, TRAIN_SHARED, panels + (uint64_t)p.m * w.half_bytes);

@@ -30,7 +30,7 @@ int cpu_open(test_device *device, const char *kernels, int64_t threads)
 
 int cpu_multiplies_in_f16(const test_device *cpu)
 {
-	return runs_kernels(cpu, "avx512_fp16");
+	return runs_kernels(cpu, "avx512_fp16") || runs_kernels(cpu, "avx512_amx");
 }
 
 int cpu_open_onednn(test_device *device, const char *kernels, int64_t threads)
@@ -73,7 +73,7 @@ static int wanted(const char *kernels)
 
 void with_kernels(int64_t threads, void (*test)(const test_device *cpu, const test_device *reference))
 {
-	static const char *const kernels[] = { "plain", "avx2", "avx512", "avx512_bf16", "avx512_fp16" };
+	static const char *const kernels[] = { "plain", "avx2", "avx512", "avx512_bf16", "avx512_fp16", "avx512_amx" };
 	test_device cpu, reference;
 	int n_run = 0;
 

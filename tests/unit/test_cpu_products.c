@@ -435,6 +435,7 @@ static void threads_agree(void **state)
 	threads_agree_with("avx2");
 	threads_agree_with("avx512");
 	threads_agree_with("avx512_fp16");
+	threads_agree_with("avx512_amx");
 }
 
 static double seconds_of(clockid_t clock)
