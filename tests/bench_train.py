@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: MIT
 """Tokens a second of `vita train` beside PyTorch's on the same model, turn by turn.
 
-    tests/bench_train.py [--vita VITA] [--shape nano|100m] [--threads N] [--rounds N] [--length N] [--json]
+    tests/bench_train.py [--vita VITA] [--shape nano|100m] [--dtype f32|bf16] [--threads N] [--rounds N]
+        [--length N] [--json]
 
 Both train every parameter of a Qwen2-type language model without heads: forward, backward, gradient clipping and
-AdamW, f32, one sample of --length tokens a step (what the packing of `vita train` makes of short ones), labels on all
-but its question. PyTorch runs the plain model below, with its own fused attention where it has one. Needs PyTorch
-(Debian: python3-torch). Prints the median of the rounds, the ratio, and both as a share of the multiply-add rate that
-`vita bench` measures in between.
+AdamW, f32 or, for products, bf16 (PyTorch by autocast), one sample of --length tokens a step (what the packing of
+`vita train` makes of short ones), labels on all but its question. PyTorch runs the plain model below, with its own
+fused attention where it has one. Needs PyTorch (Debian: python3-torch). Prints the median of the rounds, the ratio,
+and both as a share of the multiply-add rate that `vita bench` measures in between.
 """
 import argparse
 import json
@@ -31,7 +32,7 @@ RATE = 1e-4
 # ---- PyTorch ---------------------------------------------------------------------------------------------------
 
 
-def torch_rate(config, length, threads, steps):
+def torch_rate(config, length, threads, steps, dtype):
     """Tokens a second; the process is a fresh one, so that neither side inherits the other's threads or memory."""
     import torch
     import torch.nn.functional as F
@@ -98,7 +99,8 @@ def torch_rate(config, length, threads, steps):
         if step == steps[0]:
             begin = time.monotonic()
         ids = torch.randint(config["vocab_size"], (length,))
-        loss = F.cross_entropy(model(ids)[:-1], ids[1:])
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=dtype == "bf16"):
+            loss = F.cross_entropy(model(ids)[:-1], ids[1:])
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -138,7 +140,8 @@ class Vita:
         settings = {"train.stage": "alignment", "train.init": os.path.join(self.work, "model"), "train.output": output,
                     "train.data": os.path.join(self.work, "data.jsonl"), "train.steps": sum(steps),
                     "train.max_length": self.args.length, "train.log_every": 1, "train.learning_rate": RATE,
-                    "train.clip": 1, "train.weight_decay": 0.05, "train.save_every": 10**6,
+                    "train.clip": 1, "train.dtype": self.args.dtype, "train.weight_decay": 0.05,
+                    "train.save_every": 10**6,
                     "backend.name": "cpu", "backend.threads": self.args.threads}
         lines = self.call("train", "-q", "--json", *(part for item in settings.items() for part in ("-s", "%s=%s" % item)))
         log = [line for line in map(json.loads, lines.splitlines()) if "loss" in line]
@@ -163,6 +166,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--vita", default=os.path.join(HERE, "..", "build", "apps", "vita", "vita"))
     parser.add_argument("--shape", choices=sorted(SHAPES), default="nano")
+    parser.add_argument("--dtype", choices=["f32", "bf16"], default="f32")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--length", type=int, default=512, help="tokens a step")
@@ -171,7 +175,7 @@ def main():
     args = parser.parse_args()
     steps = STEPS[args.shape]
     if args.torch:
-        print(torch_rate(json.loads(args.torch), args.length, args.threads, steps))
+        print(torch_rate(json.loads(args.torch), args.length, args.threads, steps, args.dtype))
         return
     with tempfile.TemporaryDirectory() as work:
         vita, ours, theirs, peaks = Vita(args.vita, work, args), [], [], []
@@ -179,17 +183,17 @@ def main():
             ours.append(vita.rate(steps))
             theirs.append(float(subprocess.run(
                 [os.environ.get("PYTHON", "/usr/bin/python3"), __file__, "--torch", json.dumps(vita.config), "--shape",
-                 args.shape, "--threads", str(args.threads), "--length", str(args.length)],
+                 args.shape, "--dtype", args.dtype, "--threads", str(args.threads), "--length", str(args.length)],
                 check=True, stdout=subprocess.PIPE).stdout))
             peaks.append(vita.peak())
         work_per_token, peak = flop(vita.config, args.length), statistics.median(peaks)
     a, b = statistics.median(ours), statistics.median(theirs)
-    found = {"shape": args.shape, "threads": args.threads, "vita_tokens_per_second": round(a, 1),
+    found = {"shape": args.shape, "dtype": args.dtype, "threads": args.threads, "vita_tokens_per_second": round(a, 1),
              "torch_tokens_per_second": round(b, 1), "ratio": round(a / b, 2), "peak_gflops": round(peak / 1e9, 1),
              "vita_of_peak": round(a * work_per_token / peak, 3), "torch_of_peak": round(b * work_per_token / peak, 3)}
     print(json.dumps(found) if args.json else
-          "{shape}, {threads} threads: vita {vita_tokens_per_second} tokens/s ({vita_of_peak:.0%} of {peak_gflops} "
-          "GFLOP/s), PyTorch {torch_tokens_per_second} ({torch_of_peak:.0%}); ratio {ratio}".format(**found))
+          "{shape}, {dtype}, {threads} threads: vita {vita_tokens_per_second} tokens/s ({vita_of_peak:.0%} of "
+          "{peak_gflops} GFLOP/s in f32), PyTorch {torch_tokens_per_second} ({torch_of_peak:.0%}); ratio {ratio}".format(**found))
 
 
 if __name__ == "__main__":
