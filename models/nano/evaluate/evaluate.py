@@ -32,6 +32,12 @@ MODES = {"vanilla": ["heads.schedule=vanilla"], **{name: ["heads.schedule=" + na
          "exact": ["heads.schedule=turbo", "heads.verify=exact"]}
 
 
+# What a judge expects of an answer, and of one that is spelled.
+JUDGES = {"heard": ("words", "letters"), "expected": ("answers", "letters")}
+IN_SPEECH = "right in speech (%s)"
+IN_VOICE = "right in the voice itself, of answers right in text (%s)"
+
+
 # ---- asking ----------------------------------------------------------------------------------------------------
 
 
@@ -158,17 +164,28 @@ def ask_all(args, vita, referee, path):
 
 
 def judged(referee, waiting, out):
-    """What the judge hears of each answer, written down."""
-    for vocabulary in ("words", "letters"):
-        some = [w for w in waiting if spelled(w[0]) == (vocabulary == "letters")]
-        for (row, _), heard in zip(some, referee.hear([a for _, a in some], vocabulary)):
-            row["heard"] = heard
+    """What the judges hear of each answer, written down."""
+    for name, vocabularies in JUDGES.items():
+        for spelling in (0, 1):
+            some = [w for w in waiting if spelled(w[0]) == spelling]
+            for (row, _), heard in zip(some, referee.hear([a for _, a in some], vocabularies[spelling])):
+                row[name], row[name + " right"] = heard, referee.same(heard, row["answer"])
     for row, answer in waiting:
         row["transcript"], row["written"] = parts(row["text"])
         row["seconds"] = round(len(answer) / judge.RATE, 2)
         out.write(json.dumps(row, ensure_ascii=False) + "\n")
     out.flush()
     return []
+
+
+def voice_itself(referee, path):
+    """{judge: the answers that it hears right when the output voice itself says them}"""
+    rows = [json.loads(line) for line in open(path, encoding="utf-8")]
+    texts = {spelling: list(dict.fromkeys(r["answer"] for r in rows if spelled(r) == spelling)) for spelling in (0, 1)}
+    sounds = {spelling: [flite(text) for text in some] for spelling, some in texts.items()}
+    return {name: {text for spelling in (0, 1)
+                   for text, heard in zip(texts[spelling], referee.hear(sounds[spelling], vocabularies[spelling]))
+                   if referee.same(heard, text)} for name, vocabularies in JUDGES.items()}
 
 
 def ceilings(vita, referee, pack, most):
@@ -178,8 +195,9 @@ def ceilings(vita, referee, pack, most):
     voice = [flite(text) for text in texts]
     found = {}
     for name, sounds in (("the voice", voice), ("the voice, coded", [vita.coded(s) for s in voice])):
-        heard = referee.hear(sounds)
-        found[name] = {"right": figures.share(sum(h == t for h, t in zip(heard, texts)), len(texts)),
+        heard, expected = referee.hear(sounds), referee.hear(sounds, "answers")
+        found[name] = {"right (heard)": figures.share(sum(map(referee.same, heard, texts)), len(texts)),
+                       "right (expected)": figures.share(sum(map(referee.same, expected, texts)), len(texts)),
                        "word error": figures.word_error(heard, texts),
                        "word error, stock model": figures.word_error(referee.hear(sounds, "open"), texts)}
     return found
@@ -198,7 +216,7 @@ def reading(vita, referee, path, most):
         for who, sounds in ((name, [vita.read_aloud(text) for text in texts]),
                             (name + ": the voice itself", [flite(text) for text in texts])):
             heard = referee.hear(sounds)
-            found[who] = {"right": figures.share(sum(h == t for h, t in zip(heard, texts)), len(texts)),
+            found[who] = {"right": figures.share(sum(map(referee.same, heard, texts)), len(texts)),
                           "word error": figures.word_error(heard, texts)}
     return found
 
@@ -233,26 +251,30 @@ def heads(vita, args):
 # ---- the report ------------------------------------------------------------------------------------------------
 
 
-def rows_of(rows):
+def rows_of(rows, voice):
     right = [r["written"] == r["answer"] for r in rows]
-    spoken = [r["heard"] == r["answer"] for r in rows]
-    said = [r for r, ok in zip(rows, right) if ok and not spelled(r)]
-    return {"heard exactly": figures.share(sum(r["transcript"] == r["question"] for r in rows), len(rows)),
-            "word error of hearing": figures.word_error([r["transcript"] for r in rows], [r["question"] for r in rows]),
-            "right in text": figures.share(sum(right), len(rows)),
-            "right in speech": figures.share(sum(spoken), len(rows)),
-            "word error of speaking": figures.word_error([r["heard"] for r in said], [r["answer"] for r in said])}
+    said = [r for r, ok in zip(rows, right) if ok]
+    transcripts, questions = [r["transcript"] for r in rows], [r["question"] for r in rows]
+    table = {"heard exactly": figures.share(sum(t == q for t, q in zip(transcripts, questions)), len(rows)),
+             "word error of hearing": figures.word_error(transcripts, questions),
+             "right in text": figures.share(sum(right), len(rows))}
+    for name in JUDGES:
+        table[IN_SPEECH % name] = figures.share(sum(r[name + " right"] for r in rows), len(rows))
+        table[IN_VOICE % name] = figures.share(sum(r["answer"] in voice[name] for r in said), len(said))
+    words = [r for r in said if not spelled(r)]
+    table["word error of speaking"] = figures.word_error([r["heard"] for r in words], [r["answer"] for r in words])
+    return table
 
 
-def drop(table):
-    """From text to speech, in percent of what was right in text."""
-    text, speech = table["right in text"], table["right in speech"]
+def drop(table, name):
+    """From text to speech, in percent of what was right in text; of the model, and of the voice itself."""
+    text, speech, voice = (table[key] for key in ("right in text", IN_SPEECH % name, IN_VOICE % name))
     if not text.get("percent"):
         return None
-    return round(100 * (text["percent"] - speech["percent"]) / text["percent"], 1)
+    return 100 * (1 - speech["percent"] / text["percent"]), 100 - voice["percent"]
 
 
-def report(args, path, extra):
+def report(args, path, voice, extra):
     rows = [json.loads(line) for line in open(path, encoding="utf-8")]
     tables = {}
     for mode in dict.fromkeys(r["mode"] for r in rows):
@@ -260,20 +282,24 @@ def report(args, path, extra):
         groups = {"%s voices, %s questions" % (r["voices"], r["content"]): (r["voices"], r["content"]) for r in mine}
         for name, (voices, content) in sorted(groups.items()):
             some = [r for r in mine if (r["voices"], r["content"]) == (voices, content)]
-            tables[mode + ": " + name] = rows_of(some)
+            tables[mode + ": " + name] = rows_of(some, voice)
             for part in ("voice", "family"):
                 for value in sorted({r[part] for r in some}) if mode == args.modes.split(",")[0] else []:
-                    tables["%s: %s, %s %s" % (mode, name, part, value)] = rows_of([r for r in some if r[part] == value])
-    failures = [r for r in rows if r["heard"] != r["answer"]][:60]
+                    tables["%s: %s, %s %s" % (mode, name, part, value)] = rows_of(
+                        [r for r in some if r[part] == value], voice)
+    failures = [r for r in rows if not r["expected right"]][:60]
     with open(os.path.join(args.output, "report.json"), "w", encoding="utf-8") as out:
         json.dump({"tables": tables, **extra}, out, indent=1)
     with open(os.path.join(args.output, "report.md"), "w", encoding="utf-8") as out:
-        out.write("Percent (95 % interval), n. The judge is PocketSphinx over the domain's words.\n")
+        out.write("Percent (95 % interval), n. Judges are PocketSphinx over the domain's words, one that expects any "
+                  "word anywhere (heard) and one that expects answers of the kinds that there are (expected).\n")
         for title, table in [*extra.get("ceilings", {}).items(), *extra.get("reading", {}).items(), *tables.items()]:
             out.write("\n## %s\n\n| | percent | n |\n| --- | --- | --- |\n" % title)
             out.writelines(figures.line(name, figure) + "\n" for name, figure in table.items())
-            if "right in text" in table and drop(table) is not None:
-                out.write("\nFrom text to speech %.1f %% are lost.\n" % drop(table))
+            for name in JUDGES if "right in text" in table else []:
+                if drop(table, name) is not None:
+                    out.write("\nFrom text to speech %.1f %% are lost (%s); the voice itself would lose %.1f %%.\n" %
+                              (drop(table, name)[0], name, drop(table, name)[1]))
         if extra.get("heads"):
             out.write("\n## Drafts that the model itself would have said\n\n| | percent | n |\n| --- | --- | --- |\n")
             out.writelines(figures.line(name, figure) + "\n" for name, figure in extra["heads"].items())
@@ -281,7 +307,7 @@ def report(args, path, extra):
                   "| --- | --- | --- | --- | --- | --- | --- |\n")
         for r in failures:
             out.write("| " + " | ".join((r["mode"], r["voice"], r["question"], r["transcript"], r["written"],
-                                         r["heard"], r["answer"])) + " |\n")
+                                         r["expected"], r["answer"])) + " |\n")
 
 
 def main():
@@ -300,7 +326,8 @@ def main():
         parser.error("there is no mode " + unknown[0] if unknown else "name a --pack, --digits or --strings")
     os.makedirs(args.output, exist_ok=True)
     vita, path = Vita(args.vita, args.config), os.path.join(args.output, "answers.jsonl")
-    referee = judge.Judge(strings.Content("1").words(), os.path.join(args.output, "judge"))
+    referee = judge.Judge(strings.Content("1").words(), os.path.join(args.output, "judge"),
+                          [line["answer"] for line in strings.Lists("1", 0.2).sentences()])
     ask_all(args, vita, referee, path)
     extra = {}
     if args.pack:
@@ -308,7 +335,7 @@ def main():
                  "heads": heads(vita, args)}
     if args.strings:
         extra["reading"] = reading(vita, referee, args.strings, args.most or 300)
-    report(args, path, extra)
+    report(args, path, voice_itself(referee, path), extra)
     print(open(os.path.join(args.output, "report.md"), encoding="utf-8").read())
 
 

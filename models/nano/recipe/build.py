@@ -10,6 +10,8 @@ conversations in which audio tokens stand written out:
     asr.jsonl       a recording; what it says
     asr-voice.jsonl the same of the output voice, which says more strings of words than all others
     tts.jsonl       a text; its words, each followed by its own sound
+    alone.jsonl     the same of single words, to be read aloud and as the end of an answer, and
+    letters.jsonl   of letters: in tts.jsonl they are too rare to be learnt
     txt.jsonl       a question in text; the question again and its answer
     worked.jsonl    those of them whose answers must be worked out
     sums.jsonl      more of these, and
@@ -86,10 +88,13 @@ class Builder:
     def __init__(self, lists, packs):
         self.lists, self.packs = lists, packs
         self.voice = {}  # a text as the output voice says it
+        self.spelled = []  # those of them that spell
         for job in read(packs, "speech.codes.jsonl"):
             text = spoken(job)
             if text:
                 self.voice[job["answer"]] = text
+                if job.get("family") in ("spell", "letters"):
+                    self.spelled.append(job["answer"])
 
     def recordings(self, names, wear):
         rng = random.Random("/".join(names))
@@ -110,6 +115,18 @@ class Builder:
     def tts(self):
         for text, said in self.voice.items():
             yield conversation(TTS + text, said)
+
+    def said(self, texts):
+        """To be read aloud, and as an answer ends whose question is not told."""
+        for text in texts:
+            yield conversation(TTS + text, self.voice[text])
+            yield conversation("", text + "\n" + self.voice[text])
+
+    def alone(self):
+        return self.said(text for text in self.voice if len(text.split()) == 1)
+
+    def letters(self):
+        return self.said(self.spelled)
 
     def txt(self, families=None):
         for line in read(self.lists, "sentences.jsonl"):
@@ -174,8 +191,8 @@ def main():
     arguments = parser.parse_args()
     builder = Builder(arguments.lists, arguments.packs)
     os.makedirs(arguments.out, exist_ok=True)
-    for name in ("asr", "asr-voice", "tts", "txt", "worked", "sums", "copies", "strings", "facts", "s2s", "worn-asr",
-                 "worn-s2s", "worn-numbers", "held-asr", "held-tts", "held-s2s"):
+    for name in ("asr", "asr-voice", "tts", "alone", "letters", "txt", "worked", "sums", "copies", "strings", "facts",
+                 "s2s", "worn-asr", "worn-s2s", "worn-numbers", "held-asr", "held-tts", "held-s2s"):
         path, n = os.path.join(arguments.out, name + ".jsonl"), 0
         with open(path + ".new", "w", encoding="utf-8") as out:
             for line in getattr(builder, name.replace("-", "_"))():

@@ -11,7 +11,7 @@ question, answer, family, content and voices are for those who read its index af
     numbers        the shortest of them: a number said alone, to be said back
     repeats        those that take the best ears: words at random, to be said back
     transcripts    word strings in the same voices, to be written down
-    speech         in the output voice: every answer to the above, and word strings of all kinds
+    speech         in the output voice: every answer to the above, every word alone, words at random, letters
     eval           questions to look at on the way: content seen or held out, voices seen, unseen, of an unseen engine
     test           others of the same kind, for the end: questions held out are of each family as often as the mixture
                    has it, and those that ask for a word that the output voice never says are a kind of their own, silent
@@ -38,10 +38,10 @@ DOMAIN = json.load(open(os.path.join(HERE, "domain.json"), encoding="utf-8"))
 FAMILIES = DOMAIN["families"]
 ONES, TENS = DOMAIN["numbers"]["ones"], DOMAIN["numbers"]["tens"]
 
-# At scale 1; `eval` and `test` have so many of each of their kinds, `test` a fifth of the silent ones, and `repeats`
-# those of so many strings of `speech` that are of two to four words and not held out.
+# At scale 1; `eval` and `test` have so many of each of their kinds, `test` a fifth of the silent ones, `letters` are
+# a part of `speech`, and `repeats` those of so many strings of `speech` that are of two to four words and not held out.
 COUNTS = {"questions": 60000, "numbers": 8000, "repeats": 24000, "transcripts": 20000, "speech": 24000,
-          "sentences": 100000, "sums": 220000, "copies": 150000, "strings": 40000,
+          "letters": 2400, "sentences": 100000, "sums": 220000, "copies": 150000, "strings": 40000,
           "facts": 20000, "eval": 200, "test": 150, "speech-held": 600, "words": 1}
 
 # What takes the most practice: how much of each family.
@@ -223,6 +223,13 @@ class Content:
             return " ".join(say(rng.randrange(100)) for _ in range(rng.randint(1, 4)))
         return " ".join(rng.choice(self.lexicon) for _ in range(rng.choice([1, 2, 2, 3, 3, 4, 4, 5, 6, longest])))
 
+    def letters(self, rng):
+        """Letters at random: as often as a voice needs to say any after any other."""
+        while True:
+            text = "".join(rng.choice("abcdefghijklmnopqrstuvwxyz") for _ in range(rng.randint(3, 5)))
+            if not (text in self.short and self.held(0.2, "spell", text)):
+                return " ".join(text)
+
     def never_said(self, text):
         """Kept out of the output voice's training."""
         words = text.split()
@@ -349,6 +356,11 @@ class Lists:
             if string not in said:
                 said.add(string)
                 yield self.spoken(string)
+        for i in range(self.count("letters")):
+            string = self.content.letters(self.rng("letters", i))
+            if string not in said:
+                said.add(string)
+                yield self.spoken(string, family="letters")
 
     def speech_held(self):
         for i in range(self.count("speech-held")):
@@ -442,7 +454,7 @@ def main():
     arguments = parser.parse_args()
     lists = Lists(arguments.seed, arguments.scale)
     os.makedirs(arguments.out, exist_ok=True)
-    for name in COUNTS:
+    for name in (name for name in COUNTS if name != "letters"):
         path, n = os.path.join(arguments.out, name + ".jsonl"), 0
         with open(path + ".new", "w", encoding="utf-8") as out:
             for line in getattr(lists, name.replace("-", "_"))():
