@@ -27,6 +27,12 @@ EXTRA_DIST += \
 	%D%/1l.jsonl \
 	%D%/1m.ini \
 	%D%/1m.jsonl \
+	%D%/1n.ini \
+	%D%/1n.jsonl \
+	%D%/1o.ini \
+	%D%/1o.jsonl \
+	%D%/1p.ini \
+	%D%/1p.jsonl \
 	%D%/2.ini \
 	%D%/2.jsonl \
 	%D%/3.ini \
@@ -43,6 +49,10 @@ EXTRA_DIST += \
 	%D%/3f.jsonl \
 	%D%/3g.ini \
 	%D%/3g.jsonl \
+	%D%/3h.ini \
+	%D%/3h.jsonl \
+	%D%/3i.ini \
+	%D%/3i.jsonl \
 	%D%/4.ini \
 	%D%/4.jsonl \
 	%D%/4b.ini \
@@ -57,6 +67,10 @@ EXTRA_DIST += \
 	%D%/4f.jsonl \
 	%D%/4g.ini \
 	%D%/4g.jsonl \
+	%D%/4i.ini \
+	%D%/4i.jsonl \
+	%D%/4j.ini \
+	%D%/4j.jsonl \
 	%D%/README.md \
 	%D%/graft.py \
 	%D%/loss.svg \
