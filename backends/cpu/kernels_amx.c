@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * Products in bf16 by the tile registers of AMX: eight of up to 16 rows of 64 bytes. One instruction adds to 16 × 16 sums
- * in f32 the products of 32 columns, sixteen times what one of AVX-512 does.
+ * in f32 the products of 32 columns.
  */
 #include "kernels.h"
 #include "kernels_amx.h"
