@@ -68,6 +68,12 @@ expect_match err 'going on after step'
 same_weights whole killed
 losses killed >killed.losses
 cmp -s whole.losses killed.losses || fail "the log of a killed run differs"
+# A checkpoint of a step that there is takes the place of the earlier one.
+touch killed/checkpoint-12/earlier
+expect_exit 0 train killed alignment 12 -s train.resume=killed/checkpoint-8
+[ -e killed/checkpoint-12/trainer_state.json ] && [ ! -e killed/checkpoint-12/earlier ] && [ ! -e killed/.checkpoint.partial ] ||
+	fail "a second checkpoint of step 12: $(ls -A killed killed/checkpoint-12)"
+same_weights whole killed
 # So does one that is gone on with from elsewhere, and one that is stopped by the user, who gets a checkpoint.
 expect_exit 0 train moved alignment 12 -s train.resume=whole/checkpoint-8
 same_weights whole moved
